@@ -1,0 +1,50 @@
+# One entry for people and for CI. Every target sets up what it needs in this checkout (.venv, .build) and nothing outside it.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test check format bench gpu-check kafka lock clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(READY): requirements/dev.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "headrace needs Python 3.11, 3.12 or 3.13 on the PATH; found none of them"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+demo: $(READY) ## the main job on this machine in a minute: two versions of a model, requests and replies
+	@$(BIN)/headrace demo
+
+test: $(READY) ## every test; those that need a broker start Apache Kafka (Java and Maven), or use TEST_BOOTSTRAP_SERVERS
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) ## formatter, linter, types, import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/architecture
+
+format: $(READY) ## lay the code out as `check` wants it
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## headrace beside a hand-written loop and a bare echo, on a real broker
+	$(BIN)/python -m benchmarks $(ARGS)
+
+gpu-check: $(READY) ## loading, batching, memory growth and unloading on a GPU; exits 77 without one
+	@$(BIN)/python -m benchmarks.gpu_check
+
+kafka: $(READY) ## a local Apache Kafka broker in the foreground (Java and Maven)
+	@$(BIN)/python -m tests.kit.broker
+
+lock: $(READY) ## write the locks in requirements/ anew from pyproject.toml
+	sh requirements/lock.sh
+
+clean: ## remove what the other targets made
+	rm -rf $(VENV) .build .mypy_cache .pytest_cache .ruff_cache .hypothesis headrace.egg-info
