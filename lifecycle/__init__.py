@@ -1,0 +1,14 @@
+"""Which version of which servable is alive: TensorFlow Serving's core in Python.
+
+What belongs here: loaders and servables, the state machine of one version, the manager that makes the aspired
+versions true, the policies that order its loads and unloads, and the counted handles under which nothing is
+unloaded. What does not: where aspirations come from, what a batch or a request is, Kafka, codes on the wire.
+Usable alone.
+
+In reading order:
+
+* `errors`: the tree of everything raised on purpose
+* `servable_id`: name and version; how a handle is asked for
+* `signature`: what a servable takes and gives, and the check of a request against it
+* `servable`, `loader`: the two protocols that a model kind implements
+"""

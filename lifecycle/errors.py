@@ -1,0 +1,67 @@
+"""Everything that this package raises on purpose.
+
+No class carries a wire code: whoever answers requests maps these classes to codes. A message names the
+servable, what was expected and what came; it never holds a stack.
+"""
+
+from typing import ClassVar
+
+
+class LifecycleError(Exception):
+    """The root of the tree."""
+
+
+class InvalidInput(LifecycleError):
+    """A request does not fit the servable's signature: the requester's fault, which no retry heals."""
+
+
+class ServableNotFound(LifecycleError):
+    """No available version fits what was asked for."""
+
+
+class NotManaged(LifecycleError):
+    """An operation names a servable id that the manager was never given, or has forgotten."""
+
+
+class AlreadyManaged(LifecycleError):
+    """A servable id was given to the manager twice; the first loader stays."""
+
+
+class InvalidAspiration(LifecycleError):
+    """A list of aspired versions contradicts itself (a foreign name, or one version twice)."""
+
+
+class ManagerClosed(LifecycleError):
+    """The manager has been closed and takes no new work."""
+
+
+class IllegalTransition(LifecycleError):
+    """A harness was asked for a move that its table does not list; nothing was changed."""
+
+
+class LoadFailed(LifecycleError):
+    """A loader could not load, and a repetition may help.
+
+    Loaders raise this class or any other exception; `retriable` is read from this tree only. An exception
+    of any other class counts as retriable: most are a file system that was not ready.
+    """
+
+    retriable: ClassVar[bool] = True
+
+
+class PermanentLoadFailure(LoadFailed):
+    """A load that no repetition can heal (a corrupt model, a forbidden operation): it ends at once."""
+
+    retriable: ClassVar[bool] = False
+
+
+class LoadTimedOut(LoadFailed):
+    """A load took longer than its limit; its thread cannot be stopped, so it is not tried again."""
+
+    retriable: ClassVar[bool] = False
+
+
+class LoadCancelled(LoadFailed):
+    """A load whose result nobody wants any more: it was cancelled before it succeeded."""
+
+    retriable: ClassVar[bool] = False
