@@ -1,0 +1,137 @@
+"""What settings must not say together: rules over more than one field, as pure functions of the groups."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from worker.settings_kafka import Binding, TopicsSettings
+from worker.settings_operation import HttpSettings, StatusSettings
+from worker.settings_serving import DeliverySettings, LimitsSettings
+
+
+class Configuration(Protocol):
+    """The groups that the rules look at; `worker.settings.Settings` has them."""
+
+    @property
+    def topics(self) -> TopicsSettings:
+        """Which topics the deployment has."""
+
+    @property
+    def bindings(self) -> Sequence[Binding]:
+        """Which requests are answered by what."""
+
+    @property
+    def delivery(self) -> DeliverySettings:
+        """How much is read ahead."""
+
+    @property
+    def limits(self) -> LimitsSettings:
+        """What one request may be."""
+
+    @property
+    def http(self) -> HttpSettings:
+        """What is served over HTTP."""
+
+    @property
+    def status(self) -> StatusSettings:
+        """How often a sign of life is sent."""
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """Two settings that cannot both hold, told at the one that should change."""
+
+    field: str
+    """The dotted name of the setting to change."""
+    message: str
+
+
+class ContradictionsError(ValueError):
+    """The settings are well formed one by one, but contradict each other."""
+
+    def __init__(self, contradictions: tuple[Contradiction, ...]) -> None:
+        super().__init__("; ".join(f"{c.field}: {c.message}" for c in contradictions))
+        self.contradictions = contradictions
+
+
+def contradictions(settings: Configuration) -> tuple[Contradiction, ...]:
+    """Everything that is wrong between fields; empty when the settings can be used."""
+    return tuple(
+        Contradiction(field, message)
+        for rule in (_names, _shares, _topics, _times, _sizes)
+        for field, message in rule(settings)
+    )
+
+
+def _names(settings: Configuration) -> Iterator[tuple[str, str]]:
+    if not settings.bindings:
+        yield "bindings", "at least one binding is needed, or no request would be read"
+    for name, count in Counter(binding.name for binding in settings.bindings).items():
+        if count > 1:
+            yield "bindings", f"{count} bindings are named {name!r}; a name may be used once"
+
+
+def _shares(settings: Configuration) -> Iterator[tuple[str, str]]:
+    total = sum(binding.share for binding in settings.bindings)
+    if total > 1 + 1e-9:
+        yield "bindings", f"the shares of all bindings together are {total:g}; they must not be more than 1"
+
+
+def _topics(settings: Configuration) -> Iterator[tuple[str, str]]:
+    control, status = settings.topics.control, settings.topics.status
+    if control == status:
+        yield "topics.status", f"{status!r} is the control topic already"
+    taken = {control: "the control topic", status: "the status topic"}
+    for binding in settings.bindings:
+        for topic in binding.request_topics:
+            if topic in taken:
+                yield (
+                    "bindings",
+                    f"binding {binding.name!r}: request topic {topic!r} is {taken[topic]} already",
+                )
+            taken.setdefault(topic, f"a request topic (binding {binding.name!r})")
+    dead_letters: dict[str, str] = {}
+    for binding in settings.bindings:
+        for topic in sorted(binding.dead_letter_topics()):
+            if topic in taken:
+                yield (
+                    "bindings",
+                    f"binding {binding.name!r}: dead-letter topic {topic!r} is {taken[topic]} already",
+                )
+            dead_letters.setdefault(topic, f"a dead-letter topic (binding {binding.name!r})")
+    taken = dead_letters | taken
+    for binding in settings.bindings:
+        if (use := taken.get(binding.reply_topic)) is not None:
+            yield (
+                "bindings",
+                f"binding {binding.name!r}: reply topic {binding.reply_topic!r} is {use} already",
+            )
+
+
+def _times(settings: Configuration) -> Iterator[tuple[str, str]]:
+    interval, lease = settings.status.interval_seconds, settings.status.lease_seconds
+    if lease < 2 * interval:
+        why = "one late sign of life would make a worker count as gone"
+        yield (
+            "status.lease_seconds",
+            f"{lease:g} is less than twice status.interval_seconds ({interval:g}): {why}",
+        )
+    stalled, drain = settings.http.stalled_seconds, settings.delivery.revoke_drain_seconds
+    if stalled <= drain:
+        why = "a rebalance that drains would look like a loop that hangs"
+        yield (
+            "http.stalled_seconds",
+            f"{stalled:g} is not more than delivery.revoke_drain_seconds ({drain:g}): {why}",
+        )
+
+
+def _sizes(settings: Configuration) -> Iterator[tuple[str, str]]:
+    record, budget = settings.limits.record_bytes, settings.delivery.budget_bytes
+    part = int(budget * min((binding.share for binding in settings.bindings), default=1.0))
+    if record > part:
+        why = "one record alone would not fit"
+        yield (
+            "limits.record_bytes",
+            f"{record} is more than the smallest binding's part of delivery.budget_bytes ({part}): {why}",
+        )

@@ -1,0 +1,172 @@
+"""The settings of serving: what is promised, how requests become batches, how versions come and go."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from worker.settings_group import PositiveInt, PositiveSeconds, Seconds, SettingsGroup, Share
+
+
+class DeliverySettings(SettingsGroup):
+    """How much is read ahead of what has been answered, and when offsets are committed."""
+
+    budget_rows: PositiveInt = 65_536
+    """Rows read and not yet committed, over all bindings (at least 1). With `budget_bytes` it bounds memory
+    and what a crash repeats; 65,536 is some tenths of a second of small requests at full speed."""
+
+    budget_bytes: Annotated[int, Field(ge=1_048_576)] = 268_435_456
+    """Bytes read and not yet committed, over all bindings (at least 1 MiB). 256 MiB leaves the larger part
+    of a 1 GiB container to the interpreter and the models."""
+
+    commit_interval_seconds: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Seconds between commits of what has been answered (more than 0, at most 1). A commit at every block
+    costs latency (p99 7.2 instead of 4.0 ms measured); at most a second is promised; half of it leaves room
+    for a slow broker."""
+
+    revoke_drain_seconds: Seconds = 20.0
+    """Seconds for which a rebalance waits until requests of revoked partitions are answered and committed.
+    Others wait as long, so it is far below the 300 s after which a broker gives up on a member; what is left
+    is repeated."""
+
+    shutdown_seconds: Seconds = 25.0
+    """Seconds from SIGTERM to the end: stop reading, finish, flush, commit, leave the group. Five less than
+    the 30 s that Kubernetes gives before it kills."""
+
+    poll_records: Annotated[int, Field(ge=1, le=100_000)] = 2048
+    """Records taken in one poll (1 to 100,000). A block of 2,048 costs 0.28 µs a record to decode and
+    encode, one of 64 twice that; more gains little and makes the loop coarser."""
+
+    model_share: Share = 0.5
+    """Part of its binding's budget that one model may hold (more than 0, at most 1). Half, so that one slow
+    model cannot take all the room of the others; beyond it the binding's partitions pause."""
+
+    on_offset_out_of_range: Literal["stop", "earliest", "latest"] = "stop"
+    """What to do with a partition whose committed offset no longer exists: `stop` reading it until an
+    operator chooses, or go on at its `earliest` or `latest` record. `stop`, because both others lose or
+    repeat requests silently."""
+
+    request_coordinates: bool = False
+    """Whether replies carry the header `headrace-request` (topic, partition, offset). Off: a reply without
+    headers is the fast case, and the request's `id` already tells duplicates."""
+
+    carried_headers: tuple[str, ...] = ("traceparent", "tracestate")
+    """Headers copied from request to reply. The W3C trace context by default, so that a trace does not end
+    here."""
+
+
+class HoldingSettings(SettingsGroup):
+    """How long a request may wait for something that is expected to come."""
+
+    loading_seconds: Seconds = 10.0
+    """Seconds for which a request waits for a model that is loading, before UNAVAILABLE (its own deadline
+    may come first). A small model loads in less; waiting longer would hold budget for a load that may
+    fail."""
+
+    topic_seconds: Seconds = 5.0
+    """Seconds for which replies wait for a reply topic that is not known yet, before their requests are dead
+    letters. Covers a topic created just before the request: brokers spread that news within a second or
+    two."""
+
+
+class BatchingSettings(SettingsGroup):
+    """How requests become batches; a model's own options on the control topic win over these."""
+
+    max_batch_rows: PositiveInt = 1024
+    """Rows at which a batch closes (at least 1). Past about 512 rows a small model gains little (0.5 µs a
+    row at 512, 0.4 at 2,048) while every request of the batch waits for all of it."""
+
+    batch_timeout_seconds: Seconds = 0.0
+    """Seconds for which a batch waits for more rows, counted from its first. 0: it goes as soon as a thread
+    is free, so batches grow with the load by themselves and an idle worker adds no latency."""
+
+    allowed_batch_rows: tuple[PositiveInt, ...] = ()
+    """Batch sizes that models are run at, increasing, the last one equal to `max_batch_rows`; smaller
+    batches are padded. Empty: no padding, right for CPUs; useful where each new size costs a compilation."""
+
+    max_enqueued_batches: PositiveInt = 8
+    """Batches that may wait in one queue (at least 1); past that the worker waits and pauses, it never
+    answers a backlog with errors. 8 keeps a thread busy through a poll of any length."""
+
+    threads: Annotated[int, Field(ge=0, le=64)] = 1
+    """Threads that run models (0 to 64; 0 runs them in the poll loop). One, because TensorFlow uses all
+    cores by itself; measured, a second costs 0.2 to 0.4 µs a record on small models. More helps where models
+    wait (GPU)."""
+
+    @model_validator(mode="after")
+    def _allowed_sizes_end_at_the_largest(self) -> Self:
+        sizes = self.allowed_batch_rows
+        if sizes and (list(sizes) != sorted(set(sizes)) or sizes[-1] != self.max_batch_rows):
+            raise ValueError(
+                f"allowed_batch_rows must increase and end at max_batch_rows: {self.max_batch_rows}"
+            )
+        return self
+
+
+class LifecycleSettings(SettingsGroup):
+    """How versions are loaded and unloaded."""
+
+    load_threads: Annotated[int, Field(ge=0, le=64)] = 2
+    """Threads that load versions (0 to 64; 0 loads in the control thread). Two, so that one slow load does
+    not hold up every other model, and loading still leaves cores to requests."""
+
+    unload_threads: Annotated[int, Field(ge=0, le=64)] = 1
+    """Threads that unload versions (0 to 64). Apart from loading, so that freeing memory never waits for a
+    load; one, because unloading is quick."""
+
+    load_retries: Annotated[int, Field(ge=0, le=1_000_000)] = 5
+    """Times a failed load is tried again in one go (0 or more). With the interval below that covers a minute
+    of a slow mount or an upload in progress."""
+
+    retry_interval_seconds: Seconds = 10.0
+    """Seconds between two tries of a load. Long enough to be no burden on the storage, short enough for
+    people who wait."""
+
+    load_timeout_seconds: PositiveSeconds = 600.0
+    """Seconds after which a load counts as failed. Ten minutes: the largest models from slow storage take a
+    few."""
+
+    warmup: bool = True
+    """Whether each signature runs once on made-up rows before a version is available. On: the first call
+    compiles and allocates, and would otherwise be a user's."""
+
+    step_seconds: Annotated[float, Field(gt=0, le=60)] = 0.1
+    """Seconds between two looks at what should be loaded and what is (more than 0, at most 60). A tenth of a
+    second goes unnoticed beside a load, and costs nothing measurable."""
+
+
+class JoinSettings(SettingsGroup):
+    """When a worker joins its consumer group, that is, begins to take requests."""
+
+    when: Literal["settled", "all"] = "settled"
+    """`settled`: when each desired version is available or its first load has ended badly; `all`: when each
+    is available. `settled`, so that one broken model does not keep the others from being served."""
+
+    without_models: bool = False
+    """Whether to join while the control topic names no model. Off: such a worker could only answer
+    NOT_FOUND."""
+
+    timeout_seconds: PositiveSeconds = 600.0
+    """Seconds to wait under `settled`; then the worker joins with what it has. As long as one load may
+    take."""
+
+
+class LimitsSettings(SettingsGroup):
+    """What a single request may be, checked before anything is allocated for it."""
+
+    record_bytes: Annotated[int, Field(ge=1024)] = 16_777_216
+    """Bytes of one request record (at least 1 KiB). 16 MiB is sixteen times what a topic takes by default,
+    and a sixteenth of `delivery.budget_bytes`."""
+
+    header_bytes: Annotated[int, Field(ge=1024)] = 65_536
+    """Bytes of all headers of one request together (at least 1 KiB). 64 KiB is what a dead-letter topic
+    takes beyond its request topic."""
+
+    tensors: Annotated[int, Field(ge=1, le=65_536)] = 256
+    """Input tensors of one request (1 to 65,536). Wide tabular models have a hundred or two."""
+
+    dims: Annotated[int, Field(ge=1, le=254)] = 16
+    """Dimensions of one tensor (1 to 254, TensorFlow's own bound). Video batches have five or six."""
+
+    rows: PositiveInt = 65_536
+    """Rows (dimension 0) of one request (at least 1). As many as the whole budget has; what a model takes at
+    once is `batching.max_batch_rows`."""
