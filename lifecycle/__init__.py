@@ -11,4 +11,11 @@ In reading order:
 * `servable_id`: name and version; how a handle is asked for
 * `signature`: what a servable takes and gives, and the check of a request against it
 * `servable`, `loader`: the two protocols that a model kind implements
+* `dtype_names`: TensorFlow's dtype names and their NumPy twins
+* `numpy_model`, `numpy_loader`: small models in plain NumPy, loaded in milliseconds
+* `saved_model_protobuf`, `saved_model_signatures`: what a SavedModel offers, read without TensorFlow
+* `saved_model_tensorflow`, `saved_model_session`, `saved_model_servable`: its session and its prepared calls
+* `saved_model_errors`: TensorFlow's errors in the words of `errors`
+* `saved_model_loader`: loads and unloads a SavedModel
+* `warmup`: one synthetic batch per signature before a version is available
 """

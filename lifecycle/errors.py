@@ -65,3 +65,23 @@ class LoadCancelled(LoadFailed):
     """A load whose result nobody wants any more: it was cancelled before it succeeded."""
 
     retriable: ClassVar[bool] = False
+
+
+class UnloadFailed(LifecycleError):
+    """A loader raised while unloading; what it held may still be in memory."""
+
+
+class InvalidModel(PermanentLoadFailure):
+    """The files of a model contradict their format or each other; whoever wrote them has to act."""
+
+
+class ExecutionFailed(LifecycleError):
+    """A servable took its inputs and could not compute the outputs; other calls are not concerned."""
+
+    retriable: ClassVar[bool] = False
+
+
+class ExecutionInterrupted(ExecutionFailed):
+    """A call that ended for want of memory or because it was cut off; the same call may succeed later."""
+
+    retriable: ClassVar[bool] = True

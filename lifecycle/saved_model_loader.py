@@ -1,0 +1,81 @@
+"""Loads one version of a TensorFlow SavedModel."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lifecycle import errors, saved_model_errors, saved_model_signatures
+from lifecycle.saved_model_servable import SavedModelServable
+from lifecycle.saved_model_session import GraphSession, SessionOptions
+from lifecycle.saved_model_signatures import GraphSignature
+
+_log = logging.getLogger(__name__)
+
+SERVE = ("serve",)
+"""The tags of the graph that exporters write for serving."""
+
+
+class SavedModelLoader:
+    """A loader of SavedModels, from TensorFlow 1 and 2 and Keras, with their tables, assets and strings.
+
+    Cheap to construct; the first `load` of a process imports TensorFlow. It uses a GPU when there is one, and
+    takes its memory as it needs it.
+    """
+
+    def __init__(
+        self, directory: Path, tags: Sequence[str] = SERVE, options: SessionOptions | None = None
+    ) -> None:
+        self._directory = directory
+        self._tags = tuple(tags)
+        self._options = options or SessionOptions()
+        self._session: GraphSession | None = None
+        self._servable: SavedModelServable | None = None
+
+    @property
+    def servable(self) -> SavedModelServable:
+        """The loaded model. Requires: loaded and not yet unloaded."""
+        if self._servable is None:
+            raise RuntimeError(f"the SavedModel in {self._directory} is not loaded")
+        return self._servable
+
+    def load(self) -> None:
+        """Read the model, restore its variables and prepare a call for each signature; on a load thread.
+
+        Raises:
+            InvalidModel: the files are no SavedModel, lack these tags, or hold nothing that can be served.
+            LoadFailed: the files are missing, incomplete or unreadable, or memory ran out: may pass.
+        """
+        graphs = saved_model_signatures.read_meta_graphs(self._directory)
+        graph = saved_model_signatures.choose(graphs, self._tags, self._directory)
+        signatures = self._servable_signatures(graph.signatures)
+        session = GraphSession(self._options)
+        try:
+            session.restore(self._directory, self._tags)
+            servable = SavedModelServable(signatures, session.prepare)
+        except Exception as error:
+            failure = saved_model_errors.load_error(error, self._directory)
+            session.close()
+            raise failure from error
+        self._session, self._servable = session, servable
+
+    def unload(self) -> None:
+        """Close the session and give its memory back to the system; on an unload thread."""
+        session, servable = self._session, self._servable
+        self._session = self._servable = None
+        if servable is not None:
+            servable.close()
+        if session is not None:
+            session.close()
+
+    def _servable_signatures(self, found: Mapping[str, GraphSignature]) -> dict[str, GraphSignature]:
+        signatures = {name: each for name, each in found.items() if each.unservable is None}
+        left_out = {name: each.unservable for name, each in found.items() if each.unservable is not None}
+        if not signatures:
+            raise errors.InvalidModel(
+                f"the SavedModel in {self._directory} has no signature that can be served"
+                f"{''.join(f'; {name!r}: {reason}' for name, reason in left_out.items())}; "
+                "export it with a serving signature"
+            )
+        for name, reason in left_out.items():
+            _log.warning("signature %r of %s is not served: %s", name, self._directory, reason)
+        return signatures

@@ -1,0 +1,51 @@
+"""The one place where TensorFlow is imported: late, quietly, and by the thread that first needs it."""
+
+import functools
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from lifecycle import errors
+
+
+class _WithoutKnownAdvice(logging.Filter):
+    """Drops TensorFlow's advice to use `tf.saved_model.load`, which is not taken here (decision 2)."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "saved_model.loader_impl" not in record.getMessage()
+
+
+_FILTER = _WithoutKnownAdvice()
+
+
+@functools.cache
+def import_tensorflow() -> Any:
+    """TensorFlow itself; the first call takes seconds and hundreds of megabytes, others nothing.
+
+    Thread-safe. Called on load threads, never on the way of a request. What TensorFlow's C++ side logs below
+    ERROR is left out unless TF_CPP_MIN_LOG_LEVEL says otherwise; a few lines of its start-up come before that
+    level applies and cannot be told to go.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tensorflow as tf  # noqa: PLC0415  # see above
+
+    tf.get_logger().addFilter(_FILTER)
+    return tf
+
+
+def parse_text_model(text: str, path: Path) -> bytes:
+    """The bytes of a SavedModel that was written as text (some of version 1 are, for people to read).
+
+    Raises:
+        InvalidModel: the text is no SavedModel.
+    """
+    import_tensorflow()
+    from google.protobuf import text_format  # noqa: PLC0415  # comes with TensorFlow
+    from tensorflow.core.protobuf import saved_model_pb2  # noqa: PLC0415  # after the environment is set
+
+    try:
+        message = text_format.Parse(text, saved_model_pb2.SavedModel())
+    except text_format.ParseError as error:
+        raise errors.InvalidModel(f"{path} is no SavedModel: {error}; export the model again") from error
+    return bytes(message.SerializeToString())
