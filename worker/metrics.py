@@ -1,0 +1,228 @@
+"""What a worker counts, as one object with a method for each thing that can happen.
+
+The methods take counts and arrays, one call a block or a batch: nothing here is called once a record. Which
+metrics there are is said in `worker.metrics_list`.
+"""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import numpy.typing as npt
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+)
+
+from worker import metrics_list as names
+from worker.metrics_histogram import BlockHistogram
+
+STATES = ("START", "LOADING", "AVAILABLE", "UNLOADING", "END")
+"""The public states of a version, as `lifecycle.servable_state` names them."""
+
+
+def new_registry() -> CollectorRegistry:
+    """A registry that also shows the process: memory, CPU time, open files.
+
+    Turns off the client library's `…_created` series for the whole process: they double what is stored and
+    say nothing that a counter's reset does not say.
+    """
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    return registry
+
+
+class Metrics:
+    """Every metric of a worker on one registry.
+
+    Thread-safe: the poll thread, batch threads and the control thread call it. What a requester writes is
+    never a label: callers give an empty model, and an empty signature, for one that does not exist. It is the
+    `worker.inference.RunObserver` too; `worker.metrics_observers` adapts it to the other packages.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self._consumed = self._counter(names.RECORDS_CONSUMED)
+        self._requests = self._counter(names.REQUESTS)
+        self._latency = self._histogram(names.REQUEST_LATENCY)
+        self._dead_letters = self._counter(names.DEAD_LETTERS)
+        self._refused = self._counter(names.REPLIES_REFUSED)
+        self._reproduced = self._counter(names.REPLIES_REPRODUCED)
+        self._batch_rows = self._histogram(names.BATCH_ROWS)
+        self._padded_rows = self._counter(names.BATCH_PADDED_ROWS)
+        self._queue_seconds = self._histogram(names.BATCH_QUEUE_SECONDS)
+        self._run_seconds = self._histogram(names.BATCH_RUN_SECONDS)
+        self._batches_closed = self._counter(names.BATCHES_CLOSED)
+        self._batch_failures = self._counter(names.BATCH_FAILURES)
+        self._queue_rows = self._gauge(names.QUEUE_ROWS)
+        self._in_flight_rows = self._gauge(names.IN_FLIGHT_ROWS)
+        self._in_flight_bytes = self._gauge(names.IN_FLIGHT_BYTES)
+        self._budget_rows = self._gauge(names.BUDGET_ROWS)
+        self._budget_bytes = self._gauge(names.BUDGET_BYTES)
+        self._held_rows = self._gauge(names.HELD_ROWS)
+        self._lag = self._gauge(names.CONSUMER_LAG)
+        self._assigned = self._gauge(names.ASSIGNED_PARTITIONS)
+        self._paused = self._gauge(names.PAUSED_PARTITIONS)
+        self._rebalances = self._counter(names.REBALANCES)
+        self._commits = self._counter(names.COMMITS)
+        self._out_of_range = self._counter(names.OFFSETS_OUT_OF_RANGE)
+        self._poll_age = self._gauge(names.POLL_AGE)
+        self._model_state = self._gauge(names.MODEL_STATE)
+        self._model_loads = self._counter(names.MODEL_LOADS)
+        self._load_seconds = self._histogram(names.MODEL_LOAD_SECONDS)
+        self._control_offset = self._gauge(names.CONTROL_OFFSET)
+        self._control_records = self._counter(names.CONTROL_RECORDS)
+        self._control_offset.set(-1)
+        self._info = Info(names.INFO.name.removesuffix("_info"), names.INFO.meaning, registry=registry)
+
+    def _counter(self, metric: names.Metric) -> Counter:
+        return Counter(metric.name, metric.meaning, metric.labels, registry=self.registry)
+
+    def _gauge(self, metric: names.Metric) -> Gauge:
+        return Gauge(metric.name, metric.meaning, metric.labels, registry=self.registry)
+
+    def _histogram(self, metric: names.Metric) -> BlockHistogram:
+        return BlockHistogram(metric.name, metric.meaning, metric.labels, metric.bounds, self.registry)
+
+    # Who this is
+
+    def describe(self, release: str, worker: str, group: str) -> None:
+        """Say once which worker this is."""
+        self._info.info({"release": release, "worker": worker, "group": group})
+
+    # Requests and replies
+
+    def records_consumed(self, topic: str, count: int) -> None:
+        """Count records that a poll brought from one request topic."""
+        self._consumed.labels(topic).inc(count)
+
+    def requests_answered(
+        self, model: str, version: int | None, signature: str, code: str, count: int = 1
+    ) -> None:
+        """Count requests whose replies are acknowledged.
+
+        *signature* is one that the version has, or empty; *code* is the name of the reply's code.
+        """
+        self._requests.labels(model, _text(version), signature, code).inc(count)
+
+    def latencies_observed(self, model: str, version: int | None, seconds: npt.NDArray[np.float64]) -> None:
+        """Count the times from record to acknowledged reply; a record from the future counts as 0."""
+        self._latency.labels(model, _text(version)).observe_many(np.fmax(seconds, 0.0))
+
+    def dead_lettered(self, topic: str, reason: str, count: int = 1) -> None:
+        """Count dead letters of a request topic; *reason* is the name of an error class."""
+        self._dead_letters.labels(topic, reason).inc(count)
+
+    def replies_refused(self, reason: str, count: int = 1) -> None:
+        """Count replies that the client or the broker did not take at first."""
+        self._refused.labels(reason).inc(count)
+
+    def replies_reproduced(self, count: int = 1) -> None:
+        """Count replies that were produced again one by one."""
+        self._reproduced.inc(count)
+
+    # Batches
+
+    def model_ran(
+        self,
+        model: str,
+        version: int,  # noqa: ARG002 - a version of its own for each series would be dear and little used
+        signature: str,  # noqa: ARG002 - likewise
+        *,
+        rows: int,
+        padded_rows: int,
+        seconds: float,
+    ) -> None:
+        """Count a call of a model; *padded_rows* is the size that it was run at."""
+        self._batch_rows.labels(model).observe(rows)
+        self._run_seconds.labels(model).observe(seconds)
+        if padded_rows > rows:
+            self._padded_rows.labels(model).inc(padded_rows - rows)
+
+    def batch_formed(self, model: str, waited_seconds: float, reason: str) -> None:
+        """Count a batch that leaves its queue, and how long its first request waited there."""
+        self._queue_seconds.labels(model).observe(waited_seconds)
+        self._batches_closed.labels(reason).inc()
+
+    def batch_failed(self, model: str) -> None:
+        """Count a batch that failed as a whole."""
+        self._batch_failures.labels(model).inc()
+
+    def queued(self, model: str, rows: int) -> None:
+        """Say how many rows wait in the queues of a model."""
+        self._queue_rows.labels(model).set(rows)
+
+    # What is held back
+
+    def budget(self, binding: str, rows: int, size_bytes: int) -> None:
+        """Say once what a binding may hold."""
+        self._budget_rows.labels(binding).set(rows)
+        self._budget_bytes.labels(binding).set(size_bytes)
+
+    def in_flight(self, binding: str, rows: int, size_bytes: int) -> None:
+        """Say what a binding holds."""
+        self._in_flight_rows.labels(binding).set(rows)
+        self._in_flight_bytes.labels(binding).set(size_bytes)
+
+    def held(self, reason: str, rows: int) -> None:
+        """Say how many rows wait for `loading` or `topic`."""
+        self._held_rows.labels(reason).set(rows)
+
+    # The consumer
+
+    def lag(self, topic: str, partition: int, records: int) -> None:
+        """Say how far an assigned partition is behind."""
+        self._lag.labels(topic, str(partition)).set(records)
+
+    def partitions(self, assigned: int, paused: int) -> None:
+        """Say how many partitions are assigned, and how many of those are paused."""
+        self._assigned.set(assigned)
+        self._paused.set(paused)
+
+    def rebalanced(self, event: str, partitions: Iterable[tuple[str, int]]) -> None:
+        """Count an `assigned`, `revoked` or `lost`; the lag of what is gone is forgotten."""
+        self._rebalances.labels(event).inc()
+        if event != "assigned":
+            for topic, partition in partitions:
+                self._lag.remove_by_labels({"topic": topic, "partition": str(partition)})
+
+    def committed(self, *, ok: bool) -> None:
+        """Count a commit."""
+        self._commits.labels("ok" if ok else "failed").inc()
+
+    def offset_out_of_range(self, topic: str) -> None:
+        """Count a partition that has lost the offset to read next."""
+        self._out_of_range.labels(topic).inc()
+
+    def watch_poll_age(self, age_seconds: Callable[[], float]) -> None:
+        """Ask this for the age of the last poll whenever metrics are read."""
+        self._poll_age.set_function(age_seconds)
+
+    # Models
+
+    def model_state(self, model: str, version: int, state: str, *, failed: bool = False) -> None:
+        """Say the state of a version. One that has ended well is forgotten, one that failed stays."""
+        if state == "END" and not failed:
+            self._model_state.remove_by_labels({"model": model, "version": str(version)})
+            return
+        for each in STATES:
+            self._model_state.labels(model, str(version), each).set(each == state)
+
+    def model_loaded(self, model: str, seconds: float | None) -> None:
+        """Count a load that has ended: with its time, or None when it failed."""
+        self._model_loads.labels(model, "failed" if seconds is None else "available").inc()
+        if seconds is not None:
+            self._load_seconds.labels(model).observe(seconds)
+
+    def control_applied(self, offset: int, *, refused: bool = False) -> None:
+        """Count a control record, and say how far the control topic has been followed."""
+        self._control_offset.set(offset)
+        self._control_records.labels("refused" if refused else "applied").inc()
+
+
+def _text(version: int | None) -> str:
+    return "" if version is None else str(version)

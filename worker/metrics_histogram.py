@@ -1,0 +1,91 @@
+"""A histogram that takes thousands of values in one call.
+
+The client library's own takes one value a call, a lock and a search each: too dear for a block of 2,048
+latencies. This one sorts a whole array into its buckets at once and shows the same thing to Prometheus.
+"""
+
+import threading
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.metrics_core import Metric as Family
+from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client.utils import floatToGoString
+
+
+class HistogramChild:
+    """The counts of one combination of labels; thread-safe."""
+
+    def __init__(self, bounds: npt.NDArray[np.float64]) -> None:
+        self._bounds = bounds
+        self._lock = threading.Lock()  # guards the two below
+        self._counts = np.zeros(len(bounds) + 1, np.int64)
+        self._sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Count one value."""
+        index = int(self._bounds.searchsorted(value))
+        with self._lock:
+            self._counts[index] += 1
+            self._sum += value
+
+    def observe_many(self, values: npt.NDArray[np.float64]) -> None:
+        """Count an array of values of any shape."""
+        counts = np.bincount(self._bounds.searchsorted(values.ravel()), minlength=len(self._counts))
+        total = float(values.sum())
+        with self._lock:
+            self._counts += counts
+            self._sum += total
+
+    def snapshot(self) -> tuple[list[int], float]:
+        """Values up to each bound (the last one without bound), cumulated, and the sum of all."""
+        with self._lock:
+            counts, total = self._counts.copy(), self._sum
+        return np.cumsum(counts).tolist(), total
+
+
+class BlockHistogram(Collector):
+    """One histogram with labels; thread-safe. Its children live as long as it does."""
+
+    def __init__(
+        self,
+        name: str,
+        meaning: str,
+        labels: Sequence[str],
+        bounds: Sequence[float],
+        registry: CollectorRegistry,
+    ) -> None:
+        self._name = name
+        self._meaning = meaning
+        self._labels = tuple(labels)
+        self._bounds = np.asarray(bounds, np.float64)
+        self._titles = [*map(floatToGoString, bounds), "+Inf"]
+        self._lock = threading.Lock()  # guards the making of children
+        self._children: dict[tuple[str, ...], HistogramChild] = {}
+        registry.register(self)
+
+    def labels(self, *values: str) -> HistogramChild:
+        """The child for these values of the labels, made when there is none."""
+        if len(values) != len(self._labels):
+            raise ValueError(f"{self._name} has the labels {self._labels}, got {values}")
+        child = self._children.get(values)
+        if child is None:
+            with self._lock:
+                child = self._children.setdefault(values, HistogramChild(self._bounds))
+        return child
+
+    def describe(self) -> Iterable[Family]:
+        """The family without values, for the registry's check of names."""
+        return [HistogramMetricFamily(self._name, self._meaning, labels=self._labels)]
+
+    def collect(self) -> Iterable[Family]:
+        """The family with the values of now."""
+        family = HistogramMetricFamily(self._name, self._meaning, labels=self._labels)
+        with self._lock:
+            children = list(self._children.items())
+        for values, child in children:
+            counts, total = child.snapshot()
+            family.add_metric(values, list(zip(self._titles, map(float, counts), strict=True)), total)
+        return [family]

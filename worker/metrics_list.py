@@ -1,0 +1,187 @@
+"""Every metric of a worker: name, type, unit, labels and meaning, in one typed list.
+
+`docs/metrics.md` is generated from it, `worker.metrics` makes the metrics from it, and the queries of the
+dashboard are checked against it. A label takes few values by itself: models, versions and signatures are those that the
+control topic and the models have, never what a requester writes.
+"""
+
+import enum
+from dataclasses import dataclass
+
+PREFIX = "headrace_"
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Bounds for what should take milliseconds and may take a minute."""
+BATCH_SECONDS = (0.0001, 0.00025, 0.0005, *SECONDS[:13])
+"""Bounds for one call of a model: a small one takes a tenth of a millisecond."""
+LOAD_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+"""Bounds for loading a version."""
+ROWS = tuple(float(2**power) for power in range(14))
+"""Bounds for rows of a batch: powers of two, as batch sizes usually are."""
+
+
+class Kind(enum.Enum):
+    """Prometheus' types of metrics."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+    INFO = "info"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric as it is documented and made.
+
+    Attributes:
+        name: what Prometheus stores, with prefix, unit and, for a counter, `_total`.
+        unit: of one value; empty for what has none.
+        meaning: one sentence for an operator.
+        labels: names of the labels, in the order in which values are given.
+        bounds: upper bounds of a histogram's buckets.
+    """
+
+    kind: Kind
+    name: str
+    unit: str
+    meaning: str
+    labels: tuple[str, ...] = ()
+    bounds: tuple[float, ...] = ()
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """The names that a query may use for this metric."""
+        if self.kind is Kind.HISTOGRAM:
+            return tuple(self.name + suffix for suffix in ("_bucket", "_sum", "_count"))
+        return (self.name,)
+
+
+def _counter(name: str, unit: str, meaning: str, *labels: str) -> Metric:
+    return Metric(Kind.COUNTER, f"{PREFIX}{name}_total", unit, meaning, labels)
+
+
+def _gauge(name: str, unit: str, meaning: str, *labels: str) -> Metric:
+    return Metric(Kind.GAUGE, PREFIX + name, unit, meaning, labels)
+
+
+def _histogram(name: str, unit: str, meaning: str, bounds: tuple[float, ...], *labels: str) -> Metric:
+    return Metric(Kind.HISTOGRAM, PREFIX + name, unit, meaning, labels, bounds)
+
+
+INFO = Metric(
+    Kind.INFO,
+    PREFIX + "info",
+    "",
+    "Always 1; its labels say which worker this is.",
+    ("release", "worker", "group"),
+)
+
+RECORDS_CONSUMED = _counter("records_consumed", "records", "Records read from a request topic.", "topic")
+REQUESTS = _counter(
+    "requests",
+    "requests",
+    "Requests whose reply the broker has acknowledged, by the code of the reply (OK, NOT_FOUND …). A model "
+    "that the control topic does not name is counted under an empty model.",
+    "model",
+    "version",
+    "signature",
+    "code",
+)
+REQUEST_LATENCY = _histogram(
+    "request_latency_seconds",
+    "seconds",
+    "From the request record's timestamp to the acknowledgement of its reply.",
+    SECONDS,
+    "model",
+    "version",
+)
+DEAD_LETTERS = _counter(
+    "dead_letters",
+    "records",
+    "Records sent to a dead-letter topic, by request topic and reason.",
+    "topic",
+    "reason",
+)
+REPLIES_REFUSED = _counter(
+    "replies_refused",
+    "replies",
+    "Replies that the client or the broker refused at first, by reason.",
+    "reason",
+)
+REPLIES_REPRODUCED = _counter(
+    "replies_reproduced",
+    "replies",
+    "Replies produced again one by one, because their record batch was refused.",
+)
+
+BATCH_ROWS = _histogram("batch_rows", "rows", "Rows of each call of a model, without padding.", ROWS, "model")
+BATCH_PADDED_ROWS = _counter(
+    "batch_padded_rows", "rows", "Rows added to reach an allowed batch size.", "model"
+)
+BATCH_QUEUE_SECONDS = _histogram(
+    "batch_queue_seconds", "seconds", "Wait of a batch's first request in its queue.", BATCH_SECONDS, "model"
+)
+BATCH_RUN_SECONDS = _histogram(
+    "batch_run_seconds", "seconds", "Time that one call of a model took.", BATCH_SECONDS, "model"
+)
+BATCHES_CLOSED = _counter(
+    "batches_closed", "batches", "Batches by what closed them (full, timeout, idle, drain).", "reason"
+)
+BATCH_FAILURES = _counter("batch_failures", "batches", "Batches that failed as a whole.", "model")
+QUEUE_ROWS = _gauge("queue_rows", "rows", "Rows that wait in the queues of a model.", "model")
+
+IN_FLIGHT_ROWS = _gauge("in_flight_rows", "rows", "Rows read and not yet committed.", "binding")
+IN_FLIGHT_BYTES = _gauge("in_flight_bytes", "bytes", "Bytes read and not yet committed.", "binding")
+BUDGET_ROWS = _gauge("budget_rows", "rows", "Rows that a binding may hold before it pauses.", "binding")
+BUDGET_BYTES = _gauge("budget_bytes", "bytes", "Bytes that a binding may hold before it pauses.", "binding")
+HELD_ROWS = _gauge(
+    "held_rows", "rows", "Rows that wait for a model that is loading, or for a reply topic.", "reason"
+)
+
+CONSUMER_LAG = _gauge(
+    "consumer_lag_records",
+    "records",
+    "Records behind the end of an assigned partition.",
+    "topic",
+    "partition",
+)
+ASSIGNED_PARTITIONS = _gauge("assigned_partitions", "partitions", "Partitions assigned to this worker.")
+PAUSED_PARTITIONS = _gauge("paused_partitions", "partitions", "Assigned partitions that are paused.")
+REBALANCES = _counter(
+    "rebalances", "events", "Changes of the assignment, by event (assigned, revoked, lost).", "event"
+)
+COMMITS = _counter("commits", "commits", "Commits of offsets, by result (ok, failed).", "result")
+OFFSETS_OUT_OF_RANGE = _counter(
+    "offsets_out_of_range", "events", "Partitions found to have lost the offset to read next.", "topic"
+)
+POLL_AGE = _gauge("poll_age_seconds", "seconds", "Time since the poll loop last polled.")
+
+MODEL_STATE = _gauge(
+    "model_state",
+    "",
+    "1 for the state that a version is in (START, LOADING, AVAILABLE, UNLOADING, END), 0 for the others. "
+    "END stays only for a version that failed.",
+    "model",
+    "version",
+    "state",
+)
+MODEL_LOADS = _counter(
+    "model_loads", "loads", "Loads that have ended, by result (available, failed).", "model", "result"
+)
+MODEL_LOAD_SECONDS = _histogram(
+    "model_load_seconds",
+    "seconds",
+    "From the first try of a load to the available version, warm-up and retries included.",
+    LOAD_SECONDS,
+    "model",
+)
+CONTROL_OFFSET = _gauge("control_offset", "", "Offset of the last control record read; -1 before any.")
+CONTROL_RECORDS = _counter(
+    "control_records",
+    "records",
+    "Records read from the control topic, by result (applied, refused).",
+    "result",
+)
+
+METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
+"""All of them, in the order above."""

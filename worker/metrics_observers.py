@@ -1,0 +1,70 @@
+"""Turns what the batch scheduler and the manager report into metrics: those packages know no Prometheus."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from batching.batch import Batch
+from lifecycle.servable_state import ServableEvent, ServableState
+from worker.metrics import Metrics
+
+
+def model_of_queue(queue_name: str) -> str:
+    """The model of a queue named as `worker.batch_queues` does: `model/version:signature`."""
+    return queue_name.partition("/")[0]
+
+
+class BatchMetrics:
+    """A `batching.observer.BatchObserver`: counts each batch of each queue under its model. Thread-safe.
+
+    *model_of* says to which model a queue belongs, by the queue's name.
+    """
+
+    def __init__(self, metrics: Metrics, model_of: Callable[[str], str] = model_of_queue) -> None:
+        self._metrics = metrics
+        self._model_of = model_of
+
+    def batch_formed(self, queue_name: str, batch: Batch[Any]) -> None:
+        """Count a batch that leaves its queue."""
+        self._metrics.batch_formed(
+            self._model_of(queue_name),
+            batch.waited_seconds,
+            str(batch.close_reason or "unknown"),
+        )
+
+    def process_failed(
+        self,
+        queue_name: str,
+        batch: Batch[Any],  # noqa: ARG002 - the signature is the observer's
+        error: BaseException,  # noqa: ARG002 - likewise
+    ) -> None:
+        """Count a batch whose processing raised."""
+        self._metrics.batch_failed(self._model_of(queue_name))
+
+
+class ModelMetrics:
+    """A subscriber of `lifecycle.event_bus.EventBus`: states of versions and how long they took to load.
+
+    Thread-safe; does not block. Times are the events' own.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._lock = threading.Lock()  # guards _loading_since
+        self._loading_since: dict[tuple[str, int], float] = {}
+
+    def __call__(self, event: ServableEvent) -> None:
+        """Count one change of state."""
+        name, version, failed = event.id.name, event.id.version, event.error is not None
+        self._metrics.model_state(name, version, event.state.name, failed=failed)
+        with self._lock:
+            if event.state is ServableState.LOADING:
+                self._loading_since.setdefault((name, version), event.time)
+                return
+            since = self._loading_since.pop((name, version), None)
+        if since is None:
+            return
+        if event.available:
+            self._metrics.model_loaded(name, max(0.0, event.time - since))
+        elif failed:
+            self._metrics.model_loaded(name, None)
