@@ -1,0 +1,215 @@
+"""Where those who schedule tasks and those who process batches meet: one lock, and who sleeps on what.
+
+Sleeping threads are of two sorts. One *timekeeper* sleeps until the next batch is due; the others sleep until
+they are woken. A batch that becomes available wakes one of the others, or the timekeeper when it is the only
+one, so that no batch wakes two threads and no thread wakes to look whether there is something.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from batching import errors
+from batching.batch import Batch
+from batching.ready_order import Lane, ReadyOrder
+from batching.task import T
+from batching.waiting import Condition, ConditionFactory
+
+R = TypeVar("R")
+
+
+@dataclass(slots=True, eq=False)
+class Watch:
+    """One sleep of the timekeeper; the next one is another object, so that a late waker cannot end it."""
+
+    until: float
+
+
+class Dispatcher:
+    """Thread-safe; starts no thread, calls no callback, holds its lock for decisions only.
+
+    Every private attribute is guarded by the lock. Threads sleep on `work`, the timekeeper on `timer`, those
+    who wait for an end on `drained`. While any thread sleeps, as many are on their way as batches can be
+    taken.
+    """
+
+    def __init__(self, clock: Callable[[], float], make_condition: ConditionFactory) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._work: Condition = make_condition(self._lock)
+        self._timer: Condition = make_condition(self._lock)
+        self._drained: Condition = make_condition(self._lock)
+        self._order = ReadyOrder()
+        self._lanes: dict[Lane[Any], None] = {}
+        self._sleeping = 0  # threads on `work` that have not been notified
+        self._woken = 0  # threads that have been notified and have not looked yet
+        self._watch: Watch | None = None  # None: no thread keeps the time, or it has been notified
+        self._closed = False
+
+    def add(self, lane: Lane[T]) -> None:
+        """Take a queue into the order. Raises QueueClosed after `close`."""
+        with self._lock:
+            if self._closed:
+                raise errors.QueueClosed(
+                    f"no queue {lane.queue.name!r} can be added: the scheduler is closed"
+                )
+            self._lanes[lane] = None
+
+    def schedule(self, lane: Lane[T], task: T) -> None:
+        """Put a task into its queue and wake a thread for each batch to take; raises as the queue does."""
+        with self._lock:
+            now = self._clock()
+            lane.queue.add(task, now)
+            self._order.update(lane, now)
+            self._wake_enough()
+
+    def next_batch(self) -> tuple[Lane[Any], Batch[Any]] | None:
+        """Wait for a batch and return it with its lane; None when closed and nothing is left."""
+        with self._lock:
+            while (taken := self._take()) is None and not self._closed:
+                self._sleep()
+            self._wake_enough()
+            return taken
+
+    def poll_batch(self) -> tuple[Lane[Any], Batch[Any]] | None:
+        """Return the next batch, or None when none is due. Never waits."""
+        with self._lock:
+            taken = self._take()
+            self._wake_enough()
+            return taken
+
+    def poll_lane(self, lane: Lane[T]) -> Batch[T] | None:
+        """Return one lane's next batch out of turn, or None. The order finds out later that it is gone."""
+        with self._lock:
+            now = self._clock()
+            batch = lane.queue.take(now)
+            if batch is not None:
+                lane.running_batches += 1
+                lane.dispatched_batches += 1
+                self._order.update(lane, now)
+            return batch
+
+    def finish(self, lane: Lane[Any]) -> None:
+        """Count a batch as processed, whatever became of it."""
+        with self._lock:
+            lane.running_batches -= 1
+            self._forget_if_finished(lane)
+
+    def close_lane(self, lane: Lane[T], *, drain: bool) -> list[T]:
+        """Take no more tasks for a lane; let what waits be processed, or return it."""
+        with self._lock:
+            tasks = self._close(lane, drain=drain)
+            self._wake_enough()
+            return tasks
+
+    def close(self, *, drain: bool) -> list[Any]:
+        """Close every lane, and let the threads end when nothing is left."""
+        with self._lock:
+            self._closed = True
+            tasks = [task for lane in tuple(self._lanes) for task in self._close(lane, drain=drain)]
+            self._wake_sleeping(self._sleeping)
+            self._wake_timekeeper()
+            return tasks
+
+    def wait_until_finished(self, lane: Lane[Any] | None, timeout_seconds: float | None) -> bool:
+        """Wait until a closed lane (None: every lane) has nothing waiting or running; return whether so.
+
+        At most `timeout_seconds` of the clock; 0 only looks.
+        """
+        with self._lock:
+            deadline = None if timeout_seconds is None else self._clock() + timeout_seconds
+            while not (lane.finished if lane is not None else self._closed and not self._lanes):
+                remaining = None if deadline is None else deadline - self._clock()
+                if remaining is not None and remaining <= 0:
+                    return False
+                self._drained.wait(remaining)
+            return True
+
+    def seconds_until_due(self) -> float | None:
+        """How long until a batch can be taken; None when nothing waits."""
+        with self._lock:
+            return self._order.seconds_until_due(self._clock())
+
+    def lanes(self) -> tuple[Lane[Any], ...]:
+        """Return every lane that is not finished."""
+        with self._lock:
+            return tuple(self._lanes)
+
+    def read(self, lane: Lane[T], reader: Callable[[Lane[T], float], R]) -> R:
+        """Return what a quick and pure reader sees of a lane at one moment."""
+        with self._lock:
+            return reader(lane, self._clock())
+
+    def __repr__(self) -> str:
+        # Without the lock: see BatchQueue.
+        return (
+            f"{self._sleeping + (self._watch is not None)} of them asleep, {len(self._lanes)} queues, "
+            f"{self._order.available_batches} batches to take{', closed' if self._closed else ''}"
+        )
+
+    def _take(self) -> tuple[Lane[Any], Batch[Any]] | None:
+        now = self._clock()
+        self._order.promote(now)
+        taken = self._order.take(now)
+        if taken is not None:
+            lane = taken[0]
+            lane.running_batches += 1
+            lane.dispatched_batches += 1
+        return taken
+
+    def _close(self, lane: Lane[T], *, drain: bool) -> list[T]:
+        lane.queue.close()
+        tasks = [] if drain else lane.queue.abandon()
+        self._order.update(lane, self._clock())
+        self._forget_if_finished(lane)
+        return tasks
+
+    def _forget_if_finished(self, lane: Lane[Any]) -> None:
+        if lane.finished:
+            self._lanes.pop(lane, None)
+            self._drained.notify_all()
+
+    def _sleep(self) -> None:
+        """Wait to be woken, or, as the timekeeper, for the next batch's time."""
+        due_at = self._order.next_due_at()
+        if due_at is not None and self._watch is None:
+            self._watch = watch = Watch(due_at)
+            self._timer.wait(min(max(0.0, due_at - self._clock()), threading.TIMEOUT_MAX))
+            if self._watch is watch:
+                self._watch = None
+                return
+        else:
+            self._sleeping += 1
+            self._work.wait()
+        self._woken -= 1
+
+    def _wake_enough(self) -> None:
+        """Wake threads for the batches that can be taken; keep one thread at the timer."""
+        if not self._sleeping and self._watch is None:
+            return
+        wanted = self._order.available_batches - self._woken
+        if wanted > 0:
+            if wanted > self._wake_sleeping(wanted):
+                self._wake_timekeeper()
+        elif not self._woken and (due_at := self._order.next_due_at()) is not None:
+            # A thread that has been woken comes by here itself; without one the timer must be seen to now.
+            if self._watch is None:
+                self._wake_sleeping(1)
+            elif due_at < self._watch.until:
+                self._wake_timekeeper()
+
+    def _wake_sleeping(self, wanted: int) -> int:
+        """Wake up to `wanted` threads on `work`; return how many."""
+        woken = min(wanted, self._sleeping)
+        if woken:
+            self._sleeping -= woken
+            self._woken += woken
+            self._work.notify(woken)
+        return woken
+
+    def _wake_timekeeper(self) -> None:
+        if self._watch is not None:
+            self._watch = None
+            self._woken += 1
+            self._timer.notify()

@@ -1,0 +1,86 @@
+"""Rows of many tasks in one array, and back. Functions of arrays only, usable without any scheduler."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from batching import errors
+
+Array = npt.NDArray[Any]
+
+ALIGNMENT_BYTES = 64
+"""TensorFlow takes an array without copying it when its data starts at a multiple of this."""
+
+
+def merge(arrays: Sequence[Array], padded_rows: int | None = None) -> Array:
+    """Stack arrays along dimension 0, then repeat the last row until there are `padded_rows` (None: do not).
+
+    One array that needs no padding is returned itself, without a copy. Otherwise the result is a new array in
+    C order of the same dtype, aligned for TensorFlow; objects are carried over as they are.
+
+    Raises:
+        LayoutMismatch: no arrays, a scalar, or arrays of unlike dtype or unlike shape after dimension 0.
+        RowCountMismatch: there are more rows than `padded_rows`, or none to repeat.
+    """
+    rows = _rows_of_one_layout(arrays)
+    total_rows = rows if padded_rows is None else padded_rows
+    if rows > total_rows or (rows == 0 and total_rows):
+        raise errors.RowCountMismatch(f"{rows} rows cannot be padded to {total_rows}")
+    if len(arrays) == 1 and rows == total_rows:
+        return arrays[0]
+    merged = _empty((total_rows, *arrays[0].shape[1:]), arrays[0].dtype)
+    np.concatenate(arrays, out=merged[:rows])
+    if rows < total_rows:
+        merged[rows:] = merged[rows - 1 : rows]
+    return merged
+
+
+def split_rows(array: Array, rows: Sequence[int], padded_rows: int | None = None) -> list[Array]:
+    """Return each task's rows of a batch's output, in order, as views, without the rows of padding.
+
+    The output must have as many rows as the batch had: the sum of `rows`, or `padded_rows` where it was
+    padded.
+
+    Raises:
+        RowCountMismatch: it has other rows, or is a scalar, so that no row has an owner.
+    """
+    expected = sum(rows) if padded_rows is None else padded_rows
+    if array.ndim == 0 or len(array) != expected or sum(rows) > expected:
+        raise errors.RowCountMismatch(
+            f"an output of shape {array.shape} cannot be given back to tasks of {sum(rows)} rows, "
+            f"which were run as {expected}"
+        )
+    if len(rows) == 1 and rows[0] == expected:
+        return [array]
+    stops = itertools.accumulate(rows)
+    return [array[stop - count : stop] for stop, count in zip(stops, rows, strict=True)]
+
+
+def _rows_of_one_layout(arrays: Sequence[Array]) -> int:
+    """Return how many rows the arrays have together."""
+    if not arrays:
+        raise errors.LayoutMismatch("there is no array to merge")
+    first = arrays[0]
+    for array in arrays:
+        if array.ndim == 0:
+            raise errors.LayoutMismatch("a scalar has no rows and cannot be merged")
+        if array.dtype != first.dtype or array.shape[1:] != first.shape[1:]:
+            raise errors.LayoutMismatch(
+                f"rows of {array.dtype} {array.shape[1:]} cannot be merged "
+                f"with rows of {first.dtype} {first.shape[1:]}"
+            )
+    return sum(map(len, arrays))
+
+
+def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Return an array whose data is aligned; objects are references, which nobody takes without a copy."""
+    if dtype.hasobject:
+        return np.empty(shape, dtype)
+    size_bytes = math.prod(shape) * dtype.itemsize
+    buffer = np.empty(size_bytes + ALIGNMENT_BYTES, np.uint8)
+    start = -buffer.ctypes.data % ALIGNMENT_BYTES
+    return buffer[start : start + size_bytes].view(dtype).reshape(shape)

@@ -1,0 +1,46 @@
+"""How one queue forms its batches; the names and meanings are those of TensorFlow's `QueueOptions`."""
+
+import math
+from dataclasses import dataclass
+
+from batching import errors, padding
+
+
+@dataclass(frozen=True, slots=True)
+class QueueOptions:
+    """Options of one queue; checked at construction, immutable, safe to share.
+
+    Raises:
+        InvalidOptions: a value is out of its range.
+    """
+
+    max_batch_rows: int = 1024
+    """Rows at which a batch is full, at least 1. No batch is ever larger. The default is TensorFlow Serving's
+    1000, as a power of two."""
+
+    batch_timeout_seconds: float = 0.0
+    """How long a batch waits for more, counted from its first task, at least 0. The default 0 never waits: a
+    free thread takes what is there, and batches grow by themselves while all threads are busy."""
+
+    max_enqueued_batches: int = 8
+    """Batches that may wait, at least 1 (0 acts as 1, as in TensorFlow); those being processed are not
+    counted. 8 keeps some threads busy without a backlog that grows old; a full queue refuses, it never
+    drops."""
+
+    allowed_batch_rows: tuple[int, ...] = ()
+    """Sizes that the device may see, ascending and ending at `max_batch_rows`; empty: any size."""
+
+    def __post_init__(self) -> None:
+        if self.max_batch_rows < 1:
+            raise errors.InvalidOptions(f"max_batch_rows must be at least 1, not {self.max_batch_rows}")
+        if not (math.isfinite(self.batch_timeout_seconds) and self.batch_timeout_seconds >= 0):
+            raise errors.InvalidOptions(
+                f"batch_timeout_seconds must be finite and at least 0, not {self.batch_timeout_seconds}"
+            )
+        if self.max_enqueued_batches < 0:
+            raise errors.InvalidOptions(
+                f"max_enqueued_batches must be at least 0, not {self.max_enqueued_batches}"
+            )
+        object.__setattr__(self, "max_enqueued_batches", max(1, self.max_enqueued_batches))
+        object.__setattr__(self, "allowed_batch_rows", tuple(self.allowed_batch_rows))
+        padding.check_allowed(self.allowed_batch_rows, self.max_batch_rows)

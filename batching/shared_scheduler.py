@@ -1,0 +1,173 @@
+"""The batch scheduler: batch threads shared by all queues, after TensorFlow's `SharedBatchScheduler`."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Self
+
+from batching import errors, queue_statistics
+from batching.batch import Batch
+from batching.batch_queue import BatchQueue
+from batching.dispatcher import Dispatcher
+from batching.observer import BatchObserver, SilentObserver
+from batching.options import QueueOptions
+from batching.queue_statistics import SchedulerStatistics
+from batching.ready_order import Lane
+from batching.task import T
+from batching.task_queue import TaskQueue
+from batching.waiting import ConditionFactory
+
+logger = logging.getLogger(__name__)
+
+
+class SharedScheduler:
+    """Batches from many queues, one from each in turn, on `threads` threads that it starts at once.
+
+    Thread-safe. It guarantees that
+
+    1. each task accepted is handed to its queue's callback once, in the order of its queue, or returned by
+       `close`;
+    2. no batch has more than its queue's `max_batch_rows`, and none is empty;
+    3. a batch is handed over as soon as it is full, or timed out, and a thread is free, wherever other queues
+       stand;
+    4. neither a callback nor an observer that raises stops a thread.
+
+    It does not finish tasks, retry, or give results back: that is the callback's. With `threads=0` nothing
+    happens by
+    itself: `step` processes one batch on the caller's thread. Close it, or use it in a `with` statement,
+        which drains; the threads are daemons, so that a scheduler that was forgotten keeps no process alive.
+    """
+
+    def __init__(
+        self,
+        threads: int = 1,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        observer: BatchObserver | None = None,
+        name: str = "batching",
+        make_condition: ConditionFactory = threading.Condition,
+    ) -> None:
+        """Start `threads` (0 or more) batch threads. A test's `make_condition` must sleep by its `clock`."""
+        if threads < 0:
+            raise errors.InvalidOptions(f"threads must be at least 0, not {threads}")
+        self.name = name
+        self._observer = observer if observer is not None else SilentObserver()
+        self._dispatcher = Dispatcher(clock, make_condition)
+        self._threads = tuple(
+            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
+            for number in range(threads)
+        )
+        for thread in self._threads:
+            thread.start()
+
+    def add_queue(
+        self, name: str, options: QueueOptions, process: Callable[[Batch[T]], None]
+    ) -> BatchQueue[T]:
+        """Add a queue, at any time, from any thread; `BatchQueue.close` removes it again.
+
+        `process` is called with each batch, on a batch thread, by several threads at a time where there are
+        several. It owns the batch: it has to finish each task in it, whatever happens. If it raises, the
+        observer hears of it and the scheduler goes on; nobody else finishes those tasks.
+
+        Raises:
+            QueueClosed: the scheduler has been closed.
+        """
+        lane = Lane(TaskQueue[T](name, options), process)
+        self._dispatcher.add(lane)
+        return BatchQueue(lane, self._dispatcher, self._join)
+
+    def step(self) -> bool:
+        """Process one batch that is due on the calling thread; return whether there was one. Never waits."""
+        taken = self._dispatcher.poll_batch()
+        if taken is None:
+            return False
+        self._process(*taken)
+        return True
+
+    def seconds_until_due(self) -> float | None:
+        """How long until `step` finds a batch: 0 when there is one, None when no task waits."""
+        return self._dispatcher.seconds_until_due()
+
+    def close(self, *, drain: bool = True, wait: bool = True) -> tuple[Any, ...]:
+        """Close every queue, as `BatchQueue.close` does one, and end the threads when nothing is left.
+
+        Returns the tasks that will never be processed: none when draining.
+
+        Raises:
+            RuntimeError: it would wait for the very thread that calls it, a batch thread.
+        """
+        tasks = self._dispatcher.close(drain=drain)
+        if wait:
+            self.join()
+        return tuple(tasks)
+
+    def join(self, timeout_seconds: float | None = None) -> bool:
+        """Wait until the closed scheduler has processed every task; return whether it has in the time.
+
+        Raises:
+            RuntimeError: as `close`.
+        """
+        finished = self._join(None, timeout_seconds)
+        if finished:
+            for thread in self._threads:
+                thread.join()
+        return finished
+
+    def statistics(self) -> SchedulerStatistics:
+        """Return a snapshot of each queue; the lock is free between them, so that thousands delay nobody."""
+        read = self._dispatcher.read
+        queues = tuple(read(lane, queue_statistics.read) for lane in self._dispatcher.lanes())
+        return SchedulerStatistics(threads=len(self._threads), queues=queues)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<SharedScheduler {self.name!r}: {len(self._threads)} threads, {self._dispatcher!r}>"
+
+    def _join(self, lane: Lane[Any] | None, timeout_seconds: float | None) -> bool:
+        if threading.current_thread() in self._threads:
+            raise RuntimeError(
+                "a batch thread cannot wait for batches, its own among them: close with wait=False"
+            )
+        if self._threads:
+            return self._dispatcher.wait_until_finished(lane, timeout_seconds)
+        if lane is None:
+            while self.step():
+                pass
+        else:
+            while (batch := self._dispatcher.poll_lane(lane)) is not None:
+                self._process(lane, batch)
+        return self._dispatcher.wait_until_finished(lane, 0)
+
+    def _work(self) -> None:
+        """Process batches until the scheduler is closed and empty. What a batch thread runs."""
+        while (taken := self._dispatcher.next_batch()) is not None:
+            self._process(*taken)
+            # A thread that sleeps must not keep the last batch, and all its arrays, alive.
+            del taken
+
+    def _process(self, lane: Lane[T], batch: Batch[T]) -> None:
+        """Hand a batch over. A batch thread's outermost frame: whatever the callback raises ends here."""
+        name = lane.queue.name
+        self._tell(self._observer.batch_formed, name, batch)
+        try:
+            lane.process(batch)
+        except BaseException as error:
+            self._tell(self._observer.process_failed, name, batch, error)
+            if not isinstance(error, Exception) and threading.current_thread() not in self._threads:
+                # Ctrl-C during `step` is for the caller; in a batch thread there is no caller.
+                raise
+        finally:
+            self._dispatcher.finish(lane)
+
+    @staticmethod
+    def _tell(hook: Callable[..., None], *facts: object) -> None:
+        try:
+            hook(*facts)
+        except Exception:
+            logger.exception("an observer of the batch scheduler raised; its batch goes on")

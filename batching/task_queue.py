@@ -1,0 +1,167 @@
+"""One queue of tasks, formed into batches as they come.
+
+TensorFlow's `internal::Queue` (`shared_batch_scheduler.h`) without its lock and its clock. Another kind of
+queue, with priorities say, would have to offer what is public here.
+"""
+
+from collections import deque
+from typing import Generic
+
+from batching import errors, padding, splitting
+from batching.batch import Batch, CloseReason
+from batching.options import QueueOptions
+from batching.task import T
+
+AT_ONCE = float("-inf")
+
+
+class TaskQueue(Generic[T]):
+    """Batches in order; at most the last one is open. Pure: every decision takes `now`, and nothing waits.
+
+    Called by the dispatcher only, under its lock. Tasks leave in the order in which they came. An open batch
+    that is due goes on filling until a thread takes it, so that waiting for a busy device is never lost time.
+    """
+
+    __slots__ = ("_batches", "closed", "enqueued_rows", "enqueued_tasks", "name", "options")
+
+    def __init__(self, name: str, options: QueueOptions) -> None:
+        self.name = name
+        self.options = options
+        self.enqueued_tasks = 0
+        """Tasks waiting; a split task counts once for each of its parts."""
+        self.enqueued_rows = 0
+        self.closed = False
+        self._batches: deque[Batch[T]] = deque()
+
+    @property
+    def enqueued_batches(self) -> int:
+        """Batches waiting, the open one included."""
+        return len(self._batches)
+
+    @property
+    def room_rows(self) -> int:
+        """Rows that the open batch can still take; 0 when there is none."""
+        if not self._batches or self._batches[-1].close_reason is not None:
+            return 0
+        return self.options.max_batch_rows - self._batches[-1].rows
+
+    @property
+    def capacity_rows(self) -> int:
+        """Rows of a freely divisible task that would be accepted now."""
+        if self.closed:
+            return 0
+        free_batches = self.options.max_enqueued_batches - len(self._batches)
+        return free_batches * self.options.max_batch_rows + self.room_rows
+
+    @property
+    def due_at(self) -> float | None:
+        """When the first batch may be taken: `AT_ONCE` when it is closed, None when the queue is empty."""
+        if not self._batches:
+            return None
+        first = self._batches[0]
+        if first.close_reason is not None:
+            return AT_ONCE
+        return first.enqueued_at[0] + self.options.batch_timeout_seconds
+
+    def seconds_until_due(self, now: float) -> float | None:
+        """How long until the first batch may be taken, at least 0; None when the queue is empty."""
+        due_at = self.due_at
+        return None if due_at is None else max(0.0, due_at - now)
+
+    def available_batches(self, now: float) -> int:
+        """How many threads could each take a batch now."""
+        if not self._batches:
+            return 0
+        last = self._batches[-1]
+        waiting = last.close_reason is None and now < last.enqueued_at[0] + self.options.batch_timeout_seconds
+        return len(self._batches) - waiting
+
+    def oldest_seconds(self, now: float) -> float:
+        """How long the oldest task has waited; 0 when the queue is empty."""
+        return now - self._batches[0].enqueued_at[0] if self._batches else 0.0
+
+    def add(self, task: T, now: float) -> None:
+        """Take the whole task, or raise and take nothing of it.
+
+        Raises:
+            QueueClosed: the queue takes nothing more.
+            QueueFull: not now; the batches that it needs would be more than may wait.
+            TaskTooLarge: never; see the error.
+            InvalidTask: the task breaks its protocol.
+        """
+        if self.closed:
+            raise errors.QueueClosed(f"queue {self.name!r} is closed")
+        rows = task.rows
+        room_rows = self.room_rows
+        if 0 < rows < room_rows:
+            self._batches[-1].add(task, now)
+            self._count(1, rows)
+            return
+        self._refuse_if_too_large(task)
+        filler, parts = splitting.plan(task, room_rows, self.options.max_batch_rows)
+        self._refuse_if_full(rows, len(parts))
+        if filler is not None:
+            self._batches[-1].add(filler, now)
+        if room_rows and (parts or rows == room_rows):
+            self._close(self._batches[-1], CloseReason.FULL)
+        for part in parts:
+            batch: Batch[T] = Batch()
+            batch.add(part, now)
+            self._batches.append(batch)
+            if part is not parts[-1] or batch.rows == self.options.max_batch_rows:
+                self._close(batch, CloseReason.FULL)
+        self._count(len(parts) + (filler is not None), rows)
+
+    def take(self, now: float) -> Batch[T] | None:
+        """Remove and return the first batch, closed; None when it is not due or there is none."""
+        due_at = self.due_at
+        if due_at is None or now < due_at:
+            return None
+        batch = self._batches.popleft()
+        if batch.close_reason is None:
+            timed = self.options.batch_timeout_seconds > 0
+            self._close(batch, CloseReason.TIMEOUT if timed else CloseReason.IDLE)
+        batch.waited_seconds = now - batch.enqueued_at[0]
+        self._count(-len(batch.tasks), -batch.rows)
+        return batch
+
+    def close(self) -> None:
+        """Refuse further tasks and make what is there due at once. Closing again does nothing."""
+        self.closed = True
+        if self.room_rows:
+            self._close(self._batches[-1], CloseReason.DRAIN)
+
+    def abandon(self) -> list[T]:
+        """Remove and return every task that waits, in order. Requires: closed."""
+        tasks = [task for batch in self._batches for task in batch.tasks]
+        self._batches.clear()
+        self.enqueued_tasks = self.enqueued_rows = 0
+        return tasks
+
+    def _close(self, batch: Batch[T], reason: CloseReason) -> None:
+        batch.close(reason, padding.next_allowed(batch.rows, self.options.allowed_batch_rows))
+
+    def _count(self, tasks: int, rows: int) -> None:
+        self.enqueued_tasks += tasks
+        self.enqueued_rows += rows
+
+    def _refuse_if_too_large(self, task: T) -> None:
+        most_rows = self.options.max_enqueued_batches * self.options.max_batch_rows
+        if task.rows > most_rows:
+            raise errors.TaskTooLarge(
+                f"a task of {task.rows} rows is more than queue {self.name!r} holds ({most_rows}); "
+                "split it and schedule its parts"
+            )
+
+    def _refuse_if_full(self, rows: int, new_batches: int) -> None:
+        limit = self.options.max_enqueued_batches
+        if len(self._batches) + new_batches <= limit:
+            return
+        if not self._batches:
+            raise errors.TaskTooLarge(
+                f"a task of {rows} rows needs {new_batches} batches; queue {self.name!r} may hold {limit}"
+            )
+        raise errors.QueueFull(
+            f"queue {self.name!r} has room for {limit - len(self._batches)} batches, "
+            f"{self.capacity_rows} rows in all; a task of {rows} rows needs {new_batches}"
+        )
