@@ -11,6 +11,15 @@ In reading order:
 * `servable_id`: name and version; how a handle is asked for
 * `signature`: what a servable takes and gives, and the check of a request against it
 * `servable`, `loader`: the two protocols that a model kind implements
+* `servable_state`, `event_bus`: what outsiders may know, and how they hear of it
+* `servable_handle`, `serving_map`: counted references, and where they are had
+* `loader_harness`: the state machine of one loader's life, as a table
+* `threads`: the only place where threads start
+* `managed_servable`, `execution`, `basic_manager`: the mechanism, which loads and unloads what it is told
+* `aspired_version_policy`: what to load or unload next
+* `source`, `static_source`: who says what is aspired
+* `aspired_versions_manager`: the intent, which makes the aspired true; most users begin here
+* `servable_state_monitor`: the latest state of each version, and waiting for it
 * `dtype_names`: TensorFlow's dtype names and their NumPy twins
 * `numpy_model`, `numpy_loader`: small models in plain NumPy, loaded in milliseconds
 * `saved_model_protobuf`, `saved_model_signatures`: what a SavedModel offers, read without TensorFlow
