@@ -21,7 +21,7 @@ In reading order:
 * `aspired_versions_manager`: the intent, which makes the aspired true; most users begin here
 * `servable_state_monitor`: the latest state of each version, and waiting for it
 * `dtype_names`: TensorFlow's dtype names and their NumPy twins
-* `numpy_model`, `numpy_loader`: small models in plain NumPy, loaded in milliseconds
+* `json_section`, `numpy_steps`, `numpy_model`, `numpy_loader`: small models in plain NumPy, loaded at once
 * `saved_model_protobuf`, `saved_model_signatures`: what a SavedModel offers, read without TensorFlow
 * `saved_model_tensorflow`, `saved_model_session`, `saved_model_servable`: its session and its prepared calls
 * `saved_model_errors`: TensorFlow's errors in the words of `errors`
