@@ -1,0 +1,14 @@
+"""What is on the wire: Avro files, typed records, codec, error codes. No clock, thread, network or model.
+
+In reading order.
+
+The records: `errors` (one tree, each with its code), `dtype`, `tensor`, `predict_request`, `status`,
+`predict_reply`; `version_selection` and `model_config` of the control topic; `signature_spec`,
+`servable_status` and `worker_status` of the status topic; their schemas in `avsc`.
+
+One record to bytes and back: `wire_limits` (how much a record may claim), `varint`, `framing` (the first
+ten bytes), `marks`, `scalar_walkers`, `block_walker` and `structure_walk` (the look through a record before
+a decoder is let at it), `catalog` (schemas by fingerprint), `codec`.
+
+What surrounds a record: `headers` of requests and replies, `dead_letter`.
+"""

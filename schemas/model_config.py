@@ -1,0 +1,143 @@
+"""The desired state of one model: the record on the control topic, keyed by the model's name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Self
+
+from schemas.version_selection import LatestVersions, VersionSelection, selection_from_wire, selection_to_wire
+
+HISTORY_LENGTH = 10
+"""Past configs that a record carries at most, so that history and rollback survive compaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchingOptions:
+    """How this model's requests are batched; None leaves an option to the worker's settings."""
+
+    max_batch_rows: int | None = None
+    batch_timeout_seconds: float | None = None
+    allowed_batch_rows: tuple[int, ...] | None = None
+    max_enqueued_batches: int | None = None
+
+    def to_wire(self) -> dict[str, Any]:
+        """The fields by their Avro names."""
+        allowed = self.allowed_batch_rows
+        return {
+            "max_batch_rows": self.max_batch_rows,
+            "batch_timeout_seconds": self.batch_timeout_seconds,
+            "allowed_batch_rows": None if allowed is None else list(allowed),
+            "max_enqueued_batches": self.max_enqueued_batches,
+        }
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> Self:
+        """The record of decoded fields."""
+        allowed = wire["allowed_batch_rows"]
+        return cls(
+            wire["max_batch_rows"],
+            wire["batch_timeout_seconds"],
+            None if allowed is None else tuple(allowed),
+            wire["max_enqueued_batches"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PastConfig:
+    """A config as it was before the present one: everything but its own history.
+
+    Attributes:
+        base_path: the directory that holds one numbered directory per version.
+        loader: which loader understands what lies there.
+        versions: which versions are aspired.
+        labels: names for versions, by which requests may ask.
+        batching: options of this model's queues; None for the worker's.
+        revision: counts the model's configs, from 1.
+        author: who made it.
+        time: when, in milliseconds since the epoch.
+        comment: why.
+        parameters: additions that older releases pass over.
+    """
+
+    base_path: str
+    loader: str = "saved_model"
+    versions: VersionSelection = field(default_factory=LatestVersions)
+    labels: Mapping[str, int] = field(default_factory=dict)
+    batching: BatchingOptions | None = None
+    revision: int = 0
+    author: str = ""
+    time: int = 0
+    comment: str = ""
+    parameters: Mapping[str, bytes] = field(default_factory=dict)
+
+    def to_wire(self) -> dict[str, Any]:
+        """The fields by their Avro names."""
+        return _config_to_wire(self)
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> Self:
+        """The record of decoded fields."""
+        return cls(**_config_from_wire(wire))
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """The complete desired state of one model; the fields are `PastConfig`'s.
+
+    Attributes:
+        history: the configs before this one, newest first, at most `HISTORY_LENGTH`.
+    """
+
+    record_name: ClassVar[str] = "ModelConfig"
+
+    base_path: str
+    loader: str = "saved_model"
+    versions: VersionSelection = field(default_factory=LatestVersions)
+    labels: Mapping[str, int] = field(default_factory=dict)
+    batching: BatchingOptions | None = None
+    revision: int = 0
+    author: str = ""
+    time: int = 0
+    comment: str = ""
+    history: tuple[PastConfig, ...] = ()
+    parameters: Mapping[str, bytes] = field(default_factory=dict)
+
+    def as_past(self) -> PastConfig:
+        """This config as the next one's history keeps it."""
+        return PastConfig(**{f.name: getattr(self, f.name) for f in fields(PastConfig)})
+
+    def following(self) -> tuple[PastConfig, ...]:
+        """The history of the config that comes after this one."""
+        return (self.as_past(), *self.history)[:HISTORY_LENGTH]
+
+    def to_wire(self) -> dict[str, Any]:
+        """The fields by their Avro names."""
+        return _config_to_wire(self) | {"history": [past.to_wire() for past in self.history]}
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> Self:
+        """The record of decoded fields."""
+        return cls(**_config_from_wire(wire), history=tuple(map(PastConfig.from_wire, wire["history"])))
+
+
+def _config_to_wire(config: ModelConfig | PastConfig) -> dict[str, Any]:
+    return {
+        "base_path": config.base_path,
+        "loader": config.loader,
+        "versions": selection_to_wire(config.versions),
+        "labels": dict(config.labels),
+        "batching": None if config.batching is None else config.batching.to_wire(),
+        "revision": config.revision,
+        "author": config.author,
+        "time": config.time,
+        "comment": config.comment,
+        "parameters": dict(config.parameters),
+    }
+
+
+def _config_from_wire(wire: Mapping[str, Any]) -> dict[str, Any]:
+    batching = wire["batching"]
+    taken = {f.name: wire[f.name] for f in fields(PastConfig)}
+    return taken | {
+        "versions": selection_from_wire(wire["versions"]),
+        "batching": None if batching is None else BatchingOptions.from_wire(batching),
+    }

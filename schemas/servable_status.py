@@ -1,0 +1,80 @@
+"""How one version does on one worker: a record on the status topic, keyed worker/model/version."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self
+
+from schemas.signature_spec import SignatureSpec
+
+
+class ServableState(enum.StrEnum):
+    """TensorFlow Serving's states of a servable; `UNKNOWN` stands for one that a newer worker sent."""
+
+    UNKNOWN = "UNKNOWN"
+    START = "START"
+    LOADING = "LOADING"
+    AVAILABLE = "AVAILABLE"
+    UNLOADING = "UNLOADING"
+    END = "END"
+
+
+@dataclass(frozen=True, slots=True)
+class ServableStatus:
+    """The latest state of a servable on a worker.
+
+    Attributes:
+        worker: the worker's id.
+        model: the model's name.
+        version: the version.
+        state: where the version is in its life.
+        code: health as a canonical code; 0 while nothing is wrong (on the wire: `health`).
+        message: health in words.
+        control_offset: the offset of the control record that this follows; -1 for none.
+        signatures: what the version takes and gives, once it is known.
+        time: when the state was reached, in milliseconds since the epoch.
+        parameters: additions that older readers pass over.
+    """
+
+    record_name: ClassVar[str] = "ServableStatus"
+
+    worker: str
+    model: str
+    version: int
+    state: ServableState
+    code: int = 0
+    message: str = ""
+    control_offset: int = -1
+    signatures: tuple[SignatureSpec, ...] = ()
+    time: int = 0
+    parameters: Mapping[str, bytes] = field(default_factory=dict)
+
+    def to_wire(self) -> dict[str, Any]:
+        """The fields by their Avro names."""
+        return {
+            "worker": self.worker,
+            "model": self.model,
+            "version": self.version,
+            "state": str(self.state),
+            "health": {"code": int(self.code), "message": self.message},
+            "control_offset": self.control_offset,
+            "signatures": [signature.to_wire() for signature in self.signatures],
+            "time": self.time,
+            "parameters": dict(self.parameters),
+        }
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> Self:
+        """The record of decoded fields."""
+        return cls(
+            wire["worker"],
+            wire["model"],
+            wire["version"],
+            ServableState(wire["state"]),
+            wire["health"]["code"],
+            wire["health"]["message"],
+            wire["control_offset"],
+            tuple(map(SignatureSpec.from_wire, wire["signatures"])),
+            wire["time"],
+            wire["parameters"],
+        )
