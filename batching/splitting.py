@@ -31,7 +31,7 @@ def plan(task: T, room_rows: int, max_batch_rows: int) -> tuple[T | None, list[T
         cut = _cut(rest, max_batch_rows)
         if cut is None:
             raise errors.TaskTooLarge(
-                f"a task of {rest.rows} rows does not split , larger than a batch ({max_batch_rows} rows)"
+                f"a task of {rest.rows} rows does not split, and a batch holds {max_batch_rows}"
             )
         head, rest = cut
         parts.append(head)

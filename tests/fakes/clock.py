@@ -21,6 +21,8 @@ class FakeClock:
         self._nanoseconds = 0
         self._conditions: list[FakeCondition] = []
         self._asleep = 0  # threads in `FakeCondition.wait` that nothing has woken
+        self.wakes = 0
+        """How many sleeping threads have been woken, by a notification or by their time."""
         self._changed = threading.Condition()  # guards all of the above; always the last lock taken
 
     def __call__(self) -> float:
@@ -42,7 +44,7 @@ class FakeClock:
             with condition:
                 condition.wake_due(self._nanoseconds)
 
-    def condition(self, lock: threading.Lock | None = None) -> "FakeCondition":
+    def condition(self, lock: "threading.Lock | None" = None) -> "FakeCondition":
         """Return a condition on `lock` whose time-outs are this clock's."""
         condition = FakeCondition(self, threading.Lock() if lock is None else lock)
         with self._changed:
@@ -68,6 +70,7 @@ class FakeClock:
         """For `FakeCondition`: one thread more, or fewer, sleeps."""
         with self._changed:
             self._asleep += change
+            self.wakes += change < 0
             self._changed.notify_all()
 
     def deadline_nanoseconds(self, timeout: float) -> int:
@@ -91,8 +94,6 @@ class FakeCondition:
         self._clock = clock
         self._lock = lock
         self._sleepers: list[Sleeper] = []
-        self.wakes = 0
-        """How many threads have been woken, by a notification or by their time."""
 
     def __enter__(self) -> bool:
         return self._lock.__enter__()
@@ -146,7 +147,6 @@ class FakeCondition:
 
     def _wake(self, sleeper: Sleeper) -> None:
         self._sleepers.remove(sleeper)
-        self.wakes += 1
         self._clock.count_sleepers(-1)
         sleeper.gate.release()
 
