@@ -1,8 +1,8 @@
 """Every metric of a worker: name, type, unit, labels and meaning, in one typed list.
 
 `docs/metrics.md` is generated from it, `worker.metrics` makes the metrics from it, and the queries of the
-dashboard are checked against it. A label takes few values by itself: models, versions and signatures are those that the
-control topic and the models have, never what a requester writes.
+dashboard are checked against it. A label takes few values by itself: models, versions and signatures are
+those that the control topic and the models have, never what a requester writes.
 """
 
 import enum

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from worker.settings_group import SettingsGroup
+from worker.settings_group import NAME_PATTERN, SettingsGroup
 from worker.settings_kafka import Binding, KafkaSettings, TopicsSettings
 from worker.settings_operation import HttpSettings, LogSettings, StatusSettings
 from worker.settings_rules import ContradictionsError, contradictions
@@ -50,7 +50,7 @@ class Settings(BaseSettings):
         env_nested_delimiter=NESTED_DELIMITER,
     )
 
-    worker_id: str = Field(default_factory=new_worker_id, pattern=r"^[A-Za-z0-9._-]{1,128}$")
+    worker_id: str = Field(default_factory=new_worker_id, pattern=NAME_PATTERN)
     """Name of this worker on the status topic and in logs; each worker has its own. By default host, process
     and a random part, so that a restarted worker is never mistaken for its predecessor."""
 

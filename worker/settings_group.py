@@ -17,8 +17,22 @@ class SettingsGroup(BaseModel):
     )
 
 
-TopicName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")]
+TOPIC_PATTERN = r"^[A-Za-z0-9._-]{1,249}$"
+NAME_PATTERN = r"^[A-Za-z0-9._-]{1,128}$"
+BROKERS_PATTERN = r"^[^\s,]+:\d+(,[^\s,]+:\d+)*$"
+
+PATTERNS_IN_WORDS = {
+    TOPIC_PATTERN: "1 to 249 letters, digits, '.', '_' and '-'",
+    NAME_PATTERN: "1 to 128 letters, digits, '.', '_' and '-'",
+    BROKERS_PATTERN: "host:port, several separated by commas",
+}
+"""For errors and the documentation."""
+
+TopicName = Annotated[str, Field(pattern=TOPIC_PATTERN)]
 """Kafka's own rule for a topic's name."""
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+"""What may be part of a key, a label and a log line."""
 
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 """A length of time in seconds, zero allowed, at most a day."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from worker.settings_group import SettingsGroup, Share, TopicName
+from worker.settings_group import BROKERS_PATTERN, Name, SettingsGroup, Share, TopicName
 
 Properties = dict[str, str | int | float | bool]
 """librdkafka properties by their own dotted names."""
@@ -15,7 +15,7 @@ Properties = dict[str, str | int | float | bool]
 class KafkaSettings(SettingsGroup):
     """The cluster, the group, and any property of the Kafka client."""
 
-    bootstrap_servers: Annotated[str, Field(pattern=r"^[^\s,]+:\d+(,[^\s,]+:\d+)*$")] = "localhost:9092"
+    bootstrap_servers: Annotated[str, Field(pattern=BROKERS_PATTERN)] = "localhost:9092"
     """Brokers to start from, `host:port`, separated by commas. The default is where a broker on the same
     machine listens."""
 
@@ -61,7 +61,7 @@ class TopicsSettings(SettingsGroup):
 class Binding(SettingsGroup):
     """Which request topics are answered by which models, with which reply topic and part of the budget."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "default"
+    name: Name = "default"
     """Name of the binding in logs and metrics. The single binding of a plain deployment needs none of its
     own."""
 

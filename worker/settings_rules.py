@@ -7,7 +7,7 @@ from typing import Protocol
 
 from worker.settings_kafka import Binding, TopicsSettings
 from worker.settings_operation import HttpSettings, StatusSettings
-from worker.settings_serving import DeliverySettings, LimitsSettings
+from worker.settings_serving import BatchingSettings, DeliverySettings, LimitsSettings
 
 
 class Configuration(Protocol):
@@ -24,6 +24,10 @@ class Configuration(Protocol):
     @property
     def delivery(self) -> DeliverySettings:
         """How much is read ahead."""
+
+    @property
+    def batching(self) -> BatchingSettings:
+        """How requests become batches."""
 
     @property
     def limits(self) -> LimitsSettings:
@@ -127,6 +131,12 @@ def _times(settings: Configuration) -> Iterator[tuple[str, str]]:
 
 
 def _sizes(settings: Configuration) -> Iterator[tuple[str, str]]:
+    sizes, most = settings.batching.allowed_batch_rows, settings.batching.max_batch_rows
+    if sizes and (list(sizes) != sorted(set(sizes)) or sizes[-1] != most):
+        yield (
+            "batching.allowed_batch_rows",
+            f"{list(sizes)} does not increase up to batching.max_batch_rows ({most})",
+        )
     record, budget = settings.limits.record_bytes, settings.delivery.budget_bytes
     part = int(budget * min((binding.share for binding in settings.bindings), default=1.0))
     if record > part:
