@@ -1,0 +1,22 @@
+"""The Kafka seam: all that the worker wants from Kafka, and the only package that knows a client library.
+
+What belongs here: the protocols that the worker is written against, their adapters on librdkafka
+(confluent-kafka), the names and values of client properties, and the translation of the client's errors. What
+does not: topics' names and meaning, what to commit and when, any model. No type of the client library is seen
+above this package, except that the messages of a poll are the client's own objects (`Message` says what may
+be asked of them).
+
+In reading order:
+
+* `records` - partition, message, headers
+* `errors` - what can go wrong, in an operator's words
+* `consumer`, `producer` - the protocols
+* `client_config` - librdkafka's properties; `java_properties` - those of `--command-config`
+* `confluent_consumer` - the consumer's adapter; `assignment` - its answers to rebalances; `first_start` -
+  where it starts without a committed offset
+* `confluent_producer` - the producer's adapter
+* `admin` - topics, their configurations, groups' lag
+* `client_log` - the client library's own log lines
+* `clients` - a client of each kind in one call
+* `mock_cluster` - an embedded broker for demonstrations
+"""

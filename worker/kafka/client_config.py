@@ -1,0 +1,199 @@
+"""The configurations of the Kafka clients: the only place with librdkafka's dotted names.
+
+A person's properties pass through untouched, except those that a promise of headrace hangs on: these are
+refused with the name of the setting to use instead.
+https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md has the meaning of each name.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from worker.kafka.errors import InvalidProperty
+from worker.kafka.java_properties import read_command_config
+
+PropertyValue = str | int | float | bool
+ClientConfig = dict[str, str]
+"""librdkafka's names and values, as one client takes them."""
+
+MASK = "********"
+
+_CONTROLLED: Mapping[str, str] = {
+    "bootstrap.servers": "use the setting kafka.bootstrap_servers or --bootstrap-server",
+    "metadata.broker.list": "use the setting kafka.bootstrap_servers or --bootstrap-server",
+    "group.id": "use the setting kafka.group",
+    "enable.auto.commit": "headrace commits what has been answered, and nothing else",
+    "enable.auto.offset.store": "headrace commits what has been answered, and nothing else",
+    "auto.commit.interval.ms": "use the setting delivery.commit_interval_seconds",
+    "auto.offset.reset": "use the setting delivery.on_offset_out_of_range; a first start is always earliest",
+    "enable.partition.eof": "headrace does not read to an end that moves",
+    "allow.auto.create.topics": "create topics with `headrace topics create`",
+    "acks": "replies are acknowledged by all in-sync replicas",
+    "request.required.acks": "replies are acknowledged by all in-sync replicas",
+    "enable.idempotence": "replies are produced idempotently",
+    "partitioner": "replies are partitioned as Java's producer does (murmur2_random)",
+    "transactional.id": "headrace names its transactions itself",
+    "delivery.report.only.error": "headrace needs the reports that it asks for",
+}
+_SECRET_WORDS = ("password", "secret", "pem", "jaas", "token", "key.pem", "username")
+_NOT_SECRET = frozenset({"sasl.oauthbearer.token.endpoint.url"})
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How to reach the cluster, for every client of the process.
+
+    Attributes:
+        bootstrap_servers: `host:port`, several separated by commas.
+        properties: librdkafka properties, checked and ready for a client.
+    """
+
+    bootstrap_servers: str
+    properties: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def connection(
+    bootstrap_servers: str,
+    properties: Mapping[str, PropertyValue] | None = None,
+    command_config: Path | None = None,
+) -> Connection:
+    """How to reach the cluster; *properties* win over those of the *command_config* file.
+
+    Raises:
+        InvalidProperty: a property is headrace's own, or the file cannot be read or means nothing here.
+    """
+    from_file = {} if command_config is None else read_command_config(command_config)
+    return Connection(bootstrap_servers, _checked(from_file) | _checked(properties or {}))
+
+
+def group_consumer_config(
+    where: Connection,
+    group: str,
+    own: Mapping[str, PropertyValue] | None = None,
+    *,
+    prefetch_bytes: int = 64 << 20,
+) -> ClientConfig:
+    """A member of a consumer group. At most about *prefetch_bytes* wait in the client for the next poll.
+
+    Raises:
+        InvalidProperty: *own* names a property that is headrace's own.
+    """
+    wanted = dict(where.properties) | _checked(own or {})
+    config = _common(where) | _reading(prefetch_bytes) | {"group.id": group}
+    if wanted.get("group.protocol") != "consumer":
+        # The new protocol (KIP-848) assigns on the broker and refuses a strategy.
+        config["partition.assignment.strategy"] = "cooperative-sticky"
+    return config | wanted
+
+
+def reader_config(where: Connection, own: Mapping[str, PropertyValue] | None = None) -> ClientConfig:
+    """A consumer that is assigned by hand; librdkafka wants a group id all the same, and never joins it.
+
+    Raises:
+        InvalidProperty: *own* names a property that is headrace's own.
+    """
+    wanted = dict(where.properties) | _checked(own or {})
+    dropped = (
+        "group.protocol",
+        "group.instance.id",
+        "group.remote.assignor",
+        "partition.assignment.strategy",
+    )
+    for name in dropped:
+        wanted.pop(name, None)
+    return _common(where) | _reading(16 << 20) | {"group.id": "headrace-reader"} | wanted
+
+
+def producer_config(
+    where: Connection,
+    own: Mapping[str, PropertyValue] | None = None,
+    *,
+    queue_records: int = 100_000,
+    queue_bytes: int = 256 << 20,
+    batch_bytes: int | None = None,
+    only_failures: bool = False,
+) -> ClientConfig:
+    """A producer of replies. *queue_records* and *queue_bytes* bound what it holds.
+
+    *batch_bytes* is the smallest limit of the topics that it writes to: no batch on the wire is made larger,
+    because the broker refuses a whole batch. With *only_failures*, records that arrived get no report of
+    their own.
+
+    Raises:
+        InvalidProperty: *own* names a property that is headrace's own.
+    """
+    wanted = dict(where.properties) | _checked(own or {})
+    if batch_bytes is not None:
+        wanted["batch.size"] = str(min(int(wanted.get("batch.size", batch_bytes)), batch_bytes))
+    config = _common(where) | {
+        "acks": "all",
+        "enable.idempotence": "true",
+        "partitioner": "murmur2_random",
+        # None costs half of the throughput (a request for every few records), 5 ms (the default) costs
+        # latency.
+        "linger.ms": "0.5",
+        "queue.buffering.max.messages": str(queue_records),
+        "queue.buffering.max.kbytes": str(max(1, queue_bytes >> 10)),
+        "delivery.report.only.error": _text(only_failures),
+    }
+    return config | wanted
+
+
+def admin_config(where: Connection) -> ClientConfig:
+    """A client that asks and changes, and neither reads nor writes records."""
+    return _common(where) | dict(where.properties)
+
+
+def is_incremental(config: ClientConfig) -> bool:
+    """Whether a member so configured gets and loses partitions one by one, not all at each rebalance."""
+    if config.get("group.protocol") == "consumer":
+        return True
+    return config.get("partition.assignment.strategy") == "cooperative-sticky"
+
+
+def mask(config: Mapping[str, PropertyValue]) -> dict[str, str]:
+    """The same with each value hidden whose name sounds like a secret; for logs and `headrace config`."""
+    return {name: MASK if _is_secret(name) else _text(value) for name, value in config.items()}
+
+
+def _is_secret(name: str) -> bool:
+    return name not in _NOT_SECRET and any(word in name for word in _SECRET_WORDS)
+
+
+def _text(value: PropertyValue) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _checked(properties: Mapping[str, PropertyValue]) -> dict[str, str]:
+    for name in properties:
+        if (instead := _CONTROLLED.get(name)) is not None:
+            raise InvalidProperty(
+                f"the Kafka client property {name!r} is not yours to set: {instead}", resource=name
+            )
+        if name.endswith("_cb"):
+            raise InvalidProperty(f"the Kafka client property {name!r} wants code, not text", resource=name)
+    return {name: _text(value) for name, value in properties.items()}
+
+
+def _common(where: Connection) -> ClientConfig:
+    return {
+        "bootstrap.servers": where.bootstrap_servers,
+        "client.id": "headrace",
+        # A connection that a firewall forgot is found out before a request times out on it.
+        "socket.keepalive.enable": "true",
+        # A topic or partition that comes later is seen after seconds; the default is five minutes.
+        "topic.metadata.refresh.interval.ms": "10000",
+    }
+
+
+def _reading(prefetch_bytes: int) -> ClientConfig:
+    return {
+        "enable.auto.commit": "false",
+        "enable.auto.offset.store": "false",
+        "auto.offset.reset": "error",
+        "allow.auto.create.topics": "false",
+        "enable.partition.eof": "false",
+        "queued.max.messages.kbytes": str(max(1, prefetch_bytes >> 10)),
+        # Once the prefetch is full, fetching rests this long; the default of 1 s halves a fast worker's rate.
+        "fetch.queue.backoff.ms": "50",
+    }
