@@ -1,0 +1,269 @@
+"""The control thread: follows the control topic, keeps the aspirations, and tells the status topic.
+
+`ControlLoop` is the logic, stepped by hand in tests; `ControlThread` steps it in a worker.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from schemas.worker_status import WorkerState
+from worker.aspirations import Aspirations, RetryTimes
+from worker.control_topic import ControlRecord, ControlTopic, ControlTopicError
+from worker.joining import JoinRule, waits_for
+from worker.kafka.errors import Fatal, KafkaProblem
+from worker.log import Occasionally
+from worker.model_table import Change, ModelTable
+from worker.servable_reports import Manager, ServableReports
+from worker.status_topic import StatusTopic
+from worker.worker_lease import WorkerLease
+
+_log = logging.getLogger(__name__)
+
+REPEAT_SECONDS = 3600.0
+"""How often everything is said again: the status topic forgets what is older than a day."""
+
+
+class ControlObserver(Protocol):
+    """Is told of each control record; `worker.metrics.Metrics` is one."""
+
+    def control_applied(self, offset: int, *, refused: bool = False) -> None:
+        """A record has been taken in, or refused."""
+        ...
+
+
+class NoObserver:
+    """Counts nothing."""
+
+    def control_applied(self, offset: int, *, refused: bool = False) -> None:
+        """Nothing."""
+
+
+@dataclass
+class ControlParts:
+    """What a control loop moves; each is used by it alone, but for the table's readers and the manager."""
+
+    topic: ControlTopic
+    table: ModelTable
+    aspirations: Aspirations
+    manager: Manager
+    reports: ServableReports
+    status: StatusTopic
+    lease: WorkerLease
+    join: JoinRule = field(default_factory=JoinRule)
+    observer: ControlObserver = field(default_factory=NoObserver)
+
+
+class ControlLoop:
+    """Steps belong to one thread; the properties, `announce` and `ready_to_join` to anybody.
+
+    A bad control record, a broker that is away, a topic that is missing or cannot be trusted: none of them
+        ends it. It
+    says what is wrong and goes on trying; what serves goes on serving.
+    """
+
+    def __init__(
+        self,
+        parts: ControlParts,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._parts = parts
+        self._clock = clock
+        self._wall = wall
+        self._occasionally = Occasionally(_log, seconds=30.0, clock=clock)
+        self._open_times = RetryTimes(0.5, 10.0)
+        self._opened = False
+        self._open_failures = 0
+        self._open_at = 0.0
+        self._read_at: float | None = None
+        self._applied = -1
+        self._problem: str | None = None
+        self._state = WorkerState.STARTING
+        self._repeat_at: float | None = None
+        self._waiting: str | None = "the control topic has not been read"
+        self._changed = True
+
+    @property
+    def initial_read_done(self) -> bool:
+        """Whether everything that was on the control topic at the start has been applied."""
+        return self._read_at is not None
+
+    @property
+    def applied_offset(self) -> int:
+        """The offset of the last control record that was taken in; -1 for none."""
+        return self._applied
+
+    @property
+    def problem(self) -> str | None:
+        """Why the control topic cannot be followed now; None when it can."""
+        return self._problem
+
+    @property
+    def waiting_for(self) -> str | None:
+        """What joining the request group waits for; None once nothing."""
+        return self._waiting
+
+    def ready_to_join(self) -> bool:
+        """Whether the worker may take requests; once it may, it may."""
+        return self._waiting is None
+
+    def announce(self, state: WorkerState) -> None:
+        """Say what the worker is doing: SERVING once it has joined, DRAINING while it ends. Any thread."""
+        self._state = state
+
+    def step(self, now: float, timeout_seconds: float = 0.0) -> None:
+        """Do what is due; waits at most *timeout_seconds* for a control record.
+
+        Raises:
+            Fatal: the status producer is of no use any more; the control topic's consumer is simply replaced.
+        """
+        records = self._records(now, timeout_seconds)
+        for record in records:
+            self._apply(record, now)
+        if self._read_at is None and self._opened and self._parts.topic.caught_up:
+            self._read_at = now
+            self._changed = True
+            _log.info(
+                "control topic read",
+                extra={"topic": self._parts.topic.topic, "models": len(self._parts.table.models)},
+            )
+        self._parts.aspirations.step(now)
+        self._decide_joining(now)
+        self._report(now)
+
+    def close(self, timeout_seconds: float) -> None:
+        """Say a last word, then take all of this worker's keys away. Requires: no step is running."""
+        self._state = WorkerState.STOPPED
+        self._parts.reports.forward()
+        self._parts.reports.withdraw()
+        self._parts.lease.end(self._applied)
+        self._parts.status.close(timeout_seconds)
+        self._parts.topic.close()
+
+    def _records(self, now: float, timeout_seconds: float) -> list[ControlRecord]:
+        topic = self._parts.topic
+        try:
+            if not self._opened:
+                if now < self._open_at:
+                    return []
+                topic.open()
+                self._opened, self._open_failures = True, 0
+            records = list(topic.poll(timeout_seconds))
+        except (ControlTopicError, KafkaProblem) as error:
+            self._opened = False
+            self._open_failures += 1
+            self._open_at = self._clock() + self._open_times.wait_seconds(self._open_failures)
+            self._say_problem(str(error))
+            return []
+        self._say_problem(None if topic.problem is None else str(topic.problem))
+        return records
+
+    def _say_problem(self, problem: str | None) -> None:
+        if problem is not None:
+            consumed = (
+                "no request is read until then" if self._read_at is None else "the models stay as they are"
+            )
+            self._occasionally.warning(
+                f"the control topic cannot be followed; trying again, {consumed}",
+                problem=problem,
+                key=problem,
+            )
+        elif self._problem is not None:
+            _log.info("the control topic can be followed again", extra={"topic": self._parts.topic.topic})
+        self._problem = problem
+
+    def _apply(self, record: ControlRecord, now: float) -> None:
+        change, name = self._parts.table.apply(record.key, record.value, record.offset, self._wall())
+        facts = {"model": name, "offset": record.offset}
+        if change is Change.REJECTED:
+            _log.warning("control record refused", extra={"offset": record.offset, "problem": name})
+        elif change is Change.INVALID:
+            model = self._parts.table.lookup(name)
+            problem = None if model is None else model.problem
+            _log.warning("control record refused; what served goes on", extra={**facts, "problem": problem})
+        else:
+            _log.info("control record applied: model %s", change.value, extra=facts)
+        if change in {Change.SET, Change.REMOVED}:
+            self._parts.aspirations.changed(name, now)
+        self._applied = record.offset
+        self._changed = True
+        self._parts.observer.control_applied(
+            record.offset, refused=change in {Change.REJECTED, Change.INVALID}
+        )
+
+    def _decide_joining(self, now: float) -> None:
+        if self._waiting is None or self._read_at is None:
+            return
+        if self._state is WorkerState.STARTING:
+            self._state = WorkerState.WAITING
+        states = {version.id: version for version in self._parts.manager.states()}
+        waiting = waits_for(self._parts.join, self._parts.table.models, states, now - self._read_at)
+        if waiting is not None:
+            self._occasionally.info("waiting to join the request group", waiting_for=waiting, key="joining")
+        self._waiting = waiting
+
+    def _report(self, now: float) -> None:
+        parts = self._parts
+        parts.status.serve()
+        due = parts.lease.due(now)
+        # What was heard may also have removed something; what was applied changes what each version follows.
+        if parts.reports.forward() or self._changed or due:
+            self._changed = False
+            parts.reports.compare()
+        if self._repeat_at is None:
+            self._repeat_at = now + REPEAT_SECONDS
+        if (due and parts.status.take_lost()) or now >= self._repeat_at:
+            self._repeat_at = now + REPEAT_SECONDS
+            parts.reports.repeat()
+        parts.lease.say(now, self._state, self._applied, self._problem or "", parts.table.rejected)
+
+
+class ControlThread:
+    """Steps a control loop on a thread of its own until it is closed."""
+
+    def __init__(
+        self, loop: ControlLoop, clock: Callable[[], float] = time.monotonic, wait_seconds: float = 0.1
+    ) -> None:
+        self._loop = loop
+        self._clock = clock
+        self._wait_seconds = wait_seconds
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs; it ends when closed, or when the status producer is beyond repair."""
+        return self._thread.is_alive()
+
+    def close(self, timeout_seconds: float) -> None:
+        """Step no more, say goodbye, and end; at most that long, twice."""
+        self._closing.set()
+        self._thread.join(timeout_seconds)
+        if self._thread.is_alive():
+            _log.warning("the control thread has not ended in time; its status ends with its lease")
+            return
+        self._loop.close(timeout_seconds)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self._loop.step(self._clock(), self._wait_seconds)
+            except Fatal:
+                _log.exception(
+                    "the status producer is beyond repair; this worker's status ends with its lease"
+                )
+                return
+            except Exception:  # noqa: BLE001 - one bad step must not end the thread that renews the lease
+                _log.exception("the control loop failed in one step; it goes on")
+                self._closing.wait(1.0)
+            if self._loop.problem is not None:
+                self._closing.wait(self._wait_seconds)

@@ -1,0 +1,151 @@
+"""What one record of the control topic says, and whether it may be believed.
+
+The key is a model's name, the value its complete desired state, or nothing: then the model is to go. A record
+that
+breaks one of the rules here changes nothing that serves: it is an `InvalidControlRecord`, never a removal.
+    Commands
+check with the same functions before they write.
+"""
+
+import math
+import posixpath
+import re
+from collections.abc import Container, Iterator
+
+from schemas import codec
+from schemas.errors import WireError
+from schemas.model_config import BatchingOptions, ModelConfig
+from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
+
+LONGEST_NAME = 128
+"""Characters of a model's name or a label; a name is part of status keys, log lines and metric labels."""
+
+HIGHEST_VERSION = 2**63 - 1
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+_LONGEST_PATH = 4096
+
+
+class InvalidControlRecord(Exception):
+    """A control record cannot be applied. The message says which part is wrong and what was expected."""
+
+
+def model_name(key: bytes | None) -> str:
+    """The model that a record is about.
+
+    Raises:
+        InvalidControlRecord: the key is missing, no UTF-8, or no model name.
+    """
+    if not key:
+        raise InvalidControlRecord("the record has no key; expected the model's name")
+    try:
+        name = key.decode()
+    except UnicodeDecodeError:
+        raise InvalidControlRecord(f"the key {key[:64]!r} is not UTF-8; expected the model's name") from None
+    check_model_name(name)
+    return name
+
+
+def check_model_name(name: str) -> None:
+    """Raise `InvalidControlRecord` unless *name* may name a model."""
+    _check_name("model name", name)
+
+
+def read_config(value: bytes, loaders: Container[str] | None = None) -> ModelConfig:
+    """The config that a record's value holds.
+
+    Args:
+        value: the record's value; a removal (no value) is the caller's to recognise.
+        loaders: the names of the loaders that exist here; None checks no loader's name.
+
+    Raises:
+        InvalidControlRecord: the bytes are no `ModelConfig`, or it breaks a rule.
+    """
+    try:
+        config = codec.decode(value, ModelConfig)
+    except WireError as error:
+        raise InvalidControlRecord(f"the value is no ModelConfig: {error}") from error
+    check_config(config, loaders)
+    return config
+
+
+def check_config(config: ModelConfig, loaders: Container[str] | None = None) -> None:
+    """Raise `InvalidControlRecord`, naming everything that is wrong, unless *config* can be applied."""
+    problems = [
+        *_path_problems(config.base_path),
+        *_version_problems(config.versions),
+        *_label_problems(config),
+        *_batching_problems(config.batching),
+    ]
+    if loaders is not None and config.loader not in loaders:
+        problems.append(f"loader {config.loader!r} does not exist on this worker")
+    if problems:
+        raise InvalidControlRecord("; ".join(problems))
+
+
+def _check_name(what: str, name: str) -> None:
+    if len(name) > LONGEST_NAME:
+        raise InvalidControlRecord(
+            f"{what} {name[:32]!r}… has {len(name)} characters; at most {LONGEST_NAME} are allowed"
+        )
+    if not _NAME.fullmatch(name):
+        raise InvalidControlRecord(
+            f"{what} {name!r} is not allowed; expected letters, digits, '_', '.' and '-', the first of them "
+            "a letter, a digit or '_'"
+        )
+
+
+def _path_problems(path: str) -> Iterator[str]:
+    if not path:
+        yield "base_path is empty"
+    elif len(path) > _LONGEST_PATH or "\0" in path:
+        yield f"base_path {path[:64]!r}… is no path"
+    elif not posixpath.isabs(path):
+        yield f"base_path {path!r} is not absolute; workers run in directories of their own"
+
+
+def _version_problems(selection: VersionSelection) -> Iterator[str]:
+    match selection:
+        case SpecificVersions(versions):
+            if not versions:
+                yield "versions is an empty list; remove the model to serve none"
+            if len(set(versions)) != len(versions):
+                yield f"versions {list(versions)} names a version twice"
+            if any(not 0 <= version <= HIGHEST_VERSION for version in versions):
+                yield f"versions {list(versions)}: expected 0 or more"
+        case LatestVersions(count):
+            if count < 1:
+                yield f"latest:{count}: expected 1 or more"
+        case AllVersions():
+            pass
+
+
+def _label_problems(config: ModelConfig) -> Iterator[str]:
+    for label, version in config.labels.items():
+        try:
+            _check_name("label", label)
+        except InvalidControlRecord as error:
+            yield str(error)
+        if isinstance(config.versions, SpecificVersions) and version not in config.versions.versions:
+            yield f"label {label!r} points to version {version}, which is not among the versions listed"
+        elif version < 0:
+            yield f"label {label!r} points to version {version}; expected 0 or more"
+
+
+def _batching_problems(batching: BatchingOptions | None) -> Iterator[str]:
+    if batching is None:
+        return
+    rows, wait = batching.max_batch_rows, batching.batch_timeout_seconds
+    sizes, enqueued = batching.allowed_batch_rows, batching.max_enqueued_batches
+    if rows is not None and rows < 1:
+        yield f"max_batch_rows is {rows}; expected 1 or more"
+    if wait is not None and not (0 <= wait < math.inf):
+        yield f"batch_timeout_seconds is {wait}; expected 0 or more"
+    if enqueued is not None and enqueued < 1:
+        yield f"max_enqueued_batches is {enqueued}; expected 1 or more"
+    if not sizes:
+        return
+    if min(sizes) < 1 or list(sizes) != sorted(set(sizes)):
+        yield f"allowed_batch_rows {list(sizes)} must increase, from 1 or more"
+    elif rows is not None and sizes[-1] != rows:
+        yield f"allowed_batch_rows {list(sizes)} must end at max_batch_rows, {rows}"

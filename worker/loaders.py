@@ -1,0 +1,55 @@
+"""The loaders that a control record may name.
+
+A loader is made when a version is aspired and reads nothing before it loads, so that TensorFlow is imported
+only on a worker that has a SavedModel to load.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from lifecycle.loader import Loader
+from lifecycle.numpy_loader import NumpyLoader
+from lifecycle.saved_model_loader import SavedModelLoader
+
+LoaderFactory = Callable[[str, int], Loader]
+"""Makes the loader of one version; gets its directory and its number."""
+
+
+def _saved_model(path: str, _version: int) -> Loader:
+    return SavedModelLoader(Path(path))
+
+
+def _numpy(path: str, _version: int) -> Loader:
+    return NumpyLoader(Path(path))
+
+
+SHIPPED: Mapping[str, LoaderFactory] = {"saved_model": _saved_model, "numpy": _numpy}
+"""The loaders that headrace brings, by the names that control records use."""
+
+
+class Loaders:
+    """The registry of one worker: immutable, so any thread may ask it; a container of the loaders' names."""
+
+    def __init__(
+        self,
+        factories: Mapping[str, LoaderFactory] = SHIPPED,
+        wrap: Callable[[Loader], Loader] | None = None,
+    ) -> None:
+        """Offer *factories*; *wrap* puts something around each loader, such as a warm-up."""
+        self._factories = dict(factories)
+        self._wrap = wrap
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._factories
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._factories))
+
+    def loader(self, name: str, path: str, version: int) -> Loader:
+        """A new loader for one life of one version.
+
+        Raises:
+            KeyError: there is no such loader; whoever applies a control record checks that before.
+        """
+        loader = self._factories[name](path, version)
+        return loader if self._wrap is None else self._wrap(loader)

@@ -1,0 +1,148 @@
+"""What is desired: each model's latest valid control record, and what came of it on this worker.
+
+Written by the control thread. Readers on any thread see an immutable table that is replaced as a whole by one
+assignment, so a request is routed without a lock and never sees half a change.
+"""
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from types import MappingProxyType
+
+from schemas.model_config import ModelConfig
+from schemas.version_selection import SpecificVersions
+from worker import control_record
+from worker.control_record import InvalidControlRecord
+
+_MOST_REJECTED = 100  # a flood of garbage keys must not grow the table
+
+
+@dataclass(frozen=True)
+class DesiredModel:
+    """One model as the control topic wants it.
+
+    Attributes:
+        name: its name.
+        config: its latest valid config; None when no record of it could be read.
+        offset: the control offset of the latest record, valid or not.
+        config_offset: the control offset of `config`; -1 for none.
+        applied_at: when the latest record was applied, wall clock in seconds.
+        versions: the desired versions, highest first. For `latest` and `all`: those that were found here.
+        failures: why a desired version cannot even be tried (its directory is missing), by version.
+        problem: why the latest record is not, or not fully, what is served; None when all is well.
+        record_valid: whether the latest record is `config`.
+    """
+
+    name: str
+    config: ModelConfig | None
+    offset: int
+    config_offset: int = -1
+    applied_at: float = 0.0
+    versions: tuple[int, ...] = ()
+    failures: Mapping[int, str] = field(default_factory=dict)
+    problem: str | None = None
+    record_valid: bool = True
+
+    @property
+    def labels(self) -> Mapping[str, int]:
+        """The version of each label."""
+        return {} if self.config is None else self.config.labels
+
+
+@dataclass(frozen=True)
+class RejectedRecord:
+    """A record whose key names no model, so that its problem has no model to stand with."""
+
+    offset: int
+    reason: str
+
+
+class Change(Enum):
+    """What a record has done to the table."""
+
+    SET = "set"
+    REMOVED = "removed"
+    INVALID = "invalid"
+    """The record cannot be applied: what was desired stays desired."""
+    REJECTED = "rejected"
+    """The record's key names no model."""
+    NOTHING = "nothing"
+    """A removal of what was not there."""
+
+
+class ModelTable:
+    """The desired models by name.
+
+    `apply`, `found` belong to the control thread; `lookup`, `models`, `rejected` to anybody.
+    """
+
+    def __init__(self, loaders: Container[str] | None = None) -> None:
+        """Make an empty table; *loaders* are the loaders' names that exist here (None: do not check)."""
+        self._loaders = loaders
+        self._models: Mapping[str, DesiredModel] = MappingProxyType({})
+        self._rejected: tuple[RejectedRecord, ...] = ()
+
+    @property
+    def models(self) -> Mapping[str, DesiredModel]:
+        """Every desired model, as of now; the mapping never changes."""
+        return self._models
+
+    @property
+    def rejected(self) -> tuple[RejectedRecord, ...]:
+        """The latest records whose keys name no model, newest last."""
+        return self._rejected
+
+    def lookup(self, name: str) -> DesiredModel | None:
+        """The desired model of that name; None: it is not on the control topic."""
+        return self._models.get(name)
+
+    def apply(self, key: bytes | None, value: bytes | None, offset: int, now: float) -> tuple[Change, str]:
+        """Take in one control record; the change and the model's name, or the reason for a rejection.
+
+        Raises nothing: a bad record is kept as a problem.
+        """
+        try:
+            name = control_record.model_name(key)
+        except InvalidControlRecord as error:
+            self._rejected = (*self._rejected, RejectedRecord(offset, str(error)))[-_MOST_REJECTED:]
+            return Change.REJECTED, str(error)
+        before = self._models.get(name)
+        if value is None:
+            self._put(name, None)
+            return (Change.NOTHING if before is None else Change.REMOVED), name
+        try:
+            config = control_record.read_config(value, self._loaders)
+        except InvalidControlRecord as error:
+            kept = before or DesiredModel(name, None, offset)
+            problem = f"control record {offset} is not valid: {error}"
+            self._put(name, replace(kept, offset=offset, applied_at=now, problem=problem, record_valid=False))
+            return Change.INVALID, name
+        if isinstance(config.versions, SpecificVersions):
+            versions = tuple(sorted(config.versions.versions, reverse=True))
+        else:
+            versions = before.versions if before else ()  # until the base path has been looked at
+        self._put(name, DesiredModel(name, config, offset, offset, now, versions))
+        return Change.SET, name
+
+    def found(
+        self, name: str, versions: tuple[int, ...], failures: Mapping[int, str], problem: str | None
+    ) -> None:
+        """What looking under the base path has brought; the problem of an invalid record stays before it."""
+        model = self._models[name]
+        self._put(
+            name,
+            replace(
+                model,
+                versions=tuple(sorted(versions, reverse=True)),
+                failures=MappingProxyType(dict(failures)),
+                problem=problem if model.record_valid else model.problem,
+            ),
+        )
+
+    def _put(self, name: str, model: DesiredModel | None) -> None:
+        models = dict(self._models)
+        if model is None:
+            models.pop(name, None)
+        else:
+            models[name] = model
+        self._models = MappingProxyType(models)

@@ -1,0 +1,223 @@
+"""What a worker says on the status topic about each version, and about models that have none.
+
+Every event of the manager is sent on. Besides, what should be known is compared with what was said whenever
+something
+has changed: that brings the reason of a try that will be repeated, problems of whole models, and takes away
+    what is
+gone.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Protocol
+
+from lifecycle import errors
+from lifecycle.managed_servable import VersionStatus
+from lifecycle.servable_handle import ServableHandle
+from lifecycle.servable_id import ServableId
+from lifecycle.servable_state import ServableEvent
+from lifecycle.signature import Signature
+from lifecycle.signature import TensorSpec as LoadedSpec
+from schemas.errors import Code
+from schemas.servable_status import ServableState, ServableStatus
+from schemas.signature_spec import SignatureSpec, TensorSpec
+from worker.model_table import DesiredModel, ModelTable
+from worker.status_topic import WHOLE_MODEL, StatusTopic, servable_key
+
+Key = tuple[str, int]
+
+
+class Manager(Protocol):
+    """What is asked of `lifecycle.aspired_versions_manager.AspiredVersionsManager`."""
+
+    def states(self) -> tuple[VersionStatus, ...]:
+        """Every managed version."""
+        ...
+
+    def handle(self, name: str, version: int | None = None) -> ServableHandle:
+        """A handle on an available version; raises ServableNotFound."""
+        ...
+
+
+def health(error: BaseException | None) -> tuple[int, str]:
+    """The code and the sentence of a version's health."""
+    if error is None:
+        return int(Code.OK), ""
+    if isinstance(error, errors.LoadTimedOut):
+        code = Code.DEADLINE_EXCEEDED
+    elif isinstance(error, errors.LoadCancelled):
+        code = Code.CANCELLED
+    elif isinstance(error, errors.PermanentLoadFailure):
+        code = Code.FAILED_PRECONDITION
+    else:
+        code = Code.UNAVAILABLE
+    return int(code), str(error)
+
+
+def signature_specs(signature: Signature) -> SignatureSpec:
+    """A loaded signature as the wire has it."""
+
+    def spec(loaded: LoadedSpec) -> TensorSpec:
+        return TensorSpec(loaded.name, loaded.dtype, loaded.shape)
+
+    return SignatureSpec(
+        signature.name,
+        signature.method_name,
+        tuple(map(spec, signature.inputs.values())),
+        tuple(map(spec, signature.outputs.values())),
+    )
+
+
+class ServableReports:
+    """Belongs to the control thread, but for `heard`.
+
+    Args:
+        worker: this worker's id.
+        table: the desired models.
+        manager: tells of the managed versions.
+        follows: the control offset that a version was last aspired by; None for one that never was.
+        out: the status topic.
+    """
+
+    def __init__(
+        self,
+        worker: str,
+        table: ModelTable,
+        manager: Manager,
+        follows: Callable[[str, int], int | None],
+        out: StatusTopic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._worker = worker
+        self._table = table
+        self._manager = manager
+        self._follows = follows
+        self._out = out
+        self._wall = wall
+        self._events: deque[ServableEvent] = deque()  # append and popleft are atomic
+        self._said: dict[Key, ServableStatus] = {}
+
+    def heard(self, event: ServableEvent) -> None:
+        """A subscriber of the manager's bus: any thread."""
+        self._events.append(event)
+
+    def forward(self) -> bool:
+        """Send on what was heard; whether there was anything."""
+        any_heard = bool(self._events)
+        while self._events:
+            event = self._events.popleft()
+            code, message = health(event.error)
+            self._say(
+                self._status(
+                    event.id, ServableState[event.state.name], code, message, round(event.time * 1000)
+                ),
+                aspired=True,
+            )
+        return any_heard
+
+    def compare(self) -> None:
+        """Say what has not been said yet, and take away what is gone."""
+        known: set[Key] = set()
+        for version in self._manager.states():
+            code, message = health(version.error)
+            state = ServableState[version.state.name]
+            known.add((version.id.name, version.id.version))
+            self._say(
+                self._status(version.id, state, code, message, round(version.since * 1000)),
+                aspired=version.aspired,
+            )
+        for model in self._table.models.values():
+            for key, status in self._unmanaged(model, known):
+                known.add(key)
+                self._say(status, aspired=True)
+        for key in self._said.keys() - known:
+            self._out.withdraw(servable_key(self._worker, *key))
+            del self._said[key]
+
+    def repeat(self) -> None:
+        """Say everything again: something was lost, or the topic may have dropped what is old."""
+        for status in self._said.values():
+            self._out.publish(status)
+
+    def withdraw(self) -> None:
+        """Take everything away: this worker is leaving."""
+        self._events.clear()
+        for key in self._said:
+            self._out.withdraw(servable_key(self._worker, *key))
+        self._said.clear()
+
+    def _say(self, status: ServableStatus, *, aspired: bool) -> None:
+        key = status.model, status.version
+        before = self._said.get(key)
+        if before is not None:
+            if not aspired:  # on its way out: it goes on following what it followed
+                status = replace(status, control_offset=before.control_offset)
+            if status.state == before.state:
+                # Two clocks look at one change; and what a version takes and gives stays.
+                status = replace(status, time=before.time, signatures=before.signatures)
+                if status == before:
+                    return
+        if status.state is ServableState.AVAILABLE and not status.signatures:
+            status = replace(status, signatures=self._signatures(status.model, status.version))
+        self._said[key] = status
+        self._out.publish(status)
+
+    def _status(
+        self, servable_id: ServableId, state: ServableState, code: int, message: str, time_ms: int
+    ) -> ServableStatus:
+        offset = self._follows(servable_id.name, servable_id.version)
+        return ServableStatus(
+            self._worker,
+            servable_id.name,
+            servable_id.version,
+            state,
+            code,
+            message,
+            control_offset=-1 if offset is None else offset,
+            time=time_ms,
+        )
+
+    def _unmanaged(self, model: DesiredModel, known: set[Key]) -> Iterator[tuple[Key, ServableStatus]]:
+        """What is to be said about desired versions that no manager knows, and about the model as a whole."""
+        now_ms = round(self._wall() * 1000)
+        where = "" if model.config is None else f" (base path {model.config.base_path})"
+        for version in model.versions:
+            if (model.name, version) in known:
+                continue
+            reason = model.failures.get(version)
+            yield (
+                (model.name, version),
+                ServableStatus(
+                    self._worker,
+                    model.name,
+                    version,
+                    ServableState.START if reason is None else ServableState.END,
+                    int(Code.OK if reason is None else Code.NOT_FOUND),
+                    "" if reason is None else reason + where,
+                    control_offset=model.config_offset,
+                    time=now_ms,
+                ),
+            )
+        if model.problem is not None and not (model.record_valid and model.failures):
+            yield (
+                (model.name, WHOLE_MODEL),
+                ServableStatus(
+                    self._worker,
+                    model.name,
+                    WHOLE_MODEL,
+                    ServableState.END,
+                    int(Code.NOT_FOUND if model.record_valid else Code.INVALID_ARGUMENT),
+                    model.problem + where if model.record_valid else model.problem,
+                    control_offset=model.offset,
+                    time=now_ms,
+                ),
+            )
+
+    def _signatures(self, model: str, version: int) -> tuple[SignatureSpec, ...]:
+        try:
+            with self._manager.handle(model, version) as handle:
+                return tuple(map(signature_specs, handle.servable.signatures.values()))
+        except errors.ServableNotFound:
+            return ()

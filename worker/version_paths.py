@@ -1,0 +1,93 @@
+"""Which versions of a model lie under its base path.
+
+A version is a child directory whose name is a number; leading zeros are taken (`0003` is version 3), and
+where two names
+mean one version the plain one wins. Everything else under the base path is passed over. Source: TensorFlow
+    Serving's
+`file_system_storage_path_source.cc`. Unlike there, a path that cannot be read concerns its own model only.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
+from worker.control_record import HIGHEST_VERSION
+
+ListDirectories = Callable[[str], Iterable[str]]
+"""The names of the directories right under a path; raises OSError."""
+
+_NUMBER = re.compile(r"[0-9]+", re.ASCII)
+
+
+@dataclass(frozen=True)
+class VersionPaths:
+    """What was found for one selection under one base path.
+
+    The sentences name no path: they may be told to requesters.
+
+    Attributes:
+        paths: the directory of each version to serve.
+        missing: why a version that was asked for by its number cannot be served.
+        problem: why no version can be served at all; None when one was found or asked for by its number.
+    """
+
+    paths: Mapping[int, str] = field(default_factory=dict)
+    missing: Mapping[int, str] = field(default_factory=dict)
+    problem: str | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that was asked for is there, so that looking again cannot help."""
+        return not self.missing and self.problem is None
+
+
+def list_directories(path: str) -> tuple[str, ...]:
+    """The names of the directories (and links to some) right under *path*; raises OSError."""
+    with os.scandir(path) as entries:
+        return tuple(entry.name for entry in entries if entry.is_dir())
+
+
+def find_versions(
+    base_path: str, selection: VersionSelection, directories: ListDirectories = list_directories
+) -> VersionPaths:
+    """Find the versions that *selection* means; raises nothing: what cannot be read is told in the result."""
+    try:
+        found = _by_version(base_path, directories(base_path))
+        reason = None
+    except OSError as error:
+        found = {}
+        reason = f"the base path cannot be listed: {_why(error)}"
+    match selection:
+        case SpecificVersions(versions):
+            return VersionPaths(
+                paths={version: found[version] for version in versions if version in found},
+                missing={
+                    version: reason or f"the base path has no directory for version {version}"
+                    for version in versions
+                    if version not in found
+                },
+            )
+        case LatestVersions(count):
+            wanted = sorted(found, reverse=True)[:count]
+        case AllVersions():
+            wanted = sorted(found, reverse=True)
+    if not wanted:
+        return VersionPaths(
+            problem=reason or "the base path holds no version (a directory named by a number)"
+        )
+    return VersionPaths(paths={version: found[version] for version in wanted})
+
+
+def _by_version(base_path: str, names: Iterable[str]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    # The shortest name last: it is the one without leading zeros, and wins.
+    for name in sorted(names, key=len, reverse=True):
+        if _NUMBER.fullmatch(name) and len(name) <= 32 and (version := int(name)) <= HIGHEST_VERSION:
+            found[version] = os.path.join(base_path, name)  # noqa: PTH118 - a control record's path stays text
+    return found
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or type(error).__name__
