@@ -10,5 +10,8 @@ One record to bytes and back: `wire_limits` (how much a record may claim), `vari
 ten bytes), `marks`, `scalar_walkers`, `block_walker` and `structure_walk` (the look through a record before
 a decoder is let at it), `catalog` (schemas by fingerprint), `codec`.
 
+A poll of requests as columns: `request_kind`, `request_ids`, `layout` (what is the same in all records like
+one), `layout_cache`, `request_columns`, `request_decoder`. And back: `reply_columns`.
+
 What surrounds a record: `headers` of requests and replies, `dead_letter`.
 """

@@ -1,0 +1,153 @@
+"""The layouts that were learnt, and which of the records of a poll have which of them.
+
+Records of many layouts are told apart by dictionaries on their heads, one dictionary per length of a head:
+a few operations at the speed of C per record, however many layouts there are. What is kept is bounded in
+number and bytes; the layout not used for longest goes first, so that a flood of new layouts costs speed and
+no memory.
+"""
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+
+from schemas.layout import Layout
+from schemas.request_ids import all_start_with
+
+MOST_BYTES = 16 * 1024 * 1024
+MOST_VARIANTS = 16
+"""Layouts with one head: they differ behind the first tensor's data, and are tried one after the other."""
+MOST_LENGTHS = 32
+"""Lengths of heads that are tried on a record before it goes to the general decoder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Records of one layout.
+
+    Attributes:
+        layout: the layout.
+        positions: which records, in their order.
+        values: the records.
+        ids: their ids.
+    """
+
+    layout: Layout
+    positions: list[int]
+    values: Sequence[bytes]
+    ids: list[bytes]
+
+
+@dataclass(slots=True, eq=False)
+class _Variants:
+    """The layouts with one head, the latest learnt first."""
+
+    head: bytes
+    layouts: list[Layout] = field(default_factory=list)
+
+
+class LayoutCache:
+    """Layouts by head. The thread that polls owns it."""
+
+    def __init__(self, max_layouts: int, max_bytes: int = MOST_BYTES) -> None:
+        self._max_layouts = max_layouts
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._by_length: dict[int, dict[bytes, _Variants]] = {}
+        self._lengths: list[int] = []
+        self._by_use: OrderedDict[Layout, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._by_use)
+
+    def add(self, layout: Layout) -> None:
+        """Keep a layout, unless it is known, at the cost of the one that was not used for longest."""
+        length = len(layout.head)
+        if length not in self._by_length:
+            self._by_length[length] = {}
+            self._lengths.insert(0, length)
+        variants = self._by_length[length].setdefault(layout.head, _Variants(layout.head))
+        if any(known.constants == layout.constants for known in variants.layouts):
+            return
+        variants.layouts.insert(0, layout)
+        self._by_use[layout] = None
+        self._bytes += layout.constant_bytes
+        if len(variants.layouts) > MOST_VARIANTS:
+            self._forget(variants.layouts[-1])
+        while len(self._by_use) > self._max_layouts or self._bytes > self._max_bytes:
+            self._forget(next(iter(self._by_use)))
+
+    def match(self, values: Sequence[bytes], positions: list[int]) -> tuple[list[Match], list[int]]:
+        """Sort the values at these positions by layout.
+
+        Returns:
+            What was recognised, and the positions that were not, in order.
+        """
+        matches: list[Match] = []
+        for length in self._lengths[:MOST_LENGTHS]:
+            if not positions:
+                break
+            groups = self._by_head(length, values, positions)
+            missed = groups.pop(None, [])
+            for variants, members in groups.items():
+                assert variants is not None  # popped above
+                missed += self._confirm(variants, values, members, matches)
+            if len(missed) < len(positions):
+                self._lengths.remove(length)
+                self._lengths.insert(0, length)
+            missed.sort()
+            positions = missed
+        return matches, positions
+
+    def _by_head(
+        self, length: int, values: Sequence[bytes], positions: list[int]
+    ) -> dict[_Variants | None, list[int]]:
+        table = self._by_length[length]
+        chosen = _chosen(values, positions)
+        first = table.get(chosen[0][:length])
+        if first is not None and all_start_with(chosen, first.head, 0):
+            return {first: positions}
+        groups = defaultdict(list)
+        found = map(table.get, map(itemgetter(slice(length)), chosen))
+        for position, variants in zip(positions, found, strict=True):
+            groups[variants].append(position)
+        return groups
+
+    def _confirm(
+        self, variants: _Variants, values: Sequence[bytes], positions: list[int], matches: list[Match]
+    ) -> list[int]:
+        """Add to the matches what has one of these layouts to its end; the positions that have none."""
+        for layout in tuple(variants.layouts):
+            chosen = _chosen(values, positions)
+            ids, missed = layout.ids_of(chosen), []
+            if ids is None:
+                one_by_one = [(p, layout.id_of(v)) for p, v in zip(positions, chosen, strict=True)]
+                missed = [p for p, found in one_by_one if found is None]
+                positions = [p for p, found in one_by_one if found is not None]
+                ids = [found for _, found in one_by_one if found is not None]
+                chosen = _chosen(values, positions)
+            if ids:
+                matches.append(Match(layout, positions, chosen, ids))
+                self._by_use.move_to_end(layout)
+            if not missed:
+                return []
+            positions = missed
+        return positions
+
+    def _forget(self, layout: Layout) -> None:
+        del self._by_use[layout]
+        self._bytes -= layout.constant_bytes
+        length = len(layout.head)
+        table = self._by_length[length]
+        variants = table[layout.head]
+        variants.layouts.remove(layout)
+        if not variants.layouts:
+            del table[layout.head]
+        if not table:
+            del self._by_length[length]
+            self._lengths.remove(length)
+
+
+def _chosen(values: Sequence[bytes], positions: list[int]) -> Sequence[bytes]:
+    """The values at the positions; all of them without a copy."""
+    return values if len(positions) == len(values) else list(map(values.__getitem__, positions))

@@ -1,0 +1,169 @@
+"""Columns to replies: what the general encoder gives for each request, made for all of them at once.
+
+The replies of one block differ in the data of their outputs and in their ids. Everything up to the ids is
+one matrix of bytes, a row for each reply, whose constant columns are written once; the rows become `bytes`
+in one call.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from operator import add
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas import framing
+from schemas.catalog import default_catalog
+from schemas.codec import encode
+from schemas.dtype import DType
+from schemas.errors import Code
+from schemas.predict_reply import PredictReply
+from schemas.tensor import Tensor
+from schemas.varint import write_bytes, write_long
+from schemas.wire_limits import DEFAULT_LIMITS
+
+END, FIRST_BRANCH, SECOND_BRANCH = b"\x00", b"\x00", b"\x02"
+"""The end of an array or map; the branches of a union (the first is null, or a tensor's plain bytes)."""
+NO_OUTPUTS, NO_ERROR, NO_PARAMETERS = END, FIRST_BRANCH, END
+MESSAGE_BYTES = 16 * 1024
+"""Where the message of an error reply is cut: it may quote what a model said, and must fit its topic."""
+Column = tuple[bytes, npt.NDArray[np.uint8]]
+"""What stands before the data of one output, the same in each reply; and the data, a row for each reply."""
+
+
+@functools.cache
+def _header() -> bytes:
+    return framing.header(default_catalog().current(PredictReply.record_name).fingerprint)
+
+
+@functools.cache
+def _dtype_index(dtype: DType) -> bytes:
+    """The symbol of a dtype as the schema counts them."""
+    fields = default_catalog().current(Tensor.record_name).parsed["fields"]
+    symbols: list[str] = next(f["type"]["symbols"] for f in fields if f["name"] == "dtype")
+    return write_long(symbols.index(dtype.name))
+
+
+def encode_replies(
+    model: str,
+    version: int | None,
+    outputs: Mapping[str, npt.NDArray[Any]],
+    rows_each: int | None,
+    ids: Sequence[bytes],
+) -> list[bytes]:
+    """The values of the replies to the requests of one block, in the order of their ids.
+
+    Called by whoever has run a batch, with the block's share of its outputs.
+
+    Args:
+        model: the model that was asked for.
+        version: the version that answered.
+        outputs: each output of all requests, of shape `(rows_each * len(ids), ...)`.
+        rows_each: rows of each request; None for the single request of a kind that is not batchable, whose
+            outputs are sent in the shape that they have.
+        ids: the requests' ids, UTF-8.
+
+    Raises:
+        ValueError: an output's dimension 0 is not `rows_each * len(ids)`, or there are several ids without
+            `rows_each`.
+        UnsupportedDType: an output has a dtype that the wire has no name for.
+    """
+    if not ids:
+        return []
+    _check_rows(outputs, rows_each, len(ids))
+    dtypes = [DType.from_numpy(array.dtype) for array in outputs.values()]
+    if rows_each is None or not dtypes or DType.DT_STRING in dtypes or len(outputs) > DEFAULT_LIMITS.tensors:
+        return [_encode_one(model, version, outputs, rows_each, place) for place in enumerate(ids)]
+    head = _header() + write_bytes(model.encode()) + _optional_long(version) + write_long(len(outputs))
+    columns: list[Column] = []
+    for (name, array), dtype in zip(outputs.items(), dtypes, strict=True):
+        plain = np.asarray(array, dtype=dtype.numpy, order="C")
+        flat = plain.reshape(-1).view(np.uint8)
+        data_bytes = flat.size // len(ids)
+        head += _tensor_head(name, dtype, (rows_each, *array.shape[1:]), data_bytes)
+        columns.append((head, flat.reshape(len(ids), data_bytes)))
+        head = b""
+    return list(map(add, _rows(columns, len(ids)), _tails(ids)))
+
+
+def encode_error(model: str, version: int | None, code: Code, message: str, request_id: bytes) -> bytes:
+    """The value of one error reply; a message past `MESSAGE_BYTES` is cut."""
+    return encode_errors(model, version, code, message, [request_id])[0]
+
+
+def encode_errors(
+    model: str, version: int | None, code: Code, message: str, ids: Sequence[bytes]
+) -> list[bytes]:
+    """The values of the error replies to requests that failed together, in the order of their ids."""
+    text = message.encode(errors="replace")
+    if len(text) > MESSAGE_BYTES:
+        text = text[:MESSAGE_BYTES].decode(errors="ignore").encode()
+    head = _header() + write_bytes(model.encode()) + _optional_long(version) + NO_OUTPUTS
+    head += SECOND_BRANCH + write_long(code) + write_bytes(text)
+    return [head + tail for tail in _tails(ids)]
+
+
+def _check_rows(outputs: Mapping[str, npt.NDArray[Any]], rows_each: int | None, requests: int) -> None:
+    if rows_each is None:
+        if requests != 1:
+            raise ValueError(f"{requests} requests that are not batchable; one at a time was expected")
+        return
+    for name, array in outputs.items():
+        if not array.ndim or array.shape[0] != rows_each * requests:
+            raise ValueError(
+                f"output '{name}' has the shape {array.shape}; {requests} requests of {rows_each} rows were "
+                f"expected in dimension 0"
+            )
+
+
+def _optional_long(number: int | None) -> bytes:
+    return FIRST_BRANCH if number is None else SECOND_BRANCH + write_long(number)
+
+
+def _tensor_head(name: str, dtype: DType, shape: Sequence[int], data_bytes: int) -> bytes:
+    """A tensor up to its data."""
+    dimensions = b"".join(map(write_long, shape))
+    counted = write_long(len(shape)) + dimensions + END
+    return write_bytes(name.encode()) + _dtype_index(dtype) + counted + FIRST_BRANCH + write_long(data_bytes)
+
+
+def _rows(columns: Sequence[Column], requests: int) -> list[bytes]:
+    """Each reply up to its id: constants and data of its outputs side by side, and their end."""
+    ending = END + NO_ERROR
+    width = sum(len(head) + data.shape[1] for head, data in columns) + len(ending)
+    matrix = np.empty((requests, width), np.uint8)
+    at = 0
+    for head, data in (*columns, (ending, np.empty((requests, 0), np.uint8))):
+        matrix[:, at : at + len(head)] = np.frombuffer(head, np.uint8)
+        at += len(head)
+        matrix[:, at : at + data.shape[1]] = data
+        at += data.shape[1]
+    rows: list[bytes] = matrix.view(f"V{width}").reshape(requests).tolist()
+    return rows
+
+
+def _tails(ids: Sequence[bytes]) -> list[bytes]:
+    """The id and the empty parameters of each reply."""
+    sizes = set(map(len, ids))
+    if len(sizes) == 1:
+        length = write_long(sizes.pop())
+        return [length + i + NO_PARAMETERS for i in ids]
+    lengths = {size: write_long(size) for size in sizes}
+    return [lengths[len(i)] + i + NO_PARAMETERS for i in ids]
+
+
+def _encode_one(
+    model: str,
+    version: int | None,
+    outputs: Mapping[str, npt.NDArray[Any]],
+    rows_each: int | None,
+    place: tuple[int, bytes],
+) -> bytes:
+    """One reply through the general encoder."""
+    index, request_id = place
+    if rows_each is not None:
+        span = slice(index * rows_each, (index + 1) * rows_each)
+        outputs = {name: array[span] for name, array in outputs.items()}
+    tensors = tuple(Tensor.from_numpy(name, array) for name, array in outputs.items())
+    return encode(PredictReply(model, version, tensors, None, request_id.decode()))

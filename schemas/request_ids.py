@@ -1,0 +1,71 @@
+"""The ends of requests of one layout: an id of any length, then empty `parameters` (one zero byte).
+
+`read_ids` looks at all of them at the speed of C; whatever it cannot vouch for is looked at one by one.
+Neither takes anything that the general decoder would refuse.
+"""
+
+from collections.abc import Sequence
+from itertools import repeat
+from operator import itemgetter
+
+from schemas.errors import InvalidStructure
+from schemas.varint import read_long
+
+SHORT_ID_BYTES = 63
+"""The longest id whose length is a varint of one byte."""
+_LENGTH_BYTE_BY_TAIL = bytes((0, 0, *range(0, 2 * SHORT_ID_BYTES + 1, 2)))
+"""The byte that a tail of length byte, id and zero byte begins with, by the tail's size."""
+_SHORTEST_TAIL = itemgetter(slice(1, -1))
+_FIRST, _LAST = itemgetter(0), itemgetter(-1)
+
+
+def read_ids(values: Sequence[bytes], at: int, longest: int) -> list[bytes] | None:
+    """The ids of all values, UTF-8, whose length begins at `at`; None unless every value ends as it must.
+
+    None is also the answer when an id is longer than `SHORT_ID_BYTES`: `read_id` then tells.
+    """
+    tails = list(map(itemgetter(slice(at, None)), values))
+    sizes = set(map(len, tails))
+    if min(sizes) < 2 or max(sizes) > 2 + min(longest, SHORT_ID_BYTES):
+        return None
+    joined = b"".join(tails)
+    if len(sizes) == 1:
+        size = sizes.pop()
+        firsts, lasts = joined[::size], joined[size - 1 :: size]
+        expected = bytes((_LENGTH_BYTE_BY_TAIL[size],)) * len(tails)
+    else:
+        firsts, lasts = bytes(map(_FIRST, tails)), bytes(map(_LAST, tails))
+        expected = bytes(map(_LENGTH_BYTE_BY_TAIL.__getitem__, map(len, tails)))
+    if firsts != expected or any(lasts):
+        return None
+    # A length byte below 0x80 stands before each id and a zero byte behind it: no character reaches from one
+    # id into the next, so that all of them together are UTF-8 exactly when each is.
+    return list(map(_SHORTEST_TAIL, tails)) if is_utf8(joined) else None
+
+
+def read_id(value: bytes, at: int, longest: int) -> bytes | None:
+    """The id of one value, as long as it may be; None unless the value ends as it must."""
+    try:
+        size, start = read_long(value, at)
+    except (IndexError, InvalidStructure):
+        return None
+    if not 0 <= size <= longest or start + size + 1 != len(value) or value[-1]:
+        return None
+    found = value[start:-1]
+    return found if is_utf8(found) else None
+
+
+def is_utf8(text: bytes) -> bool:
+    """Whether bytes decode as UTF-8."""
+    if text.isascii():
+        return True
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def all_start_with(values: Sequence[bytes], constant: bytes, at: int) -> bool:
+    """Whether every value holds these bytes at this place."""
+    return all(map(bytes.startswith, values, repeat(constant), repeat(at)))
