@@ -127,26 +127,19 @@ class Metrics:
 
     # Batches
 
-    def model_ran(
-        self,
-        model: str,
-        version: int,  # noqa: ARG002 - a version of its own for each series would be dear and little used
-        signature: str,  # noqa: ARG002 - likewise
-        *,
-        rows: int,
-        padded_rows: int,
-        seconds: float,
+    def batch_formed(
+        self, model: str, rows: int, padded_rows: int, waited_seconds: float, reason: str
     ) -> None:
-        """Count a call of a model; *padded_rows* is the size that it was run at."""
+        """Count a batch that leaves its queue; *padded_rows* is the size that it is run at."""
         self._batch_rows.labels(model).observe(rows)
-        self._run_seconds.labels(model).observe(seconds)
         if padded_rows > rows:
             self._padded_rows.labels(model).inc(padded_rows - rows)
-
-    def batch_formed(self, model: str, waited_seconds: float, reason: str) -> None:
-        """Count a batch that leaves its queue, and how long its first request waited there."""
         self._queue_seconds.labels(model).observe(waited_seconds)
         self._batches_closed.labels(reason).inc()
+
+    def batch_ran(self, model: str, seconds: float) -> None:
+        """Count the time that one call of a model took."""
+        self._run_seconds.labels(model).observe(seconds)
 
     def batch_failed(self, model: str) -> None:
         """Count a batch that failed as a whole."""

@@ -114,7 +114,7 @@ REPLIES_REPRODUCED = _counter(
     "Replies produced again one by one, because their record batch was refused.",
 )
 
-BATCH_ROWS = _histogram("batch_rows", "rows", "Rows of each call of a model, without padding.", ROWS, "model")
+BATCH_ROWS = _histogram("batch_rows", "rows", "Rows of each batch, without padding.", ROWS, "model")
 BATCH_PADDED_ROWS = _counter(
     "batch_padded_rows", "rows", "Rows added to reach an allowed batch size.", "model"
 )

@@ -28,6 +28,8 @@ class BatchMetrics:
         """Count a batch that leaves its queue."""
         self._metrics.batch_formed(
             self._model_of(queue_name),
+            batch.rows,
+            batch.padded_rows,
             batch.waited_seconds,
             str(batch.close_reason or "unknown"),
         )

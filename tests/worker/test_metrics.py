@@ -72,14 +72,13 @@ def test_a_latency_that_cannot_be_counts_as_none(registry: CollectorRegistry, me
     assert value(registry, "headrace_request_latency_seconds_sum", **labels) == 0
 
 
-def test_a_run_counts_rows_and_padding_apart(registry: CollectorRegistry, metrics: Metrics) -> None:
+def test_a_batch_counts_rows_and_padding_apart(registry: CollectorRegistry, metrics: Metrics) -> None:
     """Padding is no work that somebody asked for."""
-    metrics.model_ran("digits", 1, "serving_default", rows=100, padded_rows=128, seconds=0.002)
-    metrics.model_ran("digits", 1, "serving_default", rows=64, padded_rows=64, seconds=0.001)
+    metrics.batch_formed("digits", 100, 128, 0.001, "timeout")
+    metrics.batch_formed("digits", 64, 64, 0.001, "full")
 
     assert value(registry, "headrace_batch_rows_sum", model="digits") == 164
     assert value(registry, "headrace_batch_padded_rows_total", model="digits") == 28
-    assert value(registry, "headrace_batch_run_seconds_count", model="digits") == 2
 
 
 def test_a_version_is_in_one_state_at_a_time(registry: CollectorRegistry, metrics: Metrics) -> None:
@@ -138,7 +137,8 @@ def test_the_remaining_counts_reach_their_metric(registry: CollectorRegistry, me
     metrics.dead_lettered("requests", "UnknownFraming", 2)
     metrics.replies_refused("too_large")
     metrics.replies_reproduced(20)
-    metrics.batch_formed("digits", 0.002, "idle")
+    metrics.batch_formed("digits", 3, 3, 0.002, "idle")
+    metrics.batch_ran("digits", 0.5)
     metrics.batch_failed("digits")
     metrics.queued("digits", 5)
     metrics.budget("default", 100, 1000)
@@ -158,6 +158,7 @@ def test_the_remaining_counts_reach_their_metric(registry: CollectorRegistry, me
         value(registry, "headrace_replies_refused_total", reason="too_large"),
         value(registry, "headrace_replies_reproduced_total"),
         value(registry, "headrace_batch_queue_seconds_sum", model="digits"),
+        value(registry, "headrace_batch_run_seconds_sum", model="digits"),
         value(registry, "headrace_batches_closed_total", reason="idle"),
         value(registry, "headrace_batch_failures_total", model="digits"),
         value(registry, "headrace_queue_rows", model="digits"),
@@ -179,7 +180,7 @@ def test_the_remaining_counts_reach_their_metric(registry: CollectorRegistry, me
     ]
 
     assert found == [
-        2048, 2, 1, 20, 0.002, 1, 1, 5, 100, 1000, 10, 90, 4, 4, 1, 1, 1, 1, 1, 1, 2.0, 8, 1,
+        2048, 2, 1, 20, 0.002, 0.5, 1, 1, 5, 100, 1000, 10, 90, 4, 4, 1, 1, 1, 1, 1, 1, 2.0, 8, 1,
     ]  # fmt: skip
 
 
