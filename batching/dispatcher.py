@@ -173,7 +173,8 @@ class Dispatcher:
     def _sleep(self) -> None:
         """Wait to be woken, or, as the timekeeper, for the next batch's time."""
         due_at = self._order.next_due_at()
-        if due_at is not None and self._watch is None:
+        if due_at is not None and (self._watch is None or due_at < self._watch.until):
+            self._wake_timekeeper()  # which finds its place taken, and sleeps until it is woken
             self._watch = watch = Watch(due_at)
             self._timer.wait(min(max(0.0, due_at - self._clock()), threading.TIMEOUT_MAX))
             if self._watch is watch:

@@ -1,4 +1,4 @@
-"""What the tests of this folder work with: a task that shows which rows it holds, and a scheduler on a fake clock."""
+"""What the tests of this folder work with: a task that shows its rows, and a scheduler on a fake clock."""
 
 import contextlib
 import threading
@@ -56,7 +56,7 @@ class RecordingObserver:
 
 
 class Bench:
-    """A scheduler with 0 or more threads on a fake clock, stepped to rest by `settle`, the same for all counts."""
+    """A scheduler with 0 or more threads on a fake clock; `settle` brings each of them to rest."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads

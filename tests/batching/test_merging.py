@@ -82,7 +82,7 @@ def test_padding_does_not_take_an_object_apart() -> None:
 
 @pytest.mark.parametrize("rows", [1, 7, 1000])
 def test_merged_data_is_aligned_for_tensorflow(rows: int) -> None:
-    """A merged array starts at a multiple of 64 bytes in C order, so that it is taken without another copy."""
+    """A merged array starts at a multiple of 64 bytes in C order: it is taken without a copy."""
     merged = merging.merge([np.ones((rows, 3), np.float32), np.ones((1, 3), np.float32)])
 
     assert merged.ctypes.data % 64 == 0
@@ -149,7 +149,7 @@ def test_an_output_with_other_rows_is_refused(shape: tuple[int, ...], padded_row
 def test_merge_then_split_is_the_identity(
     data: st.DataObject, dtype: np.dtype[Any], inner: tuple[int, ...], rows: list[int], more: int
 ) -> None:
-    """Whatever the dtype, the shapes, the sizes and the padding: each task gets exactly its own bytes back."""
+    """Whatever the dtype, shapes, sizes and padding: each task gets exactly its own bytes back."""
     arrays = [data.draw(st_numpy.arrays(dtype, (count, *inner))) for count in rows]
     padded_rows = sum(rows) + more
 

@@ -5,9 +5,7 @@ import pytest
 from batching import errors, padding
 
 
-@pytest.mark.parametrize(
-    ("rows", "size"), [(1, 2), (2, 2), (3, 4), (4, 4), (5, 8), (8, 8)], ids=lambda value: str(value)
-)
+@pytest.mark.parametrize(("rows", "size"), [(1, 2), (2, 2), (3, 4), (4, 4), (5, 8), (8, 8)], ids=str)
 def test_a_batch_is_run_at_the_next_allowed_size(rows: int, size: int) -> None:
     """An allowed size stays, any other becomes the next larger one."""
     assert size == padding.next_allowed(rows, (2, 4, 8))
