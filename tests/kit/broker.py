@@ -1,0 +1,298 @@
+"""A real Kafka broker for tests, benchmarks and people: one node, KRaft, loopback, a temporary folder.
+
+`python -m tests.kit.broker` (`make kafka`) runs one in the foreground until Ctrl-C.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from tests.kit.kafka_jars import BrokerUnavailable, kafka_jars, require_java
+
+_CLUSTER_ID = (
+    "aGVhZHJhY2UtdGVzdC1rZg"  # any 16 bytes in base64; a broker's data folder belongs to one cluster
+)
+QUICK_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx768m")
+"""Up in 2.0 s instead of 2.8; slower at full load, where nothing in the tests is."""
+FULL_SPEED = ("-XX:+UseG1GC", "-Xms1g", "-Xmx1g")
+"""For benchmarks."""
+
+
+class Broker(Protocol):
+    """What a test may rely on, whoever runs the broker."""
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Where to reach it, as `host:port`."""
+        ...
+
+
+class ForeignBroker:
+    """A broker that is there already (TEST_BOOTSTRAP_SERVERS)."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self.bootstrap_servers = bootstrap_servers
+
+
+class BrokerFailed(Exception):
+    """The broker process ended, or did not answer in time; the message has the end of its log."""
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class KafkaBroker:
+    """A broker process of our own: started, stopped, killed and frozen by its process id and no other way.
+
+    Its folder is removed by `close`, data included; between `stop` and `start` the data stay.
+    """
+
+    def __init__(
+        self,
+        port: int | None = None,
+        jvm_options: Sequence[str] = QUICK_START,
+        config: Mapping[str, str] | None = None,
+        start_timeout_seconds: float = 60.0,
+    ) -> None:
+        """*config* adds to the broker's properties, or replaces them.
+
+        Raises:
+            BrokerUnavailable: no Java, or Kafka is not here and cannot be fetched.
+        """
+        self._java = require_java()
+        self._classpath = f"{kafka_jars()}/*"
+        self._jvm_options = tuple(jvm_options)
+        self._start_timeout_seconds = start_timeout_seconds
+        self._port = port or free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        self.folder = Path(tempfile.mkdtemp(prefix="headrace-kafka-"))
+        properties = {**_properties(self._port, free_port(), self.folder / "data"), **(config or {})}
+        text = "".join(f"{name}={value}\n" for name, value in properties.items())
+        (self.folder / "server.properties").write_text(text, encoding="utf-8")
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """Where to reach it."""
+        return f"127.0.0.1:{self._port}"
+
+    @property
+    def pid(self) -> int:
+        """The broker's process id; it must be running."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it (on the data that are there, if any) and wait until it answers.
+
+        Raises:
+            BrokerFailed: it ended or did not answer.
+        """
+        assert self._process is None
+        if not (self.folder / "data" / "meta.properties").exists():
+            self._format()
+        # Should this process be killed, the broker goes with it, where the system offers that.
+        guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+        command = [*guard, self._java, *self._jvm_options, "-cp", self._classpath]
+        command += ["kafka.Kafka", str(self.folder / "server.properties")]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        try:
+            self._wait_until_it_answers()
+        except BaseException:
+            self.kill()
+            raise
+
+    def stop(self, timeout_seconds: float = 30.0) -> None:
+        """End it in order; by force when it takes longer than that."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGCONT)
+        self._process.terminate()
+        try:
+            self._process.wait(timeout_seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def restart(self) -> None:
+        """Stop it and start it again, on the same port and data."""
+        self.stop()
+        self.start()
+
+    def freeze(self) -> None:
+        """Let it stand still: connections stay open, nothing answers."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def close(self) -> None:
+        """Stop it and remove its folder."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def check(self, wait_seconds: float = 0.0) -> None:
+        """Watch it for that long.
+
+        Raises:
+            BrokerFailed: it has ended by itself.
+        """
+        assert self._process is not None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            code = self._process.wait(wait_seconds)
+            raise BrokerFailed(f"the broker ended with {code}; its log ends:\n{self.log_tail()}")
+
+    def log_tail(self, lines: int = 30) -> str:
+        """The end of its log."""
+        if not self._log.exists():
+            return ""
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "broker.log"
+
+    def _format(self) -> None:
+        command = [self._java, *QUICK_START, "-cp", self._classpath, "kafka.tools.StorageTool", "format"]
+        command += ["-t", _CLUSTER_ID, "-c", str(self.folder / "server.properties"), "--standalone"]
+        run = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        if run.returncode != 0:
+            raise BrokerFailed(f"Kafka's data folder could not be made:\n{(run.stdout + run.stderr)[-4000:]}")
+
+    def _wait_until_it_answers(self) -> None:
+        assert self._process is not None
+        end = time.monotonic() + self._start_timeout_seconds
+        while not self._listens() or not self._answers():
+            if time.monotonic() > end:
+                raise BrokerFailed(
+                    f"no answer within {self._start_timeout_seconds:g} s; its log ends:\n{self.log_tail()}"
+                )
+            self.check(0.05)
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self._port), 1.0).close()
+        except OSError:
+            return False
+        return True
+
+    def _answers(self) -> bool:
+        from worker.kafka import client_config, errors
+        from worker.kafka.admin import Admin
+
+        config = client_config.admin_config(client_config.connection(self.bootstrap_servers))
+        try:
+            return bool(Admin({**config, "log_level": "0"}, timeout_seconds=1.0).brokers())
+        except errors.KafkaProblem:
+            return False
+
+
+def _properties(port: int, controller_port: int, data: Path) -> dict[str, str]:
+    listeners = f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}"
+    inner = ("offsets.topic", "transaction.state.log", "share.coordinator.state.topic")
+    return {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller_port}",
+        "controller.listener.names": "CONTROLLER",
+        "listeners": listeners,
+        "advertised.listeners": listeners,
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": str(data),
+        # Nothing may rely on topics that make themselves.
+        "auto.create.topics.enable": "false",
+        **{f"{topic}.replication.factor": "1" for topic in inner},
+        **{f"{topic}.num.partitions": "4" for topic in inner},
+        "transaction.state.log.min.isr": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "group.share.enable": "true",
+        # A first member is served at once, and a killed one is missed after seconds where a test says so.
+        "group.initial.rebalance.delay.ms": "0",
+        "group.min.session.timeout.ms": "1000",
+        "group.consumer.min.session.timeout.ms": "1000",
+        "group.consumer.min.heartbeat.interval.ms": "100",
+        # Small machine, small heap.
+        "num.network.threads": "2",
+        "num.io.threads": "4",
+        "log.cleaner.dedupe.buffer.size": "16777216",
+        "log.cleaner.backoff.ms": "1000",
+    }
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Run a broker in the foreground until Ctrl-C or SIGTERM; 0 when it was stopped so."""
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    port = 9092
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            port = free_port()
+            _say("port 9092 is taken, another one is used")
+    _say("starting Apache Kafka (the first time it is fetched) …")
+    try:
+        broker = KafkaBroker(port, FULL_SPEED)
+    except BrokerUnavailable as error:
+        _say(f"cannot run a broker here: {error}")
+        return 1
+    try:
+        broker.start()
+        _say(f"Apache Kafka answers at {broker.bootstrap_servers}; Ctrl-C stops it and removes its data.")
+        _say(f"To go on: headrace topics create --bootstrap-server {broker.bootstrap_servers}")
+        while not ended.wait(1.0):
+            broker.check()
+    except BrokerFailed as error:
+        _say(str(error))
+        return 1
+    finally:
+        broker.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
