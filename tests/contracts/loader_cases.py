@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 from lifecycle.loader import Loader
+from lifecycle.numpy_loader import NumpyLoader
+from lifecycle.saved_model_loader import SavedModelLoader
+from lifecycle.warmup import WarmedLoader
 from tests.fakes import servables
+from tests.kit import numpy_models
+from tests.kit.models import SavedModels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +28,16 @@ class LoaderCase:
     broken: Callable[[Path], Loader]
 
 
+def _once(directory: Path, write: Callable[[Path], object]) -> Path:
+    if not directory.exists():
+        write(directory)
+    return directory
+
+
+def _numpy_model(directory: Path) -> Path:
+    return numpy_models.write_three_signatures(directory.parent, int(directory.name))
+
+
 CASES = [
     pytest.param(
         LoaderCase(
@@ -30,5 +45,29 @@ CASES = [
             broken=lambda folder: servables.BrokenLoader(),
         ),
         id="fake",
+    ),
+    pytest.param(
+        LoaderCase(
+            good=lambda folder: NumpyLoader(_once(folder / "numpy" / "1", _numpy_model)),
+            broken=lambda folder: NumpyLoader(folder / "missing"),
+        ),
+        id="numpy",
+    ),
+    pytest.param(
+        LoaderCase(
+            good=lambda folder: WarmedLoader(
+                NumpyLoader(_once(folder / "numpy" / "1", _numpy_model)), (1, 4)
+            ),
+            broken=lambda folder: WarmedLoader(NumpyLoader(folder / "missing")),
+        ),
+        id="warmed",
+    ),
+    pytest.param(
+        LoaderCase(
+            good=lambda folder: SavedModelLoader(SavedModels(folder).three_signatures()),
+            broken=lambda folder: SavedModelLoader(folder / "missing"),
+        ),
+        id="saved_model",
+        marks=pytest.mark.tensorflow,
     ),
 ]
