@@ -1,5 +1,6 @@
 """Promises of `batching.batch_queue`, with 0, 1 and 3 batch threads (fixture `bench`)."""
 
+import gc
 import threading
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from batching import errors
 from batching.batch import Batch, CloseReason
 from batching.options import QueueOptions
+from batching.shared_scheduler import SharedScheduler
 from tests.batching.bench import Bench, Rows
 from tests.fakes.clock import PATIENCE_SECONDS
 
@@ -168,3 +170,30 @@ def test_bad_sizes_are_refused_before_anything_is_counted(
 
     assert queue.statistics() == before
     assert bench.observer.formed == []
+
+
+def test_a_queue_keeps_its_scheduler_going(bench: Bench) -> None:
+    """Who holds the queue needs not hold the scheduler: the queue takes tasks and drains."""
+    queue = SharedScheduler(
+        bench.threads, clock=bench.clock, make_condition=bench.clock.condition, name="unheld"
+    ).add_queue("q", QueueOptions(), bench.batches.append)
+    gc.collect()
+
+    queue.schedule(Rows("a", 1))
+    queue.close()
+    queue._join.__self__.close()  # type: ignore[attr-defined]
+
+    assert bench.contents() == [[("a", 1)]]
+
+
+def test_tasks_of_a_forgotten_queue_are_processed(bench: Bench) -> None:
+    """A queue that its owner lets go of before it is empty still processes what it has taken."""
+    queue = bench.queue(batch_timeout_seconds=TIMEOUT_SECONDS)
+    queue.schedule(Rows("a", 1))
+    bench.settle()
+    del queue
+    gc.collect()
+
+    bench.advance(TIMEOUT_SECONDS)
+
+    assert bench.contents() == [[("a", 1)]]
