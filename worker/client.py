@@ -1,0 +1,218 @@
+"""Asking models through Kafka, from Python: send a request, get the future of its prediction.
+
+    with Client("localhost:9092") as client:
+        prediction = client.predict("digits", {"image": images}) print(prediction.version,
+        prediction["scores"])
+
+Many requests may be under way at once (`submit` gives a future for each), from any number of threads;
+`predict_async` is the same for asyncio. A client reads every partition of its reply topic from the moment of
+its construction, without a consumer group:
+several clients share a topic, each sees all replies and keeps those with its own correlation ids. Where many
+clients with heavy traffic share a cluster, give each (or each few) a `reply_topic` of its own, and allow it
+in the workers' binding.
+
+Neither importing nor using this loads TensorFlow. One thread of the client's own serves the replies,
+deadlines and delivery reports; callbacks added to a future run on it and must not block.
+"""
+
+import asyncio
+import dataclasses
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any, Self, TypedDict, Unpack
+
+import numpy.typing as npt
+
+from schemas import headers as names
+from schemas.codec import encode
+from schemas.predict_request import PredictRequest
+from schemas.tensor import Tensor
+from worker.client_calls import Call, CallTable, Prediction
+from worker.client_endpoints import Endpoints, connect
+from worker.client_errors import ClientClosed, NoReply, NotSent, PredictError
+from worker.client_replies import ReplyReader
+from worker.kafka.client_config import PropertyValue
+from worker.kafka.errors import KafkaProblem, translate
+from worker.kafka.records import Headers, Message
+
+__all__ = ["Client", "ClientClosed", "NoReply", "NotSent", "PredictError", "Prediction", "RequestFields"]
+
+DEFAULT_REQUEST_TOPIC = "headrace.requests"
+DEFAULT_REPLY_TOPIC = "headrace.replies"
+
+Connect = Callable[[str, str, Mapping[str, PropertyValue]], Endpoints]
+Inputs = Mapping[str, npt.ArrayLike | Tensor]
+
+
+class RequestFields(TypedDict, total=False):
+    """What a request may say besides model and inputs; see `Client.submit`."""
+
+    version: int | None
+    label: str | None
+    signature: str
+    outputs: Sequence[str]
+    timeout_seconds: float | None
+    key: bytes | str | None
+    headers: Headers
+
+
+class Client:
+    """A producer of requests and a reader of their replies. Thread-safe.
+
+    Args:
+        bootstrap_servers: brokers to start from, `host:port,host:port`.
+        request_topic: where requests go; it must exist.
+        reply_topic: where replies are awaited. None: the workers' default, which requests then need not name.
+            Another is named in each request by a header, and the workers' binding must allow it.
+        timeout_seconds: how long a request waits for its reply where it does not say itself.
+        properties: librdkafka properties for every connection (security), by their dotted names.
+        connect: what opens the connections; tests bring their own.
+
+    Raises:
+        KafkaProblem: the broker cannot be reached, or the reply topic does not exist.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str = "localhost:9092",
+        *,
+        request_topic: str = DEFAULT_REQUEST_TOPIC,
+        reply_topic: str | None = None,
+        timeout_seconds: float = 30.0,
+        properties: Mapping[str, PropertyValue] | None = None,
+        connect: Connect = connect,
+    ) -> None:
+        self._request_topic = request_topic
+        self._timeout_seconds = _checked_timeout(timeout_seconds)
+        self._reply_header = [] if reply_topic is None else [(names.PLAIN_REPLY_TOPIC, reply_topic.encode())]
+        self._calls = CallTable(os.urandom(8), request_topic)
+        endpoints = connect(bootstrap_servers, reply_topic or DEFAULT_REPLY_TOPIC, properties or {})
+        self._producer = endpoints.producer
+        self._replies = ReplyReader(endpoints, self._calls, time.monotonic)
+        self._thread = threading.Thread(target=self._replies.run, name="headrace-client", daemon=True)
+        self._thread.start()
+
+    def predict(self, model: str, inputs: Inputs, **fields: Unpack[RequestFields]) -> Prediction:
+        """Ask and wait for the answer. Arguments are those of `submit`, errors also those of its future."""
+        return self.submit(model, inputs, **fields).result()
+
+    async def predict_async(self, model: str, inputs: Inputs, **fields: Unpack[RequestFields]) -> Prediction:
+        """Ask and await the answer without blocking the event loop, as `predict`."""
+        return await asyncio.wrap_future(self.submit(model, inputs, **fields))
+
+    def submit(  # noqa: PLR0913 - the fields of a request, by keyword
+        self,
+        model: str,
+        inputs: Inputs,
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        signature: str = "serving_default",
+        outputs: Sequence[str] = (),
+        timeout_seconds: float | None = None,
+        key: bytes | str | None = None,
+        headers: Headers = (),
+    ) -> Future[Prediction]:
+        """Send a request; its prediction comes through the future.
+
+        The future fails with `PredictError` (the worker's code and message), `NoReply` after the time-out,
+        `NotSent`, or `ClientClosed`. Returns at once, except while the local queue of unsent records is full.
+
+        Args:
+            model: the model's name on the control topic.
+            inputs: arrays by input name, of the dtypes that the signature wants (lists become float64 or
+                int64, as numpy has it). Dimension 0 is the batch. Text and bytes become DT_STRING.
+            version: the version to ask; by default the label's, or the workers' choice (the latest
+                available).
+            label: a label of the control topic instead of a version.
+            signature: the signature to run.
+            outputs: the outputs wanted; none: all.
+            timeout_seconds: how long to wait here; sent along, so that workers need not answer later.
+            key: the record's key: equal keys go to one partition, and the reply has it too.
+            headers: more headers for the record.
+
+        Raises:
+            WireError: the request cannot be encoded (an array without a TensorFlow dtype, version and label
+                together).
+            ClientClosed: the client is closed, or has lost its connection for good.
+            NotSent: the local queue stayed full for the whole time-out.
+        """
+        timeout = self._timeout_seconds if timeout_seconds is None else _checked_timeout(timeout_seconds)
+        value = encode(
+            PredictRequest(
+                model,
+                version,
+                label,
+                signature,
+                tuple(outputs),
+                tuple(_tensor(*item) for item in inputs.items()),
+            )
+        )
+        call = self._calls.open(model, time.monotonic(), timeout)
+        sent_headers = [
+            (names.PLAIN_CORRELATION_ID, call.correlation_id),
+            *self._reply_header,
+            (names.TIMEOUT_MS, b"%d" % max(1, round(timeout * 1000))),
+            *headers,
+        ]
+        self._send(call, value, key.encode() if isinstance(key, str) else key, sent_headers)
+        return call.future
+
+    def close(self) -> None:
+        """Fail what is outstanding, end the thread and the connections. Calling it again does nothing."""
+        self._calls.close("the client was closed")
+        self._replies.stop()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _send(self, call: Call, value: bytes, key: bytes | None, headers: Headers) -> None:
+        """Hand one record over, waiting for room in the local queue up to the call's deadline."""
+
+        def delivered(error: Any, _: Message) -> None:
+            if error is not None:
+                self._calls.fail(call, _not_sent(call.model, translate(error, topic=self._request_topic)))
+
+        keys = None if key is None else [key]
+        try:
+            while not self._producer.send(
+                self._request_topic, [value], keys, [headers], on_delivery=delivered
+            ):
+                if time.monotonic() >= call.deadline or not self._replies.wait_for_room():
+                    break
+            else:
+                return
+            failure = NotSent(call.model, "the local queue of records stayed full for the whole time-out")
+        except KafkaProblem as problem:
+            failure = _not_sent(call.model, problem)
+        self._calls.fail(call, failure)
+        raise failure
+
+
+def _tensor(name: str, value: npt.ArrayLike | Tensor) -> Tensor:
+    if not isinstance(value, Tensor):
+        return Tensor.from_numpy(name, value)
+    return value if value.name == name else dataclasses.replace(value, name=name)
+
+
+def _not_sent(model: str, problem: KafkaProblem) -> NotSent:
+    failure = NotSent(model, str(problem))
+    failure.__cause__ = problem
+    return failure
+
+
+def _checked_timeout(seconds: float) -> float:
+    if not 0 < seconds < threading.TIMEOUT_MAX:
+        raise ValueError(f"timeout_seconds is {seconds}, expected a positive number of seconds")
+    return float(seconds)
