@@ -68,7 +68,7 @@ class NumpyLoader:
     def servable(self) -> NumpyServable:
         """The loaded model. Requires: loaded and not yet unloaded."""
         if self._servable is None:
-            raise RuntimeError(f"the NumPy model in {self._directory} is not loaded")
+            raise RuntimeError("this NumPy model is not loaded")
         return self._servable
 
     def load(self) -> None:

@@ -99,19 +99,19 @@ def read_model(directory: Path) -> NumpyModel:
 
 def _read_json(directory: Path) -> object:
     if not directory.is_dir():
-        raise errors.LoadFailed(f"the directory {directory} does not exist; expected a NumPy model there")
+        raise errors.LoadFailed("the version's directory does not exist; expected a NumPy model there")
     try:
         data = (directory / FILE_NAME).read_bytes()
     except OSError as error:
         raise errors.LoadFailed(
-            f"{FILE_NAME} in {directory} cannot be read: {error.strerror or error}"
+            f"{FILE_NAME} cannot be read: {error.strerror or type(error).__name__}"
         ) from error
     if not data.rstrip().endswith(b"}"):
-        raise errors.LoadFailed(f"{FILE_NAME} in {directory} is cut short; is the model still being written?")
+        raise errors.LoadFailed(f"{FILE_NAME} is cut short; is the model still being written?")
     try:
         parsed: object = json.loads(data)
     except ValueError as error:
-        raise errors.InvalidModel(f"{FILE_NAME} in {directory} is no JSON: {error}") from error
+        raise errors.InvalidModel(f"{FILE_NAME} is no JSON: {error}") from error
     return parsed
 
 
@@ -121,9 +121,9 @@ def _read_array(directory: Path, name: str) -> Array:
     try:
         array: Array = np.load(directory / name, allow_pickle=False)
     except OSError as error:
-        raise errors.LoadFailed(f"{name} in {directory} cannot be read: {error.strerror or error}") from error
+        raise errors.LoadFailed(f"{name} cannot be read: {error.strerror or type(error).__name__}") from error
     except (ValueError, EOFError) as error:
-        raise errors.InvalidModel(f"{name} in {directory} is no array: {error}") from error
+        raise errors.InvalidModel(f"{name} is no array of numbers as numpy.save writes it") from error
     array.flags.writeable = False
     return array
 

@@ -7,7 +7,6 @@ loses node names, graph frames and paths, because it may be sent to whoever made
 
 import re
 import traceback
-from pathlib import Path
 
 from lifecycle import errors
 
@@ -36,8 +35,8 @@ def run_error(error: Exception, signature: str) -> errors.LifecycleError:
     return errors.ExecutionFailed(f"{what} failed: {reason}")
 
 
-def load_error(error: Exception, directory: Path) -> errors.LoadFailed:
-    """What a failed load of that directory means; raise the result from the original.
+def load_error(error: Exception) -> errors.LoadFailed:
+    """What a failed load means; raise the result from the original.
 
     The locals of the failed call are dropped: an error that is kept for a status would keep a whole session.
     """
@@ -47,16 +46,14 @@ def load_error(error: Exception, directory: Path) -> errors.LoadFailed:
     reason = shown_reason(error)
     if "not a valid checkpoint" in str(error):
         return errors.LoadFailed(
-            f"the variables of the SavedModel in {directory} are missing; is the model still being written?"
+            "the variables of the SavedModel are missing; is the model still being written?"
         )
     if "Op type not registered" in str(error):
-        return errors.InvalidModel(
-            f"the SavedModel in {directory} needs an operation that this TensorFlow lacks: {reason}"
-        )
+        return errors.InvalidModel(f"the SavedModel needs an operation that this TensorFlow lacks: {reason}")
     code = getattr(error, "error_code", None)
     if code in _WRONG_MODEL or isinstance(error, ValueError | TypeError | KeyError):
-        return errors.InvalidModel(f"the SavedModel in {directory} is refused by TensorFlow: {reason}")
-    return errors.LoadFailed(f"the SavedModel in {directory} could not be loaded: {reason}")
+        return errors.InvalidModel(f"the SavedModel is refused by TensorFlow: {reason}")
+    return errors.LoadFailed(f"the SavedModel could not be loaded: {reason}")
 
 
 def shown_reason(error: BaseException) -> str:

@@ -35,7 +35,7 @@ class SavedModelLoader:
     def servable(self) -> SavedModelServable:
         """The loaded model. Requires: loaded and not yet unloaded."""
         if self._servable is None:
-            raise RuntimeError(f"the SavedModel in {self._directory} is not loaded")
+            raise RuntimeError("this SavedModel is not loaded")
         return self._servable
 
     def load(self) -> None:
@@ -46,14 +46,14 @@ class SavedModelLoader:
             LoadFailed: the files are missing, incomplete or unreadable, or memory ran out: may pass.
         """
         graphs = saved_model_signatures.read_meta_graphs(self._directory)
-        graph = saved_model_signatures.choose(graphs, self._tags, self._directory)
+        graph = saved_model_signatures.choose(graphs, self._tags)
         signatures = self._servable_signatures(graph.signatures)
         session = GraphSession(self._options)
         try:
             session.restore(self._directory, self._tags)
             servable = SavedModelServable(signatures, session.prepare)
         except Exception as error:
-            failure = saved_model_errors.load_error(error, self._directory)
+            failure = saved_model_errors.load_error(error)
             session.close()
             raise failure from error
         self._session, self._servable = session, servable
@@ -72,7 +72,7 @@ class SavedModelLoader:
         left_out = {name: each.unservable for name, each in found.items() if each.unservable is not None}
         if not signatures:
             raise errors.InvalidModel(
-                f"the SavedModel in {self._directory} has no signature that can be served"
+                f"the SavedModel has no signature that can be served"
                 f"{''.join(f'; {name!r}: {reason}' for name, reason in left_out.items())}; "
                 "export it with a serving signature"
             )

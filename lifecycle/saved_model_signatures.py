@@ -1,5 +1,7 @@
 """What a SavedModel on disk offers: its meta graphs, their tags and signatures, read without TensorFlow.
 
+No error here names the directory: its words may be told to those who send requests.
+
 The loader reads a model here before it starts a session, so that a missing, half-written or foreign directory
 is told apart in a millisecond; `headrace inspect` shows what this module found.
 Source: TensorFlow's saved_model.proto and meta_graph.proto, whose field numbers stand below.
@@ -56,19 +58,17 @@ def read_meta_graphs(directory: Path) -> tuple[MetaGraph, ...]:
         graphs = tuple(_meta_graph(part) for part in protobuf.messages(memoryview(data), 2))
     except protobuf.CutShort as error:
         raise errors.LoadFailed(
-            f"{FILE_NAME} in {directory} is cut short ({len(data)} bytes): {error}; "
+            f"{FILE_NAME} is cut short ({len(data)} bytes): {error}; "
             "is the model still being written? Write it beside the base path and move it there when complete"
         ) from error
     except (protobuf.Malformed, UnicodeDecodeError) as error:
-        raise errors.InvalidModel(
-            f"{FILE_NAME} in {directory} is no SavedModel: {error}; export the model again"
-        ) from error
+        raise errors.InvalidModel(f"{FILE_NAME} is no SavedModel: {error}; export the model again") from error
     if not graphs:
-        raise errors.InvalidModel(f"{FILE_NAME} in {directory} holds no graph; export the model again")
+        raise errors.InvalidModel(f"{FILE_NAME} holds no graph; export the model again")
     return graphs
 
 
-def choose(graphs: Sequence[MetaGraph], tags: Sequence[str], directory: Path) -> MetaGraph:
+def choose(graphs: Sequence[MetaGraph], tags: Sequence[str]) -> MetaGraph:
     """The meta graph whose tags are exactly those.
 
     Raises:
@@ -78,7 +78,7 @@ def choose(graphs: Sequence[MetaGraph], tags: Sequence[str], directory: Path) ->
         if graph.tags == frozenset(tags):
             return graph
     raise errors.InvalidModel(
-        f"the SavedModel in {directory} has no graph tagged {shown_tags(tags)}; "
+        f"the SavedModel has no graph tagged {shown_tags(tags)}; "
         f"it has {' and '.join(shown_tags(graph.tags) for graph in graphs)}"
     )
 
@@ -90,23 +90,23 @@ def shown_tags(tags: Sequence[str] | frozenset[str]) -> str:
 
 def _model_bytes(directory: Path) -> bytes:
     if not directory.is_dir():
-        raise errors.LoadFailed(f"the directory {directory} does not exist; expected a SavedModel there")
+        raise errors.LoadFailed("the version's directory does not exist; expected a SavedModel there")
     try:
         if (directory / FILE_NAME).is_file():
             data = (directory / FILE_NAME).read_bytes()
         elif (directory / TEXT_FILE_NAME).is_file():
-            text = (directory / TEXT_FILE_NAME).read_text(encoding="utf-8")
-            return saved_model_tensorflow.parse_text_model(text, directory / TEXT_FILE_NAME)
+            text = (directory / TEXT_FILE_NAME).read_text(encoding="utf-8", errors="replace")
+            return saved_model_tensorflow.parse_text_model(text, TEXT_FILE_NAME)
         else:
             raise errors.LoadFailed(
-                f"there is no {FILE_NAME} in {directory}; expected a SavedModel (is it still being written?)"
+                f"there is no {FILE_NAME}; expected a SavedModel (is it still being written?)"
             )
     except OSError as error:
         raise errors.LoadFailed(
-            f"the SavedModel in {directory} cannot be read: {error.strerror or error}"
+            f"the SavedModel cannot be read: {error.strerror or type(error).__name__}"
         ) from error
     if not data:
-        raise errors.LoadFailed(f"{FILE_NAME} in {directory} is empty; is the model still being written?")
+        raise errors.LoadFailed(f"{FILE_NAME} is empty; is the model still being written?")
     return data
 
 

@@ -3,7 +3,6 @@
 import functools
 import logging
 import os
-from pathlib import Path
 from typing import Any
 
 from lifecycle import errors
@@ -34,7 +33,7 @@ def import_tensorflow() -> Any:
     return tf
 
 
-def parse_text_model(text: str, path: Path) -> bytes:
+def parse_text_model(text: str, file_name: str) -> bytes:
     """The bytes of a SavedModel that was written as text (some of version 1 are, for people to read).
 
     Raises:
@@ -47,5 +46,5 @@ def parse_text_model(text: str, path: Path) -> bytes:
     try:
         message = text_format.Parse(text, saved_model_pb2.SavedModel())
     except text_format.ParseError as error:
-        raise errors.InvalidModel(f"{path} is no SavedModel: {error}; export the model again") from error
+        raise errors.InvalidModel(f"{file_name} is no SavedModel: {error}; export the model again") from error
     return bytes(message.SerializeToString())

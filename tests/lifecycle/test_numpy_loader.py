@@ -186,10 +186,10 @@ def test_what_is_missing_may_still_come(tmp_path: Path) -> None:
     with pytest.raises(errors.LoadFailed, match="does not exist") as first:
         loader.load()
     (tmp_path / "1").mkdir()
-    with pytest.raises(errors.LoadFailed, match=r"model\.json in .* cannot be read: No such file") as second:
+    with pytest.raises(errors.LoadFailed, match=r"model\.json cannot be read: No such file") as second:
         loader.load()
     write(tmp_path / "1", step("dense", weights="w.npy"))
-    with pytest.raises(errors.LoadFailed, match=r"w\.npy in .* cannot be read") as third:
+    with pytest.raises(errors.LoadFailed, match=r"w\.npy cannot be read") as third:
         loader.load()
     whole = (tmp_path / "1" / "model.json").read_text()
     (tmp_path / "1" / "model.json").write_text(whole[:40])
@@ -281,7 +281,7 @@ def test_what_is_no_array_is_refused(tmp_path: Path, data: bytes) -> None:
     """Also a pickle, which could run code."""
     (tmp_path / "w.npy").write_bytes(data)
 
-    with pytest.raises(errors.InvalidModel, match=r"w\.npy in .* is no array"):
+    with pytest.raises(errors.InvalidModel, match=r"w\.npy is no array"):
         NumpyLoader(write(tmp_path, step("dense", weights="w.npy"))).load()
 
 

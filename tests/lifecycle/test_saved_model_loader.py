@@ -289,7 +289,7 @@ def test_impossible_session_options_are_refused(field: str) -> None:
         ("without_graph", errors.LoadFailed, "there is no saved_model.pb"),
         ("cut_short", errors.LoadFailed, "cut short"),
         ("corrupt", errors.InvalidModel, "is no SavedModel"),
-        ("without_variables", errors.LoadFailed, "variables of the SavedModel .* are missing"),
+        ("without_variables", errors.LoadFailed, "variables of the SavedModel are missing"),
         ("cut_variables", errors.LoadFailed, "could not be loaded"),
         ("unknown_operation", errors.InvalidModel, "operation that this TensorFlow lacks: .*MutMal"),
     ],
@@ -297,14 +297,15 @@ def test_impossible_session_options_are_refused(field: str) -> None:
 def test_a_model_that_cannot_be_loaded_says_why(
     saved_models: SavedModels, name: str, kind: type[errors.LoadFailed], message: str
 ) -> None:
-    """The directory is named, and whether trying again may help."""
-    loader = SavedModelLoader(getattr(saved_models, name)())
+    """Whether trying again may help is told, and no path, because requesters hear of it."""
+    directory = getattr(saved_models, name)()
+    loader = SavedModelLoader(directory)
 
     with pytest.raises(errors.LoadFailed, match=message) as caught:
         loader.load()
 
     assert type(caught.value) is kind
-    assert name in str(caught.value)
+    assert str(directory.parents[2]) not in str(caught.value)
 
 
 def test_a_failed_load_can_be_repeated(saved_models: SavedModels, tmp_path: Path) -> None:
