@@ -190,7 +190,8 @@ class BasicManager:
         """Cancel every load, unload everything, and end the threads; nothing is managed anew.
 
         Returns:
-            The versions that are not unloaded after that time: a handle is held, or their loader hangs.
+            The versions that are not unloaded after that time: a handle is held, or their loader hangs. When
+            there are any, a later release still unloads, and `close` may be called once more.
         """
         deadline = self._execution.clock() + timeout_seconds
         with self._changed:
