@@ -26,14 +26,17 @@ def merge(arrays: Sequence[Array], padded_rows: int | None = None) -> Array:
         LayoutMismatch: no arrays, a scalar, or arrays of unlike dtype or unlike shape after dimension 0.
         RowCountMismatch: there are more rows than `padded_rows`, or none to repeat.
     """
-    rows = _rows_of_one_layout(arrays)
+    rows = _count_rows(arrays)
     total_rows = rows if padded_rows is None else padded_rows
     if rows > total_rows or (rows == 0 and total_rows):
         raise errors.RowCountMismatch(f"{rows} rows cannot be padded to {total_rows}")
     if len(arrays) == 1 and rows == total_rows:
         return arrays[0]
     merged = _empty((total_rows, *arrays[0].shape[1:]), arrays[0].dtype)
-    np.concatenate(arrays, out=merged[:rows])
+    try:
+        np.concatenate(arrays, out=merged[:rows], casting="no")
+    except (TypeError, ValueError) as error:
+        raise _layout_mismatch(arrays) from error
     if rows < total_rows:
         merged[rows:] = merged[rows - 1 : rows]
     return merged
@@ -60,20 +63,18 @@ def split_rows(array: Array, rows: Sequence[int], padded_rows: int | None = None
     return [array[stop - count : stop] for stop, count in zip(stops, rows, strict=True)]
 
 
-def _rows_of_one_layout(arrays: Sequence[Array]) -> int:
-    """Return how many rows the arrays have together."""
+def _count_rows(arrays: Sequence[Array]) -> int:
     if not arrays:
         raise errors.LayoutMismatch("there is no array to merge")
-    first = arrays[0]
-    for array in arrays:
-        if array.ndim == 0:
-            raise errors.LayoutMismatch("a scalar has no rows and cannot be merged")
-        if array.dtype != first.dtype or array.shape[1:] != first.shape[1:]:
-            raise errors.LayoutMismatch(
-                f"rows of {array.dtype} {array.shape[1:]} cannot be merged "
-                f"with rows of {first.dtype} {first.shape[1:]}"
-            )
-    return sum(map(len, arrays))
+    try:
+        return sum(map(len, arrays))
+    except TypeError as error:  # a scalar has no length
+        raise _layout_mismatch(arrays) from error
+
+
+def _layout_mismatch(arrays: Sequence[Array]) -> errors.LayoutMismatch:
+    layouts = sorted({f"{array.dtype} {array.shape[1:] if array.ndim else 'scalar'}" for array in arrays})
+    return errors.LayoutMismatch(f"rows cannot be merged, as they are of {' and '.join(layouts)}")
 
 
 def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
@@ -82,5 +83,5 @@ def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         return np.empty(shape, dtype)
     size_bytes = math.prod(shape) * dtype.itemsize
     buffer = np.empty(size_bytes + ALIGNMENT_BYTES, np.uint8)
-    start = -buffer.ctypes.data % ALIGNMENT_BYTES
+    start = -buffer.__array_interface__["data"][0] % ALIGNMENT_BYTES
     return buffer[start : start + size_bytes].view(dtype).reshape(shape)

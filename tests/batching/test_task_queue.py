@@ -272,3 +272,22 @@ def test_the_age_of_the_oldest_task_is_known() -> None:
     queue.add(Rows("b", 1), now=2.0)
 
     assert queue.oldest_seconds(3.0) == 2.0
+
+
+class BrokenRows(Rows):
+    """Raises when it is split."""
+
+    def split(self, rows: int) -> None:
+        """Raise."""
+        raise ZeroDivisionError
+
+
+def test_a_task_that_raises_when_split_changes_nothing() -> None:
+    """The task's own error reaches the caller; the open batch is neither closed nor filled."""
+    queue = make()
+    queue.add(Rows("a", 6), now=0.0)
+
+    with pytest.raises(ZeroDivisionError):
+        queue.add(BrokenRows("b", 12), now=0.0)
+
+    assert (queue.enqueued_rows, queue.room_rows, queue.due_at) == (6, 4, TIMEOUT_SECONDS)
