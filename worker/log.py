@@ -93,11 +93,28 @@ class Throttle:
         self._spoken[key] = (now, 0)
         return left_out
 
-    def warning(self, log: logging.Logger, event: str, *, key: str | None = None, **fields: object) -> None:
-        """Log a warning unless its key (the event by default) has been logged within the interval."""
-        left_out = self.due(event if key is None else key)
+
+class Occasionally:
+    """A logger for what may repeat without end: at most one line in *seconds* for each key. For one thread."""
+
+    def __init__(
+        self, log: logging.Logger, *, seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._log = log
+        self._throttle = Throttle(seconds, clock)
+
+    def info(self, event: str, *, key: str | None = None, **fields: object) -> None:
+        """Log it unless its key (the event by default) has been logged within the interval."""
+        self._say(logging.INFO, event, key, fields)
+
+    def warning(self, event: str, *, key: str | None = None, **fields: object) -> None:
+        """As `info`, as a warning."""
+        self._say(logging.WARNING, event, key, fields)
+
+    def _say(self, level: int, event: str, key: str | None, fields: Mapping[str, object]) -> None:
+        left_out = self._throttle.due(event if key is None else key)
         if left_out is not None:
-            log.warning(event, extra={**fields, **({"left_out": left_out} if left_out else {})})
+            self._log.log(level, event, extra={**fields, **({"left_out": left_out} if left_out else {})})
 
 
 def _time(record: logging.LogRecord) -> str:

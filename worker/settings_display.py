@@ -6,7 +6,6 @@ Secrets are masked here, so whatever prints settings takes them from here.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from worker.settings_loading import DEFAULT, Loaded, Origin
@@ -24,8 +23,8 @@ class Shown:
 
 
 def shown(loaded: Loaded) -> list[Shown]:
-    """Every setting in the order of the documentation, each property of the Kafka client by itself."""
-    return [Shown(name, value, loaded.origin(name)) for name, value in _flat(plain(loaded))]
+    """Every setting in the order of the documentation; client properties and bindings in their parts."""
+    return [Shown(name, value, loaded.origin(name.partition("[")[0])) for name, value in _flat(plain(loaded))]
 
 
 def plain(loaded: Loaded) -> dict[str, Any]:
@@ -72,5 +71,8 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
     for key, value in tree.items():
         if isinstance(value, Mapping) and value:
             yield from _flat(value, f"{prefix}{key}.")
+        elif key == "bindings":
+            for number, binding in enumerate(value):
+                yield from _flat(binding, f"bindings[{number}].")
         else:
-            yield prefix + key, str(value) if isinstance(value, Path) else value
+            yield prefix + key, value

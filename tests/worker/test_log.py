@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
-from worker.log import JsonFormatter, TextFormatter, Throttle, configure_logging
+from worker.log import JsonFormatter, Occasionally, TextFormatter, Throttle, configure_logging
 
 
 def line(formatter: logging.Formatter, event: str, **fields: Any) -> str:
@@ -135,11 +135,10 @@ def test_a_throttle_lets_one_line_through_in_an_interval() -> None:
 def test_a_throttled_warning_says_how_many_were_left_out(caplog: pytest.LogCaptureFixture) -> None:
     """Nobody takes a rare line for a rare event."""
     now = 0.0
-    throttle = Throttle(1.0, lambda: now)
-    log = logging.getLogger("worker.test")
+    occasionally = Occasionally(logging.getLogger("worker.test"), seconds=1.0, clock=lambda: now)
     for moment in (0.0, 0.1, 0.2, 1.5):
         now = moment
-        throttle.warning(log, "reply topic unknown", topic="x")
+        occasionally.warning("reply topic unknown", topic="x")
 
     assert [getattr(record, "left_out", 0) for record in caplog.records] == [0, 2]
     assert [getattr(record, "topic", "") for record in caplog.records] == ["x", "x"]

@@ -1,0 +1,17 @@
+"""The command line `headrace`.
+
+What belongs here: what a command takes, how its result looks, its exit status. What does not: what it does,
+which is a function of the worker's other modules, so that programs can do it too. Nothing heavy is imported
+before a command needs it: `headrace --help` knows neither Kafka nor TensorFlow.
+
+In reading order:
+
+* `cli` - the commands by name, and how the command line ends
+* `options` - what many commands take: the cluster, the settings, the form of the output
+* `output` - tables for people, JSON for programs
+* `failure` - what a failure says and which exit status it has
+* `connecting` - the way to the cluster that the settings say
+* `worker_command` - `headrace worker`
+* `topics` - `headrace topics create`
+* `config` - `headrace config`
+"""
