@@ -128,7 +128,7 @@ class ConfluentProducer:
         keys: Sequence[bytes | None] | None = None,
         headers: Sequence[Headers | None] | None = None,
         partition: int = -1,
-        on_delivery: OnDelivery | None = None,
+        on_delivery: OnDelivery | Sequence[OnDelivery] | None = None,
     ) -> int:
         """See `Producer.send`."""
         if self._fatal is not None:
@@ -138,11 +138,12 @@ class ConfluentProducer:
         # in C.
         left = iter(values if isinstance(values, list) else list(values))
         of_keys: Iterator[bytes | None] = repeat(None) if keys is None else iter(keys)
+        one = on_delivery if callable(on_delivery) or on_delivery is None else None
+        many = None if callable(on_delivery) or on_delivery is None else on_delivery
+        of_reports = repeat(one) if many is None else iter(many)
         calls: Any
         if headers is None:
-            calls = map(
-                self._client.produce, repeat(topic), left, of_keys, repeat(partition), repeat(on_delivery)
-            )
+            calls = map(self._client.produce, repeat(topic), left, of_keys, repeat(partition), of_reports)
         else:
             # By position: topic, value, key, partition, callback, its other name, timestamp (0: now),
             # headers.
@@ -152,8 +153,8 @@ class ConfluentProducer:
                 left,
                 of_keys,
                 repeat(partition),
-                repeat(on_delivery),
-                repeat(on_delivery),
+                of_reports,
+                repeat(one) if many is None else iter(many),
                 repeat(0),
                 _as_lists(headers),
             )
@@ -174,7 +175,7 @@ class ConfluentProducer:
                         partition,
                         error.args[0],
                     ),
-                    on_delivery,
+                    one if many is None else many[at],
                 )
             else:
                 return count

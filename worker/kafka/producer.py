@@ -32,11 +32,12 @@ class Producer(Protocol):
         keys: Sequence[bytes | None] | None = None,
         headers: Sequence[Headers | None] | None = None,
         partition: int = -1,
-        on_delivery: OnDelivery | None = None,
+        on_delivery: OnDelivery | Sequence[OnDelivery] | None = None,
     ) -> int:
         """Hand records over; how many were taken. Fewer than all: the local queue is full, keep the rest.
 
-        *keys* and *headers*, where given, are as long as *values*. A record that the client refuses at once
+        *keys* and *headers*, where given, are as long as *values*, and so is *on_delivery* where it is not one callable for
+        all. A record that the client refuses at once
         (too large) counts as taken and is reported as any other failure.
 
         Raises:

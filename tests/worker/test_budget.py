@@ -1,0 +1,112 @@
+"""The budget: what was read and not committed, shared between bindings and models; and when to pause."""
+
+import pytest
+
+from worker import backpressure
+from worker.budget import Budget, Limits
+from worker.kafka.records import TopicPartition
+from worker.offset_tracker import Run
+
+P0 = TopicPartition("a", 0)
+P1 = TopicPartition("b", 0)
+
+
+def budget(**shares: float) -> Budget:
+    """A budget of 100 rows and 1,000 bytes, half of a binding's for one model."""
+    return Budget(Limits(rows=100, size_bytes=1000, model_share=0.5), shares or {"a": 1.0})
+
+
+def test_runs_are_held_until_they_are_given_back() -> None:
+    """What a commit has covered is free again."""
+    held = budget()
+    run = Run(P0, 10, 10, 20, 300)
+    held.take_run("a", run)
+
+    assert held.fullness("a") == pytest.approx(0.3)
+
+    held.give_back_runs("a", [run])
+
+    assert held.fullness("a") == 0
+
+
+def test_rows_or_bytes_whichever_is_fuller_counts() -> None:
+    """Few large records fill the budget as well as many small ones."""
+    held = budget()
+    held.take_run("a", Run(P0, 1, 1, 1, 900))
+
+    assert held.fullness("a") == pytest.approx(0.9)
+
+
+def test_a_model_fills_its_binding_at_its_share() -> None:
+    """One model's unanswered requests fill the budget when they reach the model's share of it."""
+    held = budget()
+    held.take_model("a", "slow", 50, 0)
+
+    assert held.fullness("a") == pytest.approx(1.0)
+
+    held.give_back_model("a", "slow", 50, 0)
+
+    assert held.fullness("a") == 0
+    assert held.models == {}
+
+
+def test_bindings_do_not_fill_each_other() -> None:
+    """A full binding leaves another's room alone."""
+    held = budget(a=0.5, b=0.5)
+    held.take_run("a", Run(P0, 50, 50, 50, 0))
+
+    assert held.fullness("a") == pytest.approx(1.0)
+    assert held.fullness("b") == 0
+    assert held.room_rows(["b"]) == 50
+
+
+def test_a_poll_never_asks_for_less_than_one() -> None:
+    """A budget that is overdrawn still leaves a poll of one, because a poll of none would leave the group."""
+    held = budget()
+    held.take_run("a", Run(P0, 500, 500, 500, 0))
+
+    assert held.room_rows(["a"]) == 1
+
+
+def test_pauses_at_full_and_resumes_well_below() -> None:
+    """Two watermarks: a pause throws prefetched records away, so it must not flutter."""
+    held = budget()
+    run = Run(P0, 100, 100, 100, 0)
+    held.take_run("a", run)
+
+    assert backpressure.bindings_to_pause(held, frozenset()) == {"a"}
+
+    held.give_back_runs("a", [Run(P0, 0, 40, 40, 0)])
+
+    assert backpressure.bindings_to_pause(held, frozenset({"a"})) == {"a"}
+    assert backpressure.bindings_to_pause(held, frozenset()) == set()
+
+    held.give_back_runs("a", [Run(P0, 0, 20, 20, 0)])
+
+    assert backpressure.bindings_to_pause(held, frozenset({"a"})) == set()
+
+
+def test_only_the_paused_bindings_partitions_stand_still() -> None:
+    """Partitions of one binding pause; those of others, and those already paused, are left alone."""
+    change = backpressure.change(
+        [P0, P1],
+        {"a": "first", "b": "second"},
+        paused_bindings={"first"},
+        stopped=set(),
+        paused=set(),
+    )
+
+    assert change == backpressure.Change((P0,), ())
+
+
+def test_a_stopped_partition_is_not_resumed() -> None:
+    """What an operator must see to stays still when its binding goes on."""
+    change = backpressure.change(
+        [P0, P1],
+        {"a": "first", "b": "first"},
+        paused_bindings=set(),
+        stopped={P0},
+        paused={P0, P1},
+    )
+
+    assert change == backpressure.Change((), (P1,))

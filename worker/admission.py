@@ -1,0 +1,105 @@
+"""What a record's headers say, before its value is looked at: where the reply goes, until when it is wanted.
+
+Most records have no headers and cost nothing here.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from schemas import headers as names
+from schemas.errors import InvalidHeader
+from worker.kafka.records import Headers
+from worker.polled_records import PolledRecords
+from worker.reply_routing import NoRouteError, ReplyRouting, ReplyTopicUnknownError
+
+
+@dataclasses.dataclass(slots=True)
+class Exceptions:
+    """The positions of one poll that do not simply go on.
+
+    Attributes:
+        no_route: dead letters, with the reason.
+        topic_unknown: those that wait for a reply topic to appear, with what they become when it does not.
+        invalid: those to be answered INVALID_ARGUMENT, with the message.
+    """
+
+    no_route: dict[int, Exception] = dataclasses.field(default_factory=dict)
+    topic_unknown: dict[int, ReplyTopicUnknownError] = dataclasses.field(default_factory=dict)
+    invalid: dict[int, str] = dataclasses.field(default_factory=dict)
+
+    def __contains__(self, position: int) -> bool:
+        return position in self.no_route or position in self.topic_unknown or position in self.invalid
+
+    def __bool__(self) -> bool:
+        return bool(self.no_route or self.topic_unknown or self.invalid)
+
+
+class Admission:
+    """Reads headers; used by the poll thread.
+
+    Args:
+        routings: the reply routing of each binding.
+        header_bytes: the largest sum of header names and values of one record.
+    """
+
+    def __init__(self, routings: Mapping[str, ReplyRouting], *, header_bytes: int) -> None:
+        self._routings = routings
+        self._header_bytes = header_bytes
+
+    def admit(self, records: PolledRecords) -> Exceptions:
+        """Fill in the records' routes and deadlines; returns those that do not simply go on."""
+        exceptions = Exceptions()
+        if records.headers is None:
+            return exceptions
+        routing = self._routings[records.binding]
+        routes = [None] * len(records)
+        records.routes = routes  # type: ignore[assignment]  # filled below
+        for position, headers in enumerate(records.headers):
+            if not headers:
+                continue
+            try:
+                self._check_size(headers)
+                records.routes[position] = routing.route(headers)  # type: ignore[index]  # set above
+                self._note_deadline(records, position, headers)
+            except NoRouteError as error:
+                exceptions.no_route[position] = error
+            except ReplyTopicUnknownError as error:
+                exceptions.topic_unknown[position] = error
+            except InvalidHeader as error:
+                exceptions.invalid[position] = str(error)
+        return exceptions
+
+    def try_again(self, records: PolledRecords, position: int) -> bool:
+        """Route a record whose reply topic was not known; False while it still is not.
+
+        Raises:
+            NoRouteError: the topic is there by now, and the partition that the request names is not.
+        """
+        assert records.headers is not None
+        assert records.routes is not None
+        headers = records.headers[position]
+        assert headers is not None
+        try:
+            records.routes[position] = self._routings[records.binding].route(headers)
+        except ReplyTopicUnknownError:
+            return False
+        self._note_deadline(records, position, headers)
+        return True
+
+    def _check_size(self, headers: Headers) -> None:
+        size = sum(len(name) + len(value or b"") for name, value in headers)
+        if size > self._header_bytes:
+            raise NoRouteError(
+                f"the headers have {size} bytes; limits.header_bytes allows {self._header_bytes}"
+            )
+
+    @staticmethod
+    def _note_deadline(records: PolledRecords, position: int, headers: Headers) -> None:
+        for name, value in headers:
+            if name == names.TIMEOUT_MS:
+                if records.deadlines_ms is None:
+                    records.deadlines_ms = np.full(len(records), np.inf)
+                timeout_ms = names.parse_timeout_ms(value)
+                records.deadlines_ms[position] = records.timestamps_ms[position] + timeout_ms

@@ -1,0 +1,205 @@
+"""The composition root: the one place that knows every concrete class."""
+
+import functools
+import logging
+import platform
+import socket
+
+from lifecycle.aspired_versions_manager import AspiredVersionsManager, AspiredVersionsManagerOptions
+from lifecycle.execution import BasicManagerOptions
+from lifecycle.loader_harness import LoadOptions
+from lifecycle.threads import PeriodicStep, new_executor
+from lifecycle.warmup import WarmedLoader
+from schemas.catalog import Catalog
+from worker import process_tuning, release
+from worker.aspirations import Aspirations
+from worker.cluster import Cluster
+from worker.control_loop import ControlLoop, ControlParts, ControlThread
+from worker.control_topic import ControlTopic
+from worker.exit_codes import ExitCode
+from worker.health import HealthServer, stalled
+from worker.joining import JoinRule
+from worker.kafka import client_config, clients
+from worker.kafka.client_config import Connection
+from worker.kafka.consumer import Consumer, ConsumerEvents
+from worker.kafka.errors import KafkaProblem
+from worker.kafka.producer import Producer
+from worker.loaders import Loaders
+from worker.log import Occasionally
+from worker.metrics import Metrics, new_registry
+from worker.metrics_observers import ModelMetrics
+from worker.model_table import ModelTable
+from worker.request_path import Clients, RequestPath
+from worker.servable_reports import ServableReports
+from worker.settings import Settings
+from worker.status_topic import StatusTopic
+from worker.topic_directory import TopicDirectory
+from worker.worker_lease import WorkerIdentity, WorkerLease
+from worker.worker_process import Side, WorkerProcess
+
+log = logging.getLogger(__name__)
+
+PREFETCH_SHARE = 4  # the client prefetches at most a fourth of the budget: it is memory beside the budget
+QUEUE_HEADROOM = 4
+
+
+def run(settings: Settings) -> ExitCode:
+    """Run a worker until a signal ends it; the log is set up by the caller.
+
+    Raises:
+        InvalidProperty: a Kafka client property is unknown, impossible, or headrace's own.
+        OSError: the HTTP address cannot be listened on.
+    """
+    process_tuning.share_the_interpreter()
+    return build(settings).run()
+
+
+def build(settings: Settings) -> WorkerProcess:
+    """Put a worker together; nothing is connected and no model is loaded yet.
+
+    Raises:
+        InvalidProperty: as `run`.
+        OSError: as `run`.
+    """
+    where = connection(settings)
+    metrics = Metrics(new_registry())
+    metrics.describe(release.VERSION, settings.worker_id, settings.kafka.group)
+    side = _control_side(settings, where, metrics)
+
+    def make_request_path() -> RequestPath:
+        return RequestPath(
+            settings,
+            _clients(settings, where),
+            table=side.table,
+            manager=side.manager,
+            directory=side.directory,
+            catalog=Catalog.published(),
+            metrics=metrics,
+        )
+
+    process = WorkerProcess(settings, side, make_request_path)
+    metrics.watch_poll_age(process.poll_age_seconds)
+    if settings.http.port >= 0:
+        process.health = HealthServer(
+            (settings.http.host, settings.http.port),
+            metrics.registry,
+            stalled(process.poll_age_seconds, settings.http.stalled_seconds),
+            process.not_ready,
+        )
+    return process
+
+
+def connection(settings: Settings) -> Connection:
+    """How every client of these settings reaches the cluster; commands use it too.
+
+    Raises:
+        InvalidProperty: as `run`.
+    """
+    kafka = settings.kafka
+    return client_config.connection(kafka.bootstrap_servers, kafka.properties, kafka.command_config)
+
+
+def _clients(settings: Settings, where: Connection) -> Clients:
+    kafka, delivery = settings.kafka, settings.delivery
+    occasionally = Occasionally(log, seconds=10.0)
+
+    def consumer(events: ConsumerEvents) -> Consumer:
+        return clients.group_consumer(
+            where,
+            kafka.group,
+            events,
+            kafka.consumer_properties,
+            prefetch_bytes=delivery.budget_bytes // PREFETCH_SHARE,
+        )
+
+    def on_problem(problem: KafkaProblem) -> None:
+        occasionally.warning("the producer has a problem", key=type(problem).__name__, problem=str(problem))
+
+    def producer(batch_bytes: int, batch_records: int) -> Producer:
+        own = dict(kafka.producer_properties)
+        if batch_records:
+            own["batch.num.messages"] = batch_records
+        return clients.producer(
+            where,
+            on_problem,
+            own,
+            # Every record read has one reply, so a queue as large as the budget is never full by number.
+            queue_records=max(100_000, QUEUE_HEADROOM * delivery.budget_rows),
+            queue_bytes=delivery.budget_bytes,
+            batch_bytes=batch_bytes,
+        )
+
+    return Clients(consumer, producer)
+
+
+def _control_side(settings: Settings, where: Connection, metrics: Metrics) -> Side:
+    manager, admin = _manager(settings, metrics), clients.admin(where)
+    loaders = Loaders(wrap=WarmedLoader if settings.lifecycle.warmup else None)
+    table = ModelTable(loaders)
+    aspirations = Aspirations(table, manager, loaders, executor=new_executor(1, "paths"))
+    checked = settings.topics.control_check == "checked"
+    topic = ControlTopic(
+        settings.topics.control,
+        functools.partial(clients.reader, where),
+        admin if checked else None,
+    )
+    occasionally = Occasionally(log, seconds=30.0)
+
+    def on_problem(problem: KafkaProblem) -> None:
+        occasionally.warning(
+            "the status producer has a problem", key=type(problem).__name__, problem=str(problem)
+        )
+
+    status = StatusTopic(clients.producer(where, on_problem), settings.topics.status)
+    reports = ServableReports(settings.worker_id, table, manager, aspirations.follows, status)
+    manager.bus.subscribe(reports.heard)
+    identity = WorkerIdentity(
+        settings.worker_id,
+        settings.kafka.group,
+        socket.gethostname() or platform.node(),
+        release.VERSION,
+        settings.status.interval_seconds,
+        settings.status.lease_seconds,
+    )
+    join = JoinRule(settings.join.when, settings.join.without_models, settings.join.timeout_seconds)
+    control = ControlLoop(
+        ControlParts(
+            topic,
+            table,
+            aspirations,
+            manager,
+            reports,
+            status,
+            WorkerLease(identity, status),
+            join,
+            metrics,
+        )
+    )
+    directory = TopicDirectory(Cluster(admin), assume_existing=not checked)
+    return Side(
+        control=control,
+        thread=ControlThread(control),
+        manager=manager,
+        table=table,
+        directory=directory,
+        housekeeping=PeriodicStep(directory.step, 1.0, "topics"),
+        metrics=metrics,
+    )
+
+
+def _manager(settings: Settings, metrics: Metrics) -> AspiredVersionsManager:
+    own = settings.lifecycle
+    manager = AspiredVersionsManager(
+        AspiredVersionsManagerOptions(
+            step_interval_seconds=own.step_seconds,
+            retry_failed_after_seconds=own.retry_interval_seconds,
+            reload_failed_when_aspired_again=True,
+            basic=BasicManagerOptions(
+                load_threads=own.load_threads,
+                unload_threads=own.unload_threads,
+                load=LoadOptions(own.load_retries, own.retry_interval_seconds, own.load_timeout_seconds),
+            ),
+        )
+    )
+    manager.bus.subscribe(ModelMetrics(metrics))
+    return manager

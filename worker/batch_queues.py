@@ -1,0 +1,144 @@
+"""The batch queues of a worker: one for each version, signature, wanted outputs and tensor layout.
+
+Queues are made when a block first needs one and closed when too many layouts come by, the longest unused first. Options
+are part of what tells queues apart, so a model whose options change gets new queues and the old ones empty themselves.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+
+from batching import errors as batching_errors
+from batching.batch import Batch
+from batching.batch_queue import BatchQueue
+from batching.options import QueueOptions
+from batching.shared_scheduler import SharedScheduler
+from lifecycle.servable_id import ServableId
+from lifecycle.signature import Signature
+from schemas.request_kind import TensorLayout
+from worker.inference import Inference
+from worker.request_block import RequestBlock
+
+QueueKey = tuple[ServableId, str, tuple[str, ...], tuple[TensorLayout, ...], QueueOptions]
+MAX_QUEUES = 4096
+
+
+class BatchQueues:
+    """Puts blocks into their queues; owned by the poll thread.
+
+    A full queue is never a reply: what does not fit waits here, in order, and `step` offers it again.
+
+    Args:
+        scheduler: runs the batches of all queues.
+        inference: answers them.
+        options_of: the batching options of a version as they are now; called for each block.
+    """
+
+    def __init__(
+        self,
+        scheduler: SharedScheduler,
+        inference: Inference,
+        options_of: Callable[[ServableId], QueueOptions],
+        *,
+        max_queues: int = MAX_QUEUES,
+    ) -> None:
+        self._scheduler = scheduler
+        self._inference = inference
+        self._options_of = options_of
+        self._max_queues = max_queues
+        self._queues: OrderedDict[QueueKey, BatchQueue[RequestBlock]] = OrderedDict()
+        self._waiting: OrderedDict[QueueKey, deque[tuple[RequestBlock, Signature]]] = OrderedDict()
+
+    def max_batch_rows(self, servable_id: ServableId) -> int:
+        """The largest request that a version takes, in rows."""
+        return self._options_of(servable_id).max_batch_rows
+
+    def put(self, block: RequestBlock, signature: Signature) -> None:
+        """Queue a block, or as much of it as fits; the rest waits its turn behind what waits already."""
+        options = self._options_of(block.handle.id)
+        if not signature.batchable:
+            options = QueueOptions(max_batch_rows=1, max_enqueued_batches=options.max_enqueued_batches)
+        key = (block.handle.id, signature.name, block.kind.outputs, block.kind.inputs, options)
+        if key in self._waiting:
+            self._waiting[key].append((block, signature))
+            return
+        left = self._offer(key, block, signature)
+        if left is not None:
+            self._waiting[key] = deque([(left, signature)])
+
+    def step(self) -> None:
+        """Offer what waits again."""
+        for key in list(self._waiting):
+            blocks = self._waiting[key]
+            while blocks:
+                block, signature = blocks[0]
+                left = self._offer(key, block, signature)
+                if left is not None:
+                    blocks[0] = (left, signature)
+                    break
+                blocks.popleft()
+            if not blocks:
+                del self._waiting[key]
+
+    @property
+    def waiting(self) -> bool:
+        """Whether any block waits for room in its queue."""
+        return bool(self._waiting)
+
+    def enqueued_rows(self) -> dict[tuple[str, int, str], int]:
+        """Rows that wait in queues or for one, by model, version and signature."""
+        rows: dict[tuple[str, int, str], int] = {}
+        for (servable_id, signature, *_), queue in self._queues.items():
+            name = (servable_id.name, servable_id.version, signature)
+            rows[name] = rows.get(name, 0) + queue.enqueued_rows
+        for (servable_id, signature, *_), blocks in self._waiting.items():
+            name = (servable_id.name, servable_id.version, signature)
+            rows[name] = rows.get(name, 0) + sum(block.rows for block, _ in blocks)
+        return rows
+
+    def drop_waiting(self) -> None:
+        """Let go of blocks that no queue has taken; for the end of the worker, their records stay uncommitted."""
+        for blocks in self._waiting.values():
+            for block, _ in blocks:
+                block.handle.release()
+        self._waiting.clear()
+
+    def _offer(self, key: QueueKey, block: RequestBlock, signature: Signature) -> RequestBlock | None:
+        """Queue a block; returns what did not fit."""
+        queue = self._queue(key, signature)
+        while True:
+            try:
+                queue.schedule(block)
+            except batching_errors.QueueFull:
+                room = queue.capacity_rows
+                pieces = block.split(room) if 0 < room < block.rows else None
+                if pieces is None:
+                    return block
+                head, block = pieces
+                queue.schedule(head)
+            else:
+                return None
+
+    def _queue(self, key: QueueKey, signature: Signature) -> BatchQueue[RequestBlock]:
+        queue = self._queues.get(key)
+        if queue is not None:
+            self._queues.move_to_end(key)
+            return queue
+        if len(self._queues) >= self._max_queues:
+            self._make_room()
+        options = key[4]
+
+        def process(batch: Batch[RequestBlock]) -> None:
+            self._inference.process(batch, signature, options.allowed_batch_rows)
+
+        queue = self._scheduler.add_queue(f"{key[0]}:{key[1]}", options, process)
+        self._queues[key] = queue
+        return queue
+
+    def _make_room(self) -> None:
+        for key in self._queues:
+            if key not in self._waiting and self._queues[key].enqueued_rows == 0:
+                self._close(key)
+                return
+
+    def _close(self, key: QueueKey) -> None:
+        self._queues.pop(key).close(wait=False)

@@ -1,0 +1,109 @@
+"""How much may be read and not yet committed, in rows and in bytes.
+
+The budget bounds two things at once: the worker's memory (promise 3) and what a crash makes it repeat (promise 2).
+It is shared between bindings by their shares, and inside a binding no model holds more than its part of the
+unanswered requests: a model that is slow, or still loading, cannot take the whole of it.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+
+from worker.offset_tracker import Run
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Limits:
+    """The whole budget.
+
+    Attributes:
+        rows: rows read and not yet committed, all bindings together.
+        size_bytes: bytes of record values and keys read and not yet committed.
+        model_share: the part of a binding's budget that one model's unanswered requests may hold.
+        low_watermark: a paused binding goes on once it is below this part of its budget.
+    """
+
+    rows: int
+    size_bytes: int
+    model_share: float
+    low_watermark: float = 0.5
+
+
+@dataclasses.dataclass(slots=True)
+class Use:
+    """Rows and bytes held."""
+
+    rows: int = 0
+    size_bytes: int = 0
+
+    def add(self, rows: int, size_bytes: int) -> None:
+        """Hold so much more (less, when negative)."""
+        self.rows += rows
+        self.size_bytes += size_bytes
+
+
+class Budget:
+    """Who holds how much; owned by the poll thread, holds no lock."""
+
+    def __init__(self, limits: Limits, shares: Mapping[str, float]) -> None:
+        self.limits = limits
+        self._shares = dict(shares)
+        self._bindings = {name: Use() for name in shares}
+        self._models: dict[tuple[str, str], Use] = {}
+
+    def take_run(self, binding: str, run: Run) -> None:
+        """A run of a binding's records has been read."""
+        self._bindings[binding].add(run.rows, run.size_bytes)
+
+    def give_back_runs(self, binding: str, runs: Iterable[Run]) -> None:
+        """These runs have been committed, or their partitions have gone."""
+        use = self._bindings[binding]
+        for run in runs:
+            use.add(-run.rows, -run.size_bytes)
+
+    def take_model(self, binding: str, model: str, rows: int, size_bytes: int) -> None:
+        """Requests of a binding for a model wait for their answer."""
+        self._models.setdefault((binding, model), Use()).add(rows, size_bytes)
+
+    def give_back_model(self, binding: str, model: str, rows: int, size_bytes: int) -> None:
+        """Requests of a binding for a model have been answered."""
+        use = self._models[binding, model]
+        use.add(-rows, -size_bytes)
+        if use.rows <= 0:
+            del self._models[binding, model]
+
+    def fullness(self, binding: str) -> float:
+        """How much of a binding's budget is used: 1.0 is full, by rows or bytes, whichever is fuller.
+
+        Counts the binding's whole part, and each model's part of it.
+        """
+        share = self._shares[binding]
+        rows, size_bytes = self.limits.rows * share, self.limits.size_bytes * share
+        use = self._bindings[binding]
+        fullest = max(use.rows / rows, use.size_bytes / size_bytes)
+        model_rows, model_bytes = rows * self.limits.model_share, size_bytes * self.limits.model_share
+        for (owner, _), held in self._models.items():
+            if owner == binding:
+                fullest = max(fullest, held.rows / model_rows, held.size_bytes / model_bytes)
+        return fullest
+
+    def room_rows(self, bindings: Iterable[str]) -> int:
+        """The rows that may still be read in one poll of these bindings: the smallest room among them, at least 1.
+
+        A poll cannot be told whose records to bring, so it must fit the binding with the least room.
+        """
+        rooms = [int(self.limits.rows * self._shares[b]) - self._bindings[b].rows for b in bindings]
+        return max(1, min(rooms, default=1))
+
+    @property
+    def bindings(self) -> Mapping[str, Use]:
+        """What each binding holds."""
+        return self._bindings
+
+    @property
+    def models(self) -> Mapping[tuple[str, str], Use]:
+        """What each model's unanswered requests hold, by (binding, model)."""
+        return self._models
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{b} {u.rows} rows {u.size_bytes} bytes" for b, u in self._bindings.items())
+        return f"<Budget {parts}>"

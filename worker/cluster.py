@@ -1,0 +1,48 @@
+"""What the topic directory asks the admin client, in the words that it is asked in."""
+
+import logging
+from collections.abc import Iterable, Mapping
+
+from worker.kafka.admin import Admin
+from worker.kafka.errors import KafkaProblem, NotAuthorized
+from worker.log import Occasionally
+from worker.topic_directory import DEFAULT_MAX_MESSAGE_BYTES
+
+log = logging.getLogger(__name__)
+
+MAX_MESSAGE_BYTES = "max.message.bytes"
+
+
+class Cluster:
+    """Implements `topic_directory.TopicLister` on the admin client."""
+
+    def __init__(self, admin: Admin) -> None:
+        self._admin = admin
+        self._occasionally = Occasionally(log, seconds=600.0)
+
+    def partition_counts(self) -> Mapping[str, int]:
+        """Every topic's number of partitions; raises KafkaProblem."""
+        return {
+            name: topic.partitions for name, topic in self._admin.topics().items() if topic.problem is None
+        }
+
+    def max_message_bytes(self, topics: Iterable[str]) -> Mapping[str, int]:
+        """The largest batch that each topic takes; raises KafkaProblem.
+
+        A user without the right DESCRIBE_CONFIGS gets Kafka's default: what a topic then refuses is sent again
+        record by record.
+        """
+        try:
+            configs = self._admin.topic_config(list(topics))
+        except NotAuthorized as problem:
+            self._occasionally.warning(
+                "the reply topics' limits may not be read, so Kafka's default is assumed; grant DESCRIBE_CONFIGS",
+                problem=str(problem),
+            )
+            return {}
+        except KafkaProblem as problem:
+            if problem.retriable:
+                raise
+            self._occasionally.warning("the reply topics' limits cannot be read", problem=str(problem))
+            return {}
+        return {name: int(c.get(MAX_MESSAGE_BYTES, DEFAULT_MAX_MESSAGE_BYTES)) for name, c in configs.items()}

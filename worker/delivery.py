@@ -1,0 +1,166 @@
+"""What one part's requests are answered with, until the broker has acknowledged all of it.
+
+The client reports each record that it delivered or could not deliver by one call on the poll thread; the call counts
+down and does nothing else. What failed is kept as the client's own message, which still has value, key and headers.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from schemas.errors import Code
+from worker.kafka.records import Headers, Message
+from worker.polled_records import PolledRecords
+from worker.request_block import Part
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answer:
+    """How requests were answered, for the metrics.
+
+    Attributes:
+        model: the model that answered, or was asked; empty where it is not one of ours.
+        version: the version that answered, None where none did.
+        signature: the signature, empty where it is not known to exist.
+        code: OK or the error.
+    """
+
+    model: str
+    version: int | None
+    signature: str
+    code: Code
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Origin:
+    """The requests that an outcome belongs to.
+
+    Attributes:
+        records: the poll that they come from.
+        positions: their positions in it.
+        model: the model that they count against in the budget; None: they never counted against one.
+        rows: their rows.
+        size_bytes: their bytes.
+        forgotten: positions that another delivery settles.
+    """
+
+    records: PolledRecords
+    positions: Sequence[int]
+    model: str | None
+    rows: int
+    size_bytes: int
+    forgotten: set[int] = dataclasses.field(default_factory=set)
+
+    def forget(self, position: int) -> None:
+        """A position that is settled elsewhere (its dead letter is another delivery)."""
+        self.forgotten.add(position)
+
+    def settle(self) -> None:
+        """Count every request as acknowledged; poll thread only."""
+        if self.forgotten:
+            self.records.settle([p for p in self.positions if p not in self.forgotten])
+        else:
+            self.records.settle(self.positions)
+
+    @classmethod
+    def of_part(cls, part: Part) -> "Origin":
+        """The origin of decoded requests."""
+        columns = part.columns
+        return cls(part.records, columns.indices, columns.kind.model, part.rows, part.size_bytes)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failure:
+    """A record that the broker did not take.
+
+    Attributes:
+        delivery: what it belongs to.
+        error: the client's error.
+        message: the client's report, which has topic, key and value but no headers.
+        sent: how it was sent, where that was noted; None for a reply without headers sent among others.
+    """
+
+    delivery: "Delivery"
+    error: Any
+    message: Message
+    sent: "Sent | None"
+
+
+class Delivery:
+    """Records handed over to the client for one origin.
+
+    Made by the thread that publishes, then counted down by the poll thread. A report says nothing about other
+    records, so every record has its own.
+    """
+
+    __slots__ = ("_on_failure", "_on_settled", "answer", "origin", "pending", "reason")
+
+    def __init__(
+        self,
+        origin: Origin,
+        *,
+        answer: Answer | None,
+        reason: str | None,
+        on_settled: "Callable[[Delivery], None]",
+        on_failure: Callable[[Failure], None],
+    ) -> None:
+        self.origin = origin
+        self.answer = answer
+        self.reason = reason
+        self.pending = len(origin.positions)
+        self._on_settled = on_settled
+        self._on_failure = on_failure
+
+    @property
+    def is_dead_letter(self) -> bool:
+        """Whether the records are dead letters, not replies."""
+        return self.reason is not None
+
+    def report(self, error: Any, message: Message) -> None:
+        """The client's report of a record without headers, sent among others."""
+        if error is None:
+            self.acknowledged()
+        else:
+            self.failed(error, message, None)
+
+    def acknowledged(self) -> None:
+        """One record is safe with the broker, or is another delivery's now."""
+        self.pending -= 1
+        if not self.pending:
+            self._on_settled(self)
+
+    def failed(self, error: Any, message: Message, sent: "Sent | None") -> None:
+        """One record was not taken; it stays pending."""
+        self._on_failure(Failure(self, error, message, sent))
+
+    def __repr__(self) -> str:
+        kind = f"dead letter ({self.reason})" if self.is_dead_letter else "reply"
+        return f"<Delivery {kind} {self.pending} of {len(self.origin.positions)} pending>"
+
+
+class Sent:
+    """How one record was sent: what its report does not say and another try needs.
+
+    Attributes:
+        delivery: what it belongs to.
+        headers: its headers.
+        position: the request's position in its poll; -1 where only headers matter.
+        alone: whether it was sent in a batch of its own.
+    """
+
+    __slots__ = ("alone", "delivery", "headers", "position")
+
+    def __init__(
+        self, delivery: Delivery, headers: Headers | None, position: int, *, alone: bool = False
+    ) -> None:
+        self.delivery = delivery
+        self.headers = headers
+        self.position = position
+        self.alone = alone
+
+    def report(self, error: Any, message: Message) -> None:
+        """The client's report."""
+        if error is None:
+            self.delivery.acknowledged()
+        else:
+            self.delivery.failed(error, message, self)

@@ -1,0 +1,219 @@
+"""A batch becomes replies: join, run, cut, encode, hand over. Runs on the batch threads.
+
+One request that makes the model fail must not take its neighbours with it (promise 5): a failed batch is cut in two
+and each half run again, down to the request at fault, within a bounded number of runs.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from batching import errors as batching_errors
+from batching import merging, padding
+from batching.batch import Batch
+from lifecycle import errors as lifecycle_errors
+from lifecycle.servable import Servable
+from lifecycle.servable_id import ServableId
+from lifecycle.signature import Signature
+from schemas import reply_columns
+from schemas.errors import Code, WireError
+from worker.delivery import Answer, Origin
+from worker.publisher import Publisher, PublisherClosedError
+from worker.request_block import Part, RequestBlock
+
+log = logging.getLogger(__name__)
+
+Arrays = Mapping[str, npt.NDArray[np.generic]]
+
+
+class RunObserver(Protocol):
+    """Hears of each run of a model; implemented by the metrics. Called on the batch threads."""
+
+    def batch_ran(self, model: str, seconds: float) -> None:
+        """A run ended, well or badly."""
+        ...
+
+
+class Inference:
+    """Runs batches; its `process` is the callback of every batch queue, called from many threads at once.
+
+    Args:
+        publisher: takes the replies.
+        observer: hears of each run.
+        wall: wall clock in seconds, for deadlines.
+        clock: monotonic clock, for run times.
+    """
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        observer: RunObserver,
+        *,
+        wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._publisher = publisher
+        self._observer = observer
+        self._wall = wall
+        self._clock = clock
+
+    def process(
+        self, batch: Batch[RequestBlock], signature: Signature, allowed_rows: tuple[int, ...]
+    ) -> None:
+        """Answer every request of a batch, then let go of the version."""
+        blocks = batch.tasks
+        try:
+            run = _Run(self, blocks[0].handle.id, blocks[0].handle.servable, signature, allowed_rows)
+            parts = [part for block in blocks for part in self._in_time(run, block)]
+            if parts:
+                # Twice the depth of the search for one bad request among them, so that one is always found.
+                attempts = 2 + 2 * sum(map(len, parts)).bit_length()
+                run.answer(parts, attempts)
+        except PublisherClosedError:
+            log.debug(
+                "the worker ends; a batch stays unanswered and uncommitted",
+                extra={"model": str(blocks[0].handle.id)},
+            )
+        finally:
+            for block in blocks:
+                block.handle.release()
+
+    def _in_time(self, run: "_Run", block: RequestBlock) -> list[Part]:
+        parts = []
+        for part in block:
+            live, late = part.unexpired(self._wall() * 1000)
+            parts += live
+            for expired in late:
+                run.refuse(
+                    expired,
+                    Code.DEADLINE_EXCEEDED,
+                    "the request's deadline passed while it waited for its batch",
+                )
+        return parts
+
+
+class _Run:
+    """The runs of one batch on one version."""
+
+    def __init__(
+        self,
+        inference: Inference,
+        servable_id: ServableId,
+        servable: Servable,
+        signature: Signature,
+        allowed_rows: tuple[int, ...],
+    ) -> None:
+        self._publisher = inference._publisher  # noqa: SLF001 - the other half of one concept
+        self._observer = inference._observer  # noqa: SLF001
+        self._clock = inference._clock  # noqa: SLF001
+        self._id = servable_id
+        self._servable = servable
+        self._signature = signature
+        self._allowed_rows = allowed_rows
+
+    def answer(self, parts: Sequence[Part], attempts: int) -> int:
+        """Run these requests together and reply; returns how many attempts are left."""
+        try:
+            outputs = self._call(parts)
+            replies = self._encode(parts, outputs)
+        except Exception as error:  # noqa: BLE001 - a model may raise anything, and every request must be answered
+            return self._isolate(parts, error, attempts - 1)
+        answer = self._answer(Code.OK)
+        for part, payloads in zip(parts, replies, strict=True):
+            self._publisher.replies(Origin.of_part(part), payloads, answer)
+        return attempts - 1
+
+    def refuse(self, part: Part, code: Code, message: str) -> None:
+        """Answer requests with an error of this version."""
+        self._publisher.refusal(part, message, self._answer(code))
+
+    def _call(self, parts: Sequence[Part]) -> Arrays:
+        kind = parts[0].columns.kind
+        together = self._signature.batchable
+        rows = sum(part.tensor_rows for part in parts) if together else 1
+        padded_rows = padding.next_allowed(rows, self._allowed_rows) if together else rows
+        inputs = {}
+        for n, layout in enumerate(kind.inputs):
+            stacks = [part.columns.stacked(n) for part in parts]
+            inputs[layout.name] = merging.merge(stacks, padded_rows) if together else stacks[0]
+        start = self._clock()
+        try:
+            return self._servable.run(self._signature.name, inputs, kind.outputs)
+        finally:
+            self._observer.batch_ran(self._id.name, self._clock() - start)
+
+    def _encode(self, parts: Sequence[Part], outputs: Arrays) -> list[list[bytes]]:
+        name, version = self._id.name, self._id.version
+        if not self._signature.batchable:
+            (part,) = parts
+            return [reply_columns.encode_replies(name, version, outputs, None, part.columns.ids)]
+        columns = {
+            key: merging.split_rows(array, [part.tensor_rows for part in parts])
+            for key, array in outputs.items()
+        }
+        return [
+            reply_columns.encode_replies(
+                name,
+                version,
+                {key: pieces[n] for key, pieces in columns.items()},
+                part.columns.rows_each or 0,
+                part.columns.ids,
+            )
+            for n, part in enumerate(parts)
+        ]
+
+    def _isolate(self, parts: Sequence[Part], error: Exception, attempts: int) -> int:
+        requests = sum(map(len, parts))
+        if requests == 1 or attempts <= 0 or not _may_concern_one(error):
+            code, message = self._explain(error)
+            for part in parts:
+                self.refuse(part, code, message)
+            return attempts
+        for half in _halves(parts, requests // 2):
+            attempts = self.answer(half, attempts)
+        return attempts
+
+    def _explain(self, error: Exception) -> tuple[Code, str]:
+        if isinstance(error, WireError):
+            return error.code, str(error)
+        if isinstance(error, lifecycle_errors.InvalidInput):
+            return Code.INVALID_ARGUMENT, str(error)
+        log.error(
+            "a model failed to run",
+            extra={"model": str(self._id), "signature": self._signature.name},
+            exc_info=error,
+        )
+        if isinstance(error, lifecycle_errors.LifecycleError | batching_errors.BatchingError):
+            return Code.INTERNAL, f"model {self._id}: {error}"
+        return (
+            Code.INTERNAL,
+            f"model {self._id} failed with {type(error).__name__}; the worker's log has the details",
+        )
+
+    def _answer(self, code: Code) -> Answer:
+        return Answer(self._id.name, self._id.version, self._signature.name, code)
+
+
+def _may_concern_one(error: Exception) -> bool:
+    """Whether a smaller batch may do better; rows that do not come back are the model's fault for any batch."""
+    return not isinstance(error, batching_errors.RowCountMismatch)
+
+
+def _halves(parts: Sequence[Part], requests: int) -> tuple[list[Part], list[Part]]:
+    """The first *requests* requests and the rest."""
+    first: list[Part] = []
+    rest = list(parts)
+    while requests:
+        part = rest.pop(0)
+        if len(part) <= requests:
+            first.append(part)
+            requests -= len(part)
+            continue
+        first.append(part.take(0, requests))
+        rest.insert(0, part.take(requests, len(part)))
+        break
+    return first, rest

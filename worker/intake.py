@@ -1,0 +1,276 @@
+"""From a poll's messages to blocks in queues, error replies, dead letters, or a wait.
+
+Every record of a poll takes exactly one of these ways; nothing is skipped (decision 6).
+"""
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from operator import methodcaller
+from typing import Protocol
+
+import numpy as np
+
+from schemas import reply_columns
+from schemas.errors import Code
+from schemas.request_columns import RequestColumns
+from schemas.request_decoder import Rejected, RequestDecoder
+from schemas.request_kind import RequestKind
+from worker.admission import Admission, Exceptions
+from worker.batch_queues import BatchQueues
+from worker.budget import Budget
+from worker.delivery import Answer, Origin
+from worker.held_requests import Held, HeldRequests
+from worker.kafka.records import Message
+from worker.offset_tracker import OffsetTracker
+from worker.polled_records import PolledRecords
+from worker.publisher import Publisher
+from worker.reply_routing import NoRouteError
+from worker.request_block import Part, RequestBlock
+from worker.router import Hold, Refused, Routed, Router, wrong_rows
+
+log = logging.getLogger(__name__)
+
+_topic = methodcaller("topic")
+
+
+class IntakeObserver(Protocol):
+    """Hears of what was read; implemented by the metrics. Called on the poll thread."""
+
+    def records_consumed(self, topic: str, count: int) -> None:
+        """Records were read."""
+        ...
+
+    def dead_lettered(self, topic: str, reason: str, count: int = 1) -> None:
+        """Records of a request topic became dead letters."""
+        ...
+
+
+class Intake:
+    """Takes what was polled; owned by the poll thread.
+
+    Args:
+        binding_of: request topic to binding name.
+        decoder: values to columns.
+        hold_seconds: how long a request waits for a model that is loading.
+        hold_topic_seconds: how long one waits for its reply topic.
+    """
+
+    def __init__(  # noqa: PLR0913 - the seams of the busiest object; each has one name and one place
+        self,
+        *,
+        binding_of: Mapping[str, str],
+        decoder: RequestDecoder,
+        admission: Admission,
+        router: Router,
+        queues: BatchQueues,
+        publisher: Publisher,
+        tracker: OffsetTracker,
+        budget: Budget,
+        observer: IntakeObserver,
+        max_rows: int,
+        hold_seconds: float,
+        hold_topic_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._binding_of = binding_of
+        self._one_topic = next(iter(binding_of)) if len(binding_of) == 1 else None
+        self._decoder = decoder
+        self._admission = admission
+        self._router = router
+        self._queues = queues
+        self._publisher = publisher
+        self._tracker = tracker
+        self._budget = budget
+        self._observer = observer
+        self._max_rows = max_rows
+        self._hold_seconds = hold_seconds
+        self._hold_topic_seconds = hold_topic_seconds
+        self._clock = clock
+        self._wall = wall
+        self.held_for_models = HeldRequests(self._expire)
+        self.held_for_topics = HeldRequests(self._expire)
+
+    def take(self, messages: Sequence[Message]) -> None:
+        """Send every message of a poll on its way."""
+        if self._one_topic is not None:
+            self._take_topic(self._one_topic, messages)
+            return
+        by_topic: dict[str, list[Message]] = defaultdict(list)
+        for topic, message in zip(map(_topic, messages), messages, strict=True):
+            by_topic[topic].append(message)
+        for topic, group in by_topic.items():
+            self._take_topic(topic, group)
+
+    def step(self) -> None:
+        """Let go on what was held and can, answer what was held too long."""
+        now, now_ms = self._clock(), self._wall() * 1000
+        self.held_for_topics.step(now, now_ms)
+        self.held_for_models.step(now, now_ms)
+
+    @property
+    def holds(self) -> bool:
+        """Whether any request is held."""
+        return bool(self.held_for_models) or bool(self.held_for_topics)
+
+    def _take_topic(self, topic: str, messages: Sequence[Message]) -> None:
+        records = PolledRecords(topic, self._binding_of[topic], messages, self._wall() * 1000)
+        columns, rejected = self._decoder.decode(records.values)
+        self._follow(records, columns)
+        self._observer.records_consumed(topic, len(records))
+        exceptions = self._admission.admit(records)
+        for reject in rejected:
+            self._reject(records, reject, exceptions)
+        by_kind: dict[RequestKind, list[Part]] = defaultdict(list)
+        for each in columns:
+            part = Part(records, each)
+            self._budget.take_model(records.binding, each.kind.model, part.rows, part.size_bytes)
+            by_kind[each.kind] += self._admitted(part, exceptions) if exceptions else [part]
+        for kind, parts in by_kind.items():
+            if parts:
+                self._dispatch(kind, parts)
+
+    def _follow(self, records: PolledRecords, columns: Sequence[RequestColumns]) -> None:
+        rows = np.ones(len(records), np.int64)
+        for each in columns:
+            if each.rows_each is not None and each.rows_each > 1:
+                rows[each.indices] = each.rows_each
+        for run in records.make_runs(rows):
+            self._tracker.add(run)
+            self._budget.take_run(records.binding, run)
+
+    def _reject(self, records: PolledRecords, reject: Rejected, exceptions: Exceptions) -> None:
+        """A value that is no sound request: answered when it is known whom to answer, else a dead letter."""
+        origin, error = Origin(records, [reject.index], None, 1, 0), reject.error
+        if reject.index in exceptions.no_route:
+            self._dead_letter(origin, exceptions.no_route[reject.index])
+        elif reject.request_id is None or reject.index in exceptions.topic_unknown:
+            self._dead_letter(origin, error)
+        else:
+            model = reject.model or ""
+            payload = reply_columns.encode_error(model, None, error.code, str(error), reject.request_id)
+            self._publisher.replies(
+                origin, [payload], Answer(self._router.known_name(model), None, "", error.code)
+            )
+
+    def _admitted(self, part: Part, exceptions: Exceptions) -> list[Part]:
+        """The requests of a part that simply go on; the others are sent on their own ways."""
+        simple: list[Part] = []
+        start = 0
+        for n, position in enumerate(part.columns.indices):
+            if position not in exceptions:
+                continue
+            if n > start:
+                simple.append(part.take(start, n))
+            start = n + 1
+            self._except(part.take(n, n + 1), position, exceptions)
+        if start == 0:
+            return [part]
+        if start < len(part):
+            simple.append(part.take(start, len(part)))
+        return simple
+
+    def _except(self, part: Part, position: int, exceptions: Exceptions) -> None:
+        if position in exceptions.no_route:
+            self._dead_letter(Origin.of_part(part), exceptions.no_route[position])
+        elif position in exceptions.invalid:
+            self._refuse(part, Code.INVALID_ARGUMENT, exceptions.invalid[position])
+        else:
+            unknown = exceptions.topic_unknown[position]
+            until = self._clock() + self._hold_topic_seconds
+
+            def give_up(part: Part) -> None:
+                self._dead_letter(Origin.of_part(part), unknown)
+
+            self.held_for_topics.hold(Held(part, until, self._retry_topic, give_up))
+
+    def _retry_topic(self, part: Part) -> bool:
+        (position,) = part.columns.indices
+        try:
+            if not self._admission.try_again(part.records, position):
+                return False
+        except NoRouteError as error:
+            self._dead_letter(Origin.of_part(part), error)
+            return True
+        self._dispatch(part.columns.kind, [part])
+        return True
+
+    def _dispatch(self, kind: RequestKind, parts: Sequence[Part]) -> None:
+        parts = [live for part in parts for live in self._in_time(part)]
+        if not parts:
+            return
+        outcome = self._router.route(kind, parts[0].records.binding)
+        match outcome:
+            case Routed():
+                self._enqueue(kind, parts, outcome)
+            case Refused(code, message, model, version):
+                for part in parts:
+                    self._publisher.refusal(part, message, Answer(model, version, "", code))
+            case Hold(message):
+                until = self._clock() + self._hold_seconds
+
+                def give_up(part: Part) -> None:
+                    self._refuse(part, Code.UNAVAILABLE, message)
+
+                for part in parts:
+                    self.held_for_models.hold(Held(part, until, self._retry_model, give_up))
+
+    def _enqueue(self, kind: RequestKind, parts: Sequence[Part], routed: Routed) -> None:
+        largest = min(self._max_rows, self._queues.max_batch_rows(routed.handle.id))
+        fitting: list[Part] = []
+        for part in parts:
+            rows = part.columns.rows_each
+            wrong = wrong_rows(kind, routed.signature, rows)
+            if wrong is not None:
+                self._refuse_routed(part, routed, Code.INVALID_ARGUMENT, wrong)
+            elif routed.signature.batchable and part.rows_each > largest:
+                message = f"the request has {rows} rows; at most {largest} are taken in one"
+                self._refuse_routed(part, routed, Code.RESOURCE_EXHAUSTED, message)
+            else:
+                fitting.append(part)
+        if routed.signature.batchable and fitting:
+            self._queues.put(RequestBlock(kind, routed.handle, fitting), routed.signature)
+            return
+        with routed.handle as handle:
+            for part in fitting:
+                for n in range(len(part)):
+                    block = RequestBlock(kind, handle.another(), [part.take(n, n + 1)])
+                    self._queues.put(block, routed.signature)
+
+    def _retry_model(self, part: Part) -> bool:
+        outcome = self._router.route(part.columns.kind, part.records.binding)
+        if isinstance(outcome, Hold):
+            return False
+        if isinstance(outcome, Routed):
+            self._enqueue(part.columns.kind, [part], outcome)
+        else:
+            self._publisher.refusal(
+                part, outcome.message, Answer(outcome.model, outcome.version, "", outcome.code)
+            )
+        return True
+
+    def _in_time(self, part: Part) -> list[Part]:
+        live, late = part.unexpired(self._wall() * 1000)
+        for expired in late:
+            self._expire(expired)
+        return live
+
+    def _expire(self, part: Part) -> None:
+        self._refuse(
+            part, Code.DEADLINE_EXCEEDED, "the request's deadline passed before a model could take it"
+        )
+
+    def _refuse(self, part: Part, code: Code, message: str) -> None:
+        model = self._router.known_name(part.columns.kind.model)
+        self._publisher.refusal(part, message, Answer(model, None, "", code))
+
+    def _refuse_routed(self, part: Part, routed: Routed, code: Code, message: str) -> None:
+        servable_id = routed.handle.id
+        answer = Answer(servable_id.name, servable_id.version, routed.signature.name, code)
+        self._publisher.refusal(part, message, answer)
+
+    def _dead_letter(self, origin: Origin, error: Exception) -> None:
+        self._publisher.dead_letter(origin, error)
+        self._observer.dead_lettered(origin.records.topic, type(error).__name__, len(origin.positions))

@@ -1,0 +1,67 @@
+"""The batching options of a version: the worker's settings, and in their place what its control record says."""
+
+import logging
+
+from batching.errors import InvalidOptions
+from batching.options import QueueOptions
+from lifecycle.servable_id import ServableId
+from schemas.model_config import BatchingOptions
+from worker.model_table import ModelTable
+from worker.settings_serving import BatchingSettings
+
+log = logging.getLogger(__name__)
+
+
+def combine(own: BatchingSettings, model: BatchingOptions | None) -> QueueOptions:
+    """The options of a model's queues.
+
+    A model that sets another `max_batch_rows` without sizes keeps the worker's sizes below it.
+
+    Raises:
+        InvalidOptions: the model's options contradict each other or the worker's.
+    """
+    max_rows, timeout_seconds, max_batches = (
+        own.max_batch_rows,
+        own.batch_timeout_seconds,
+        own.max_enqueued_batches,
+    )
+    sizes = own.allowed_batch_rows
+    if model is not None:
+        if model.batch_timeout_seconds is not None:
+            timeout_seconds = model.batch_timeout_seconds
+        if model.max_enqueued_batches is not None:
+            max_batches = model.max_enqueued_batches
+        if model.max_batch_rows is not None and model.max_batch_rows != max_rows:
+            max_rows = model.max_batch_rows
+            sizes = (*(size for size in sizes if size < max_rows), max_rows) if sizes else ()
+        if model.allowed_batch_rows is not None:
+            sizes = model.allowed_batch_rows
+    return QueueOptions(max_rows, timeout_seconds, max_batches, sizes)
+
+
+class ModelQueueOptions:
+    """Looks the options up, once for each record of the control topic; used by the poll thread."""
+
+    def __init__(self, own: BatchingSettings, table: ModelTable) -> None:
+        self._own = own
+        self._table = table
+        self._known: dict[str, tuple[int, QueueOptions]] = {}
+
+    def of(self, servable_id: ServableId) -> QueueOptions:
+        """The options of a version's queues, as of now."""
+        model = self._table.lookup(servable_id.name)
+        offset = -1 if model is None else model.config_offset
+        known = self._known.get(servable_id.name)
+        if known is not None and known[0] == offset:
+            return known[1]
+        config = None if model is None else model.config
+        try:
+            options = combine(self._own, None if config is None else config.batching)
+        except InvalidOptions as error:
+            log.error(  # noqa: TRY400 - the error says all
+                "a model's batching options cannot be used; the worker's own are used for it",
+                extra={"model": servable_id.name, "problem": str(error)},
+            )
+            options = combine(self._own, None)
+        self._known[servable_id.name] = (offset, options)
+        return options

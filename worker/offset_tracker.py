@@ -1,0 +1,118 @@
+"""Which offsets may be committed.
+
+Records are answered in whatever order their batches finish, but Kafka remembers one offset a partition. So what was
+read is kept as *runs*: the records of one poll from one partition, with the number of them still without an
+acknowledged reply, error or dead letter. A partition may be committed up to the end of its leading finished runs.
+Per record nothing is kept.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+
+from worker.kafka.records import TopicPartition
+
+
+class Run:
+    """Records of one poll from one partition.
+
+    Attributes:
+        partition: where they were read.
+        next_offset: the offset after the last of them (what a commit of this run says).
+        unsettled: how many of them have no acknowledged outcome yet.
+        rows: their rows, for the budget.
+        size_bytes: the bytes of their values and keys, for the budget.
+    """
+
+    __slots__ = ("next_offset", "partition", "rows", "size_bytes", "unsettled")
+
+    def __init__(
+        self, partition: TopicPartition, next_offset: int, records: int, rows: int, size_bytes: int
+    ) -> None:
+        self.partition = partition
+        self.next_offset = next_offset
+        self.unsettled = records
+        self.rows = rows
+        self.size_bytes = size_bytes
+
+    def settle(self, records: int) -> None:
+        """Count *records* as answered, refused or dead-lettered, and acknowledged as such by the broker."""
+        if records > self.unsettled:
+            message = f"{records} records settled in a run of {self.partition} with {self.unsettled} left"
+            raise AssertionError(message)
+        self.unsettled -= records
+
+    def __repr__(self) -> str:
+        return f"<Run {self.partition} to {self.next_offset}, {self.unsettled} unsettled>"
+
+
+class OffsetTracker:
+    """The runs of every assigned partition; owned by the poll thread, holds no lock.
+
+    It does not commit: `committable` says what a commit may say, `committed` is told what one did say.
+    """
+
+    def __init__(self) -> None:
+        self._runs: dict[TopicPartition, deque[Run]] = {}
+        self._committed: dict[TopicPartition, int] = {}
+
+    def assign(self, partitions: Iterable[TopicPartition]) -> None:
+        """Begin to follow newly assigned partitions, with nothing read from them yet."""
+        for partition in partitions:
+            self._runs[partition] = deque()
+
+    def forget(self, partitions: Iterable[TopicPartition]) -> list[Run]:
+        """Stop following partitions that were revoked or lost; returns their unfinished and uncommitted runs.
+
+        Runs handed out before stay valid objects: settling them later changes nothing here, so a late result of a
+        lost partition is never committed.
+        """
+        left: list[Run] = []
+        for partition in partitions:
+            left += self._runs.pop(partition, ())
+            self._committed.pop(partition, None)
+        return left
+
+    def add(self, run: Run) -> None:
+        """Follow a run just read from an assigned partition, after all earlier ones of that partition."""
+        self._runs.setdefault(run.partition, deque()).append(run)
+
+    def committable(self) -> dict[TopicPartition, int]:
+        """What may be committed now and has not been: the end of each partition's leading finished runs."""
+        offsets: dict[TopicPartition, int] = {}
+        for partition, runs in self._runs.items():
+            last = None
+            for run in runs:
+                if run.unsettled:
+                    break
+                last = run.next_offset
+            if last is not None:
+                offsets[partition] = last
+        return offsets
+
+    def committed(self, offsets: Mapping[TopicPartition, int]) -> list[Run]:
+        """Forget the runs that a successful commit covered; returns them, so that their budget can be given back."""
+        covered: list[Run] = []
+        for partition, offset in offsets.items():
+            runs = self._runs.get(partition)
+            if runs is not None:
+                self._committed[partition] = offset
+            while runs and not runs[0].unsettled and runs[0].next_offset <= offset:
+                covered.append(runs.popleft())
+        return covered
+
+    def unsettled(self, partitions: Iterable[TopicPartition] | None = None) -> int:
+        """How many records of these partitions (of all, by default) still wait for their outcome."""
+        chosen = self._runs if partitions is None else partitions
+        return sum(run.unsettled for p in chosen for run in self._runs.get(p, ()))
+
+    def position(self, partition: TopicPartition) -> int | None:
+        """The offset last committed here for an assigned partition, or that of its first record read; else None."""
+        return self._committed.get(partition)
+
+    @property
+    def partitions(self) -> tuple[TopicPartition, ...]:
+        """The assigned partitions."""
+        return tuple(self._runs)
+
+    def __repr__(self) -> str:
+        return f"<OffsetTracker {len(self._runs)} partitions, {self.unsettled()} unsettled>"

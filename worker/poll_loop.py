@@ -1,0 +1,136 @@
+"""The one loop that owns the consumer.
+
+It polls, sends what came on its way, serves the producers' reports, commits, pauses and resumes. It never waits for
+a model, except in a revocation. Everything that it calls is handed in, so that a test can step it by hand.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from worker.batch_queues import BatchQueues
+from worker.budget import Budget
+from worker.committer import Committer
+from worker.flow_control import FlowControl
+from worker.intake import Intake
+from worker.kafka.consumer import Consumer
+from worker.offset_tracker import OffsetTracker
+from worker.publisher import Publisher
+from worker.refusals import Refusals
+
+log = logging.getLogger(__name__)
+
+IDLE_SECONDS = 0.2
+IN_FLIGHT_SECONDS = 0.05
+WAITING_SECONDS = 0.002
+SHORT_OF_BUDGET = 0.5
+
+
+class PollLoop:
+    """Polls until told to stop, then finishes what was read; runs on one thread.
+
+    Args:
+        step_batches: runs one due batch in this thread and says whether there was one; None where batch threads do.
+        on_step: called after every step, for gauges.
+    """
+
+    def __init__(  # noqa: PLR0913 - the loop is where everything meets
+        self,
+        *,
+        consumer: Consumer,
+        intake: Intake,
+        queues: BatchQueues,
+        publisher: Publisher,
+        refusals: Refusals,
+        tracker: OffsetTracker,
+        budget: Budget,
+        committer: Committer,
+        flow: FlowControl,
+        poll_records: int,
+        step_batches: Callable[[], bool] | None = None,
+        on_step: Callable[[float], None] = lambda _now: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._consumer = consumer
+        self._intake = intake
+        self._queues = queues
+        self._publisher = publisher
+        self._refusals = refusals
+        self._tracker = tracker
+        self._budget = budget
+        self._committer = committer
+        self._flow = flow
+        self._poll_records = poll_records
+        self._step_batches = step_batches
+        self._on_step = on_step
+        self._clock = clock
+        self.last_step = clock()
+        """When the loop last came round; monotonic."""
+
+    def age_seconds(self) -> float:
+        """How long ago the loop last came round; read from any thread."""
+        return self._clock() - self.last_step
+
+    def step(self) -> None:
+        """Come round once: at most a poll's wait.
+
+        Raises:
+            Fatal: the consumer or a producer is of no use any more.
+        """
+        room = min(self._poll_records, self._budget.room_rows(self._budget.bindings))
+        messages = self._consumer.poll(room, self._poll_seconds())
+        if messages:
+            self._intake.take(messages)
+        self.pump(0.0)
+        short = any(self._budget.fullness(b) >= SHORT_OF_BUDGET for b in self._budget.bindings)
+        self._committer.step(budget_is_short=short)
+        self._flow.step(self._tracker.partitions)
+        self.last_step = self._clock()
+        self._on_step(self.last_step)
+
+    def pump(self, timeout_seconds: float) -> None:
+        """Move what is in flight along without polling the consumer.
+
+        Raises:
+            Fatal: a producer is of no use any more.
+        """
+        if self._step_batches is not None:
+            while self._step_batches():
+                pass
+        self._publisher.serve(timeout_seconds)
+        self._refusals.step(self._publisher)
+        self._queues.step()
+        self._intake.step()
+        self.last_step = self._clock()
+
+    def run(self, stop: threading.Event) -> None:
+        """Step until told to stop.
+
+        Raises:
+            Fatal: as `step`.
+        """
+        while not stop.is_set():
+            self.step()
+
+    def finish(self, deadline: float) -> bool:
+        """Read nothing more, finish and commit what was read, until *deadline* (monotonic); whether all was.
+
+        Raises:
+            Fatal: as `step`.
+        """
+        self._flow.stop_all(self._tracker.partitions)
+        while self._tracker.unsettled() and self._clock() < deadline:
+            self._consumer.poll(1, 0.0)  # stays a member of the group; everything is paused
+            self.pump(0.01)
+            self._committer.step(budget_is_short=False)
+            self._flow.stop_all(self._tracker.partitions)
+        self._committer.commit_now()
+        return not self._tracker.unsettled()
+
+    def _poll_seconds(self) -> float:
+        if self._step_batches is not None or self._queues.waiting:
+            return WAITING_SECONDS
+        if self._publisher.outstanding() or self._intake.holds or self._refusals.waiting:
+            return IN_FLIGHT_SECONDS
+        return IDLE_SECONDS

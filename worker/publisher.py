@@ -1,0 +1,255 @@
+"""Replies and dead letters on their way out.
+
+Batch threads encode and hand over; the poll thread serves the client's reports. Nothing is settled before the broker
+has acknowledged it (promise 1). What the broker refuses is `worker.refusals`' business.
+"""
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from schemas import codec, dead_letter, reply_columns
+from schemas import headers as names
+from schemas.errors import Code
+from schemas.predict_reply import PredictReply
+from worker.delivery import Answer, Delivery, Failure, Origin, Sent
+from worker.kafka.producer import OnDelivery, Producer
+from worker.kafka.records import Headers
+from worker.polled_records import PolledRecords
+from worker.producer_pool import ProducerPool
+from worker.reply_routing import ANY_PARTITION
+from worker.request_block import Part
+from worker.topic_directory import TopicDirectory
+
+Columns = tuple[Sequence[bytes | None], Sequence[bytes | None] | None, Sequence[Headers | None] | None]
+
+RECORD_OVERHEAD_BYTES = 128  # the batch's own header (61) and a record's lengths, generously
+ROOM_WAIT_SECONDS = 0.02
+
+
+class PublisherClosedError(Exception):
+    """The worker ends and takes no more replies; what was not handed over is not committed."""
+
+
+class Publisher:
+    """Hands replies and dead letters to the producers.
+
+    `replies`, `refusal` and `dead_letters` may be called from any thread; `serve` by the poll thread only.
+
+    Args:
+        producers: the pool.
+        directory: how large a record each topic takes.
+        topics: each binding's own reply topic, by binding name.
+        dead_letter_topics: the dead-letter topic of each request topic.
+        group: the consumer group, named in dead letters.
+        on_settled: told, on the poll thread, when every record of a delivery has been acknowledged.
+        on_failure: told, on the poll thread, of each record that the broker did not take.
+    """
+
+    def __init__(  # noqa: PLR0913 - the seams of one object; each is a plain value or a callable
+        self,
+        producers: ProducerPool,
+        directory: TopicDirectory,
+        *,
+        topics: dict[str, str],
+        dead_letter_topics: dict[str, str],
+        group: str,
+        on_settled: Callable[[Delivery], None],
+        on_failure: Callable[[Failure], None],
+        coordinates: bool = False,
+    ) -> None:
+        self._producers = producers
+        self._directory = directory
+        self._topics = topics
+        self._dead_letter_topics = dead_letter_topics
+        self._group = group
+        self._on_settled = on_settled
+        self._on_failure = on_failure
+        self._coordinates = coordinates
+        self._poll_thread = threading.get_ident()
+        self._room = threading.Condition()
+        self._closed = False
+
+    def replies(self, origin: Origin, payloads: list[bytes], answer: Answer) -> None:
+        """Send one reply for each request of an origin, in its order.
+
+        Raises:
+            PublisherClosedError: the worker ends.
+        """
+        delivery = self._delivery(origin, answer=answer)
+        records, positions = origin.records, origin.positions
+        keys = None if records.keys is None else [records.keys[i] for i in positions]
+        if records.routes is None and not self._coordinates:
+            topic = self._topics[records.binding]
+            self._send_fitting((topic, ANY_PARTITION), payloads, keys, delivery.report)
+            return
+        groups: dict[tuple[str, int], list[int]] = defaultdict(list)
+        sent: list[Sent] = []
+        for n, position in enumerate(positions):
+            route = None if records.routes is None else records.routes[position]
+            place = (
+                (self._topics[records.binding], ANY_PARTITION)
+                if route is None
+                else (route.topic, route.partition)
+            )
+            groups[place].append(n)
+            headers = self._reply_headers(records, position, None if route is None else route.headers)
+            sent.append(Sent(delivery, headers, position))
+        for place, members in groups.items():
+            self._send_fitting(
+                place,
+                [payloads[n] for n in members],
+                None if keys is None else [keys[n] for n in members],
+                [sent[n] for n in members],
+            )
+
+    def refusal(self, part: Part, message: str, answer: Answer) -> None:
+        """Answer every request of a part with one error."""
+        kind = part.columns.kind
+        payloads = reply_columns.encode_errors(
+            kind.model, answer.version, answer.code, message, part.columns.ids
+        )
+        self.replies(Origin.of_part(part), payloads, answer)
+
+    def dead_letter(self, origin: Origin, error: Exception) -> None:
+        """Send records that cannot be answered to their dead-letter topic, with the reason and their own bytes."""
+        delivery = self._delivery(origin, reason=type(error).__name__)
+        records, topic = origin.records, self._dead_letter_topics[origin.records.topic]
+        for position in origin.positions:
+            original = records.messages[position]
+            kind, timestamp_ms = original.timestamp()
+            coordinates = names.Coordinates(records.topic, original.partition(), original.offset())
+            source = dead_letter.Origin(coordinates, timestamp_ms, kind, self._group)
+            headers = [*(original.headers() or ()), *dead_letter.dead_letter_headers(source, error)]
+            columns = ([records.values[position]], [original.key()], [headers])
+            report = Sent(delivery, headers, position).report
+            self._send(self._producers.for_topic(topic), (topic, ANY_PARTITION), columns, [report])
+
+    def send_again(self, failure: Failure, *, alone: bool, value: bytes | None = None) -> None:
+        """Send a record that was not taken once more (or *value* in its place); poll thread only."""
+        message, before = failure.message, failure.sent
+        topic = message.topic()
+        producer = self._producers.alone() if alone else self._producers.for_topic(topic)
+        headers = None if before is None else before.headers
+        sent = Sent(failure.delivery, headers, -1 if before is None else before.position, alone=alone)
+        columns = ([message.value() if value is None else value], [message.key()], [headers])
+        self._send(producer, (topic, ANY_PARTITION), columns, [sent.report])
+
+    def serve(self, timeout_seconds: float = 0.0) -> int:
+        """Take the client's reports of what was delivered and what was not; poll thread only."""
+        served = 0
+        for n, producer in enumerate(self._producers):
+            served += producer.poll(timeout_seconds if n == 0 else 0.0)
+        if served:
+            with self._room:
+                self._room.notify_all()
+        return served
+
+    def outstanding(self) -> int:
+        """Records handed over whose report has not been served."""
+        return len(self._producers)
+
+    def close(self) -> None:
+        """Take nothing more; threads that wait for room give up."""
+        self._closed = True
+        with self._room:
+            self._room.notify_all()
+
+    def close_producers(self) -> None:
+        """Let go of the clients; what they still hold is given up, uncommitted."""
+        for producer in self._producers:
+            producer.close()
+
+    def _delivery(
+        self, origin: Origin, *, answer: Answer | None = None, reason: str | None = None
+    ) -> Delivery:
+        return Delivery(
+            origin,
+            answer=answer,
+            reason=reason,
+            on_settled=self._on_settled,
+            on_failure=self._on_failure,
+        )
+
+    def _reply_headers(
+        self, records: PolledRecords, position: int, headers: Headers | None
+    ) -> Headers | None:
+        if not self._coordinates:
+            return headers
+        original = records.messages[position]
+        own = names.Coordinates(records.topic, original.partition(), original.offset())
+        return [*(headers or ()), (names.REQUEST, names.request_coordinates(own))]
+
+    def _send_fitting(
+        self,
+        place: tuple[str, int],
+        payloads: list[bytes],
+        keys: list[bytes | None] | None,
+        reports: OnDelivery | list[Sent],
+    ) -> None:
+        """Send replies, with an error in place of each that its topic cannot take."""
+        headers = None if callable(reports) else [sent.headers for sent in reports]
+        on_delivery = reports if callable(reports) else [sent.report for sent in reports]
+        limit = self._directory.max_message_bytes(place[0]) - RECORD_OVERHEAD_BYTES
+        limit -= max(map(_key_bytes, keys)) if keys else 0
+        limit -= max(map(_header_bytes, headers)) if headers else 0
+        if max(map(len, payloads)) > limit:
+            payloads = [p if len(p) <= limit else too_large(p, limit, place[0]) for p in payloads]
+        self._send(self._producers.for_topic(place[0]), place, (payloads, keys, headers), on_delivery)
+
+    def _send(
+        self,
+        producer: Producer,
+        place: tuple[str, int],
+        columns: Columns,
+        on_delivery: OnDelivery | Sequence[OnDelivery],
+    ) -> None:
+        topic, partition = place
+        values, keys, headers = columns
+        sent = 0
+        while True:
+            sent += producer.send(
+                topic,
+                values[sent:],
+                keys and keys[sent:],
+                headers and headers[sent:],
+                partition,
+                on_delivery if callable(on_delivery) else on_delivery[sent:],
+            )
+            if sent == len(values):
+                return
+            self._wait_for_room()
+
+    def _wait_for_room(self) -> None:
+        if self._closed:
+            raise PublisherClosedError
+        if threading.get_ident() == self._poll_thread:
+            self.serve(ROOM_WAIT_SECONDS)
+            return
+        with self._room:
+            self._room.wait(ROOM_WAIT_SECONDS)
+
+
+def too_large(payload: bytes, limit_bytes: int, topic: str) -> bytes:
+    """The error reply in place of one that its topic does not take."""
+    reply = codec.decode(payload, PredictReply)
+    message = (
+        f"the reply has {len(payload)} bytes and topic {topic!r} takes {max(0, limit_bytes)}; "
+        "ask for fewer rows or outputs, or raise the topic's max.message.bytes"
+    )
+    return reply_columns.encode_error(
+        reply.model, reply.version, Code.RESOURCE_EXHAUSTED, message, reply.id.encode()
+    )
+
+
+def is_error(payload: bytes) -> bool:
+    """Whether a reply is an error."""
+    return codec.decode(payload, PredictReply).error is not None
+
+
+def _key_bytes(key: bytes | None) -> int:
+    return 0 if key is None else len(key)
+
+
+def _header_bytes(headers: Headers | None) -> int:
+    return sum(len(name) + len(value or b"") + 8 for name, value in headers or ())

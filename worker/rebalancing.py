@@ -1,0 +1,105 @@
+"""What happens when the group gives this worker partitions or takes them away.
+
+In a revocation the order matters: finish what was read from them (within a budget, others wait as long), commit,
+forget. What was lost is another's already: nothing is committed for it.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from worker.committer import Committer
+from worker.flow_control import FlowControl
+from worker.kafka.records import TopicPartition
+from worker.offset_tracker import OffsetTracker, Run
+
+log = logging.getLogger(__name__)
+
+PUMP_SECONDS = 0.01
+
+
+class RebalanceObserver(Protocol):
+    """Hears of rebalances; implemented by the metrics."""
+
+    def rebalanced(self, event: str, partitions: Sequence[TopicPartition]) -> None:
+        """Partitions were `assigned`, `revoked` or `lost`."""
+        ...
+
+
+class Rebalancing:
+    """The consumer's rebalance listener; called inside its poll, on the poll thread.
+
+    Args:
+        pump: moves what is in flight along without polling the consumer, waiting at most so many seconds.
+        drain_seconds: how long a revocation waits for what is in flight.
+        on_forgotten: told which runs are not this worker's any more.
+    """
+
+    def __init__(  # noqa: PLR0913 - a rebalance concerns every part
+        self,
+        *,
+        tracker: OffsetTracker,
+        committer: Committer,
+        flow: FlowControl,
+        pump: Callable[[float], None],
+        drain_seconds: float,
+        on_forgotten: Callable[[list[Run]], None],
+        observer: RebalanceObserver,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._tracker = tracker
+        self._committer = committer
+        self._flow = flow
+        self._pump = pump
+        self._drain_seconds = drain_seconds
+        self._on_forgotten = on_forgotten
+        self._observer = observer
+        self._clock = clock
+
+    def assigned(self, partitions: Sequence[TopicPartition]) -> None:
+        """Follow what the group gives."""
+        self._tracker.assign(partitions)
+        self._observer.rebalanced("assigned", partitions)
+        log.info("partitions assigned", extra={"partitions": _shown(partitions)})
+
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """Finish, commit and forget what the group takes."""
+        started = self._clock()
+        deadline = started + self._drain_seconds
+        while self._tracker.unsettled(partitions) and self._clock() < deadline:
+            self._pump(PUMP_SECONDS)
+        left = self._tracker.unsettled(partitions)
+        committed = self._committer.commit_now(partitions)
+        self._forget(partitions)
+        self._observer.rebalanced("revoked", partitions)
+        level = logging.INFO if committed and not left else logging.WARNING
+        log.log(
+            level,
+            "partitions revoked"
+            if not left
+            else "partitions revoked before all was answered; another worker repeats it",
+            extra={
+                "partitions": _shown(partitions),
+                "unanswered": left,
+                "seconds": round(self._clock() - started, 3),
+            },
+        )
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """Forget what is another's already."""
+        unsettled = self._tracker.unsettled(partitions)
+        self._forget(partitions)
+        self._observer.rebalanced("lost", partitions)
+        log.warning(
+            "partitions lost; another worker repeats what was not committed",
+            extra={"partitions": _shown(partitions), "unanswered": unsettled},
+        )
+
+    def _forget(self, partitions: Sequence[TopicPartition]) -> None:
+        self._on_forgotten(self._tracker.forget(partitions))
+        self._flow.forget(partitions)
+
+
+def _shown(partitions: Sequence[TopicPartition]) -> str:
+    return ", ".join(map(str, sorted(partitions)))

@@ -1,0 +1,254 @@
+"""The way of a request, put together: from the request topics to the reply topics.
+
+Built once the worker may join its group, because the producers' batch sizes follow from the reply topics' limits.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from batching.shared_scheduler import SharedScheduler
+from schemas.catalog import Catalog
+from schemas.request_decoder import RequestDecoder
+from schemas.wire_limits import WireLimits
+from worker.admission import Admission
+from worker.batch_queues import BatchQueues
+from worker.budget import Budget, Limits
+from worker.committer import Committer
+from worker.flow_control import FlowControl
+from worker.gauges import Gauges
+from worker.inference import Inference
+from worker.intake import Intake
+from worker.kafka.consumer import Consumer, ConsumerEvents
+from worker.kafka.errors import KafkaProblem
+from worker.kafka.producer import Producer
+from worker.kafka.records import TopicPartition
+from worker.log import Occasionally
+from worker.metrics import Metrics
+from worker.metrics_observers import BatchMetrics
+from worker.model_queue_options import ModelQueueOptions
+from worker.model_table import ModelTable
+from worker.offset_tracker import OffsetTracker
+from worker.poll_loop import PollLoop
+from worker.polled_records import PolledRecords
+from worker.producer_pool import ProducerPool
+from worker.publisher import Publisher
+from worker.rebalancing import Rebalancing
+from worker.refusals import Refusals
+from worker.reply_routing import ReplyRouting
+from worker.router import Manager, Router
+from worker.settings import Settings
+from worker.settlement import Settlement
+from worker.topic_directory import TopicDirectory
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """Makes the Kafka clients of the request path.
+
+    Attributes:
+        consumer: makes the member of the group, given who hears of its problems.
+        producer: makes a producer, given its largest batch in bytes and in records (0: no bound).
+    """
+
+    consumer: Callable[[ConsumerEvents], Consumer]
+    producer: Callable[[int, int], Producer]
+
+
+class RequestPath:
+    """Everything between request and reply topics; made, run and closed by the poll thread (the main one)."""
+
+    def __init__(  # noqa: PLR0913 - what it is built of, each by its name
+        self,
+        settings: Settings,
+        clients: Clients,
+        *,
+        table: ModelTable,
+        manager: Manager,
+        directory: TopicDirectory,
+        catalog: Catalog,
+        metrics: Metrics,
+    ) -> None:
+        self._settings = settings
+        delivery, bindings = settings.delivery, settings.bindings
+        binding_of = {topic: b.name for b in bindings for topic in b.request_topics}
+        dead_letter_topics = {t: b.dead_letter_topic_of(t) for b in bindings for t in b.request_topics}
+        self._tracker = OffsetTracker()
+        limits = Limits(delivery.budget_rows, delivery.budget_bytes, delivery.model_share)
+        self._budget = Budget(limits, {b.name: b.share for b in bindings})
+        for binding in bindings:
+            metrics.budget(
+                binding.name, int(limits.rows * binding.share), int(limits.size_bytes * binding.share)
+            )
+        settlement = Settlement(self._budget, metrics, binding_of)
+
+        events = _Events(metrics)
+        self._consumer = clients.consumer(events)
+        self.flow = FlowControl(
+            self._consumer, self._budget, binding_of, on_out_of_range=delivery.on_offset_out_of_range
+        )
+        events.flow = self.flow
+
+        own_topics = frozenset({b.reply_topic for b in bindings} | set(dead_letter_topics.values()))
+        self._refusals = Refusals(
+            own_topics=own_topics,
+            limit_bytes=directory.max_message_bytes,
+            on_stuck=self._stop_partitions,
+            on_refused=metrics.replies_refused,
+            on_reproduced=metrics.replies_reproduced,
+        )
+        self._publisher = Publisher(
+            ProducerPool(
+                clients.producer, directory, batch_bytes=min(map(directory.max_message_bytes, own_topics))
+            ),
+            directory,
+            topics={b.name: b.reply_topic for b in bindings},
+            dead_letter_topics=dead_letter_topics,
+            group=settings.kafka.group,
+            on_settled=settlement.settled,
+            on_failure=self._refusals.note,
+            coordinates=delivery.request_coordinates,
+        )
+
+        options = ModelQueueOptions(settings.batching, table)
+        self._scheduler = SharedScheduler(
+            settings.batching.threads, observer=BatchMetrics(metrics, _model_of_queue), name="batch"
+        )
+        self._queues = BatchQueues(self._scheduler, Inference(self._publisher, metrics), options.of)
+        forbidden = own_topics | binding_of.keys() | {settings.topics.control, settings.topics.status}
+        self._intake = Intake(
+            binding_of=binding_of,
+            decoder=RequestDecoder(catalog, _wire_limits(settings)),
+            admission=Admission(
+                {
+                    b.name: ReplyRouting(
+                        b.reply_topic,
+                        b.allowed_reply_topics,
+                        forbidden=forbidden - {b.reply_topic},
+                        carried=delivery.carried_headers,
+                        directory=directory,
+                    )
+                    for b in bindings
+                },
+                header_bytes=settings.limits.header_bytes,
+            ),
+            router=Router(table, manager, {b.name: b.models for b in bindings}),
+            queues=self._queues,
+            publisher=self._publisher,
+            tracker=self._tracker,
+            budget=self._budget,
+            observer=metrics,
+            max_rows=settings.limits.rows,
+            hold_seconds=settings.holding.loading_seconds,
+            hold_topic_seconds=settings.holding.topic_seconds,
+        )
+        self._committer = Committer(
+            self._consumer,
+            self._tracker,
+            interval_seconds=delivery.commit_interval_seconds,
+            on_committed=settlement.committed,
+        )
+        gauges = Gauges(
+            metrics,
+            consumer=self._consumer,
+            tracker=self._tracker,
+            budget=self._budget,
+            flow=self.flow,
+            queues=self._queues,
+            intake=self._intake,
+        )
+        self.loop = PollLoop(
+            consumer=self._consumer,
+            intake=self._intake,
+            queues=self._queues,
+            publisher=self._publisher,
+            refusals=self._refusals,
+            tracker=self._tracker,
+            budget=self._budget,
+            committer=self._committer,
+            flow=self.flow,
+            poll_records=delivery.poll_records,
+            step_batches=self._scheduler.step if settings.batching.threads == 0 else None,
+            on_step=gauges.step,
+        )
+        self._listener = Rebalancing(
+            tracker=self._tracker,
+            committer=self._committer,
+            flow=self.flow,
+            pump=self.loop.pump,
+            drain_seconds=delivery.revoke_drain_seconds,
+            on_forgotten=settlement.forgotten,
+            observer=metrics,
+        )
+
+    def run(self, stop: threading.Event) -> None:
+        """Join the group and serve until told to stop.
+
+        Raises:
+            Fatal: a Kafka client is of no use any more.
+        """
+        topics = [topic for binding in self._settings.bindings for topic in binding.request_topics]
+        self._consumer.subscribe(topics, self._listener)
+        log.info(
+            "joining the group", extra={"group": self._settings.kafka.group, "topics": ", ".join(topics)}
+        )
+        self.loop.run(stop)
+
+    def finish(self, deadline: float) -> bool:
+        """Read nothing more, answer and commit what was read until *deadline*, leave the group; whether all was."""
+        done = self.loop.finish(deadline)
+        if not done:
+            log.warning(
+                "the time to end is over; what is not answered is repeated by another worker",
+                extra={"unanswered": self._tracker.unsettled()},
+            )
+        self._consumer.close()
+        return done
+
+    def close(self) -> None:
+        """Let go of threads and clients, whatever state they are in; what is not committed is repeated."""
+        self._publisher.close()
+        self._queues.drop_waiting()
+        for block in self._scheduler.close(drain=False, wait=False):
+            block.handle.release()
+        self._scheduler.join(5.0)
+        self._publisher.close_producers()
+        self._consumer.close()
+
+    def _stop_partitions(self, records: PolledRecords, positions: Sequence[int]) -> None:
+        for number in {records.partitions[p] for p in positions}:
+            self.flow.stop(
+                TopicPartition(records.topic, number), "a reply fits neither its topic nor an error"
+            )
+
+
+class _Events:
+    """The consumer's reports; called inside its poll."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.flow: FlowControl | None = None
+        self._metrics = metrics
+        self._occasionally = Occasionally(log, seconds=10.0)
+
+    def on_problem(self, problem: KafkaProblem) -> None:
+        """Log it, at most every ten seconds a kind."""
+        kind = type(problem).__name__
+        self._occasionally.warning("the consumer has a problem", key=kind, problem=str(problem))
+
+    def on_out_of_range(self, partition: TopicPartition, offset: int) -> None:
+        """Count it, and do what the setting says."""
+        self._metrics.offset_out_of_range(partition.topic)
+        assert self.flow is not None
+        self.flow.out_of_range(partition, offset)
+
+
+def _model_of_queue(queue_name: str) -> str:
+    return queue_name.partition("/")[0]
+
+
+def _wire_limits(settings: Settings) -> WireLimits:
+    limits = settings.limits
+    return WireLimits(record_bytes=limits.record_bytes, tensors=limits.tensors, dims=limits.dims)

@@ -1,0 +1,191 @@
+"""Which version answers a kind of request, or why none does.
+
+Decided once a block, not once a record: everything that routing looks at is part of the kind.
+"""
+
+import dataclasses
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+from lifecycle import errors as lifecycle_errors
+from lifecycle import signature as signatures
+from lifecycle.managed_servable import VersionStatus
+from lifecycle.servable_handle import ServableHandle
+from lifecycle.servable_id import ServableId
+from lifecycle.servable_state import ServableState
+from lifecycle.signature import Signature
+from schemas.errors import Code
+from schemas.request_kind import RequestKind
+from worker import model_choice
+from worker.model_table import DesiredModel, ModelTable
+
+MAX_CHECKED_KINDS = 4096
+
+REFUSALS: Mapping[type[model_choice.Choice], Code] = {
+    model_choice.NotConfigured: Code.NOT_FOUND,
+    model_choice.UnknownVersion: Code.NOT_FOUND,
+    model_choice.UnknownLabel: Code.INVALID_ARGUMENT,
+    model_choice.Misconfigured: Code.UNAVAILABLE,
+}
+"""The code for each choice that is no version."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Routed:
+    """A version answers; the handle is the caller's to release."""
+
+    handle: ServableHandle
+    signature: Signature
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Refused:
+    """No version ever will, for this request as it is. *model* is empty where the name is not one of ours."""
+
+    code: Code
+    message: str
+    model: str = ""
+    version: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Hold:
+    """A version is on its way; ask again. *message* says what is waited for."""
+
+    message: str
+
+
+class Manager(Protocol):
+    """What routing asks of `lifecycle.aspired_versions_manager`."""
+
+    def handle(self, name: str, version: int | None = None) -> ServableHandle:
+        """A handle on a version, or on the latest available one; raises ServableNotFound."""
+        ...
+
+    def states(self) -> tuple[VersionStatus, ...]:
+        """Every managed version."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Checked:
+    """What the comparison of a kind with a version's signatures gave; good for those signatures only."""
+
+    signatures: Mapping[str, Signature]
+    result: Signature | Refused
+
+
+class Router:
+    """Finds the version for a kind of request; used by the poll thread.
+
+    Args:
+        table: the desired models.
+        manager: gives handles, and tells of versions that it has none of.
+        models_of: the patterns of the models that each binding serves.
+    """
+
+    def __init__(self, table: ModelTable, manager: Manager, models_of: Mapping[str, Sequence[str]]) -> None:
+        self._table = table
+        self._manager = manager
+        self._models_of = models_of
+        self._checked: OrderedDict[tuple[ServableId, RequestKind], Checked] = OrderedDict()
+
+    def route(self, kind: RequestKind, binding: str) -> Routed | Refused | Hold:
+        """The version that answers requests of this kind that came by that binding."""
+        if not any(fnmatchcase(kind.model, pattern) for pattern in self._models_of[binding]):
+            return Refused(Code.NOT_FOUND, f"model {kind.model!r} is not served by the topic of this request")
+        model = self._table.lookup(kind.model)
+        choice = model_choice.choose(kind.model, model, kind.version, kind.label)
+        if isinstance(choice, model_choice.Found | model_choice.UnknownVersion):
+            # A version that is not desired any more may still be there, until its unload begins.
+            handle = self._handle(kind.model, choice.version)
+            if handle is not None:
+                return self._check(kind, handle)
+            if isinstance(choice, model_choice.Found):
+                assert model is not None, "an unknown model has no version to find"
+                return self._absent(model, choice.version)
+        known = kind.model if model is not None else ""
+        return Refused(REFUSALS[type(choice)], choice.message, known)
+
+    def known_name(self, model: str) -> str:
+        """The name, when it is a model of the control topic; else nothing, so that no requester makes up labels."""
+        return model if self._table.lookup(model) is not None else ""
+
+    def _handle(self, name: str, version: int | None) -> ServableHandle | None:
+        try:
+            return self._manager.handle(name, version)
+        except lifecycle_errors.ServableNotFound:
+            return None
+
+    def _absent(self, model: DesiredModel, version: int | None) -> Refused | Hold:
+        """Why no version can be had now: one is on its way, or all that are meant have failed."""
+        wanted = model.versions if version is None else (version,)
+        reasons = []
+        for each in wanted:
+            failure = model.failures.get(each)
+            if failure is None:
+                failure = self._failure(ServableId(model.name, each))
+            if failure is None:
+                return Hold(f"version {each} of model {model.name!r} is still loading")
+            reasons.append(f"version {each} failed: {failure}")
+        reason = "; ".join(reasons) or model.problem or "no version of it was found"
+        return Refused(Code.UNAVAILABLE, f"model {model.name!r} is not available: {reason}", model.name)
+
+    def _failure(self, servable_id: ServableId) -> str | None:
+        """Why a version has failed; None when it is on its way."""
+        for status in self._manager.states():
+            if status.id == servable_id and status.state is ServableState.END and status.error is not None:
+                return str(status.error)
+        return None
+
+    def _check(self, kind: RequestKind, handle: ServableHandle) -> Routed | Refused:
+        """Check a kind against the version's signature, once for each pair of them."""
+        key = handle.id, kind
+        known = handle.servable.signatures
+        checked = self._checked.get(key)
+        if checked is None or checked.signatures is not known:
+            checked = _compare(kind, handle.id, known)
+            self._checked[key] = checked
+            if len(self._checked) > MAX_CHECKED_KINDS:
+                self._checked.popitem(last=False)
+        if isinstance(checked.result, Refused):
+            handle.release()
+            return checked.result
+        return Routed(handle, checked.result)
+
+
+def wrong_rows(kind: RequestKind, signature: Signature, rows: int | None) -> str | None:
+    """What is wrong with the rows of requests that otherwise fit a signature; None when nothing is."""
+    if signature.batchable:
+        return None if rows is not None else "the inputs differ in dimension 0, which is the number of rows"
+    try:
+        signatures.check_inputs(signature, _given(kind, dict.fromkeys(signature.inputs, rows)))
+    except lifecycle_errors.InvalidInput as error:
+        return str(error)
+    return None
+
+
+def _compare(kind: RequestKind, servable_id: ServableId, known: Mapping[str, Signature]) -> Checked:
+    """Everything but the number of rows, in which requests of one kind differ."""
+    try:
+        signature = signatures.find_signature(known, kind.signature)
+        fixed = {name: spec.shape[0] if spec.shape else None for name, spec in signature.inputs.items()}
+        signatures.check_inputs(signature, _given(kind, fixed))
+        signatures.check_outputs(signature, kind.outputs)
+    except lifecycle_errors.InvalidInput as error:
+        message = f"model {servable_id}: {error}"
+        return Checked(known, Refused(Code.INVALID_ARGUMENT, message, servable_id.name, servable_id.version))
+    return Checked(known, signature)
+
+
+def _given(kind: RequestKind, rows: Mapping[str, int | None]) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Each input's dtype and whole shape, with that number of rows."""
+    return {
+        layout.name: (
+            layout.dtype.name,
+            (rows.get(layout.name) or 0, *layout.inner_shape) if kind.batchable else layout.inner_shape,
+        )
+        for layout in kind.inputs
+    }

@@ -1,0 +1,54 @@
+"""What happens when outcomes are acknowledged and offsets committed: budget given back, metrics counted."""
+
+import time
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from worker.budget import Budget
+from worker.delivery import Delivery
+from worker.metrics import Metrics
+from worker.offset_tracker import Run
+
+
+class Settlement:
+    """Keeps the books; every method is called by the poll thread."""
+
+    def __init__(
+        self,
+        budget: Budget,
+        metrics: Metrics,
+        binding_of: Mapping[str, str],
+        *,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._budget = budget
+        self._metrics = metrics
+        self._binding_of = binding_of
+        self._wall = wall
+
+    def settled(self, delivery: Delivery) -> None:
+        """Every record of a delivery has been acknowledged."""
+        origin = delivery.origin
+        origin.settle()
+        records = origin.records
+        if origin.model is not None:
+            self._budget.give_back_model(records.binding, origin.model, origin.rows, origin.size_bytes)
+        answer = delivery.answer
+        if answer is None:
+            return
+        self._metrics.requests_answered(
+            answer.model, answer.version, answer.signature, answer.code.name, len(origin.positions)
+        )
+        waited_ms = self._wall() * 1000 - records.timestamps_ms[np.asarray(origin.positions)]
+        self._metrics.latencies_observed(answer.model, answer.version, waited_ms / 1000)
+
+    def committed(self, runs: list[Run], ok: bool) -> None:  # noqa: FBT001 - the committer's callback
+        """A commit has ended."""
+        self._metrics.committed(ok=ok)
+        self.forgotten(runs)
+
+    def forgotten(self, runs: list[Run]) -> None:
+        """These runs are committed, or not this worker's any more."""
+        for run in runs:
+            self._budget.give_back_runs(self._binding_of[run.partition.topic], [run])

@@ -1,0 +1,216 @@
+"""The life of a worker process: wait for what it needs, join, serve, and end in order.
+
+The order of the end is what keeps the promises: stop reading, finish what was read, commit, leave the group; only
+then are the versions unloaded and the last status sent.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from lifecycle.aspired_versions_manager import AspiredVersionsManager
+from lifecycle.threads import PeriodicStep
+from schemas.worker_status import WorkerState
+from worker import process_tuning
+from worker.control_loop import ControlLoop, ControlThread
+from worker.exit_codes import ExitCode
+from worker.kafka.errors import AuthenticationFailed, Fatal, KafkaProblem
+from worker.log import Occasionally
+from worker.metrics import Metrics
+from worker.model_table import ModelTable
+from worker.request_path import RequestPath
+from worker.settings import Settings
+from worker.topic_directory import TopicDirectory
+
+if TYPE_CHECKING:
+    from worker.health import HealthServer
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+CLOSE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What lives beside the request path for as long as the process.
+
+    Attributes:
+        control: the control loop, for its properties.
+        thread: the thread that steps it.
+        manager: the versions.
+        table: the desired models.
+        directory: what is known of the cluster's topics.
+        housekeeping: refreshes the directory.
+        metrics: the counters.
+    """
+
+    control: ControlLoop
+    thread: ControlThread
+    manager: AspiredVersionsManager
+    table: ModelTable
+    directory: TopicDirectory
+    housekeeping: PeriodicStep
+    metrics: Metrics
+
+
+class WorkerProcess:
+    """One worker. `run` is called once, on the main thread, which becomes the poll thread.
+
+    Args:
+        settings: the whole tree.
+        side: what lives beside the request path.
+        make_request_path: builds the request path, once the topics are there and the models are loaded.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        side: Side,
+        make_request_path: Callable[[], RequestPath],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._side = side
+        self._make_request_path = make_request_path
+        self._clock = clock
+        self._stop = threading.Event()
+        self._path: RequestPath | None = None
+        self._ending = False
+        self._waiting = "the worker starts"
+        self._alive_at = clock()
+        self._occasionally = Occasionally(log, seconds=30.0, clock=clock)
+        self.health: HealthServer | None = None
+
+    def stop(self) -> None:
+        """Ask the worker to end in order; from any thread, or a signal."""
+        self._stop.set()
+
+    def run(self) -> ExitCode:
+        """Serve until told to stop; what the process should exit with."""
+        with self._signals():
+            try:
+                return self._run()
+            finally:
+                self._close()
+
+    def poll_age_seconds(self) -> float:
+        """How long ago the loop last came round, serving or waiting; any thread."""
+        path = self._path
+        return self._clock() - max(self._alive_at, 0.0 if path is None else path.loop.last_step)
+
+    def not_ready(self) -> Sequence[str]:
+        """Why this worker takes no requests, or not all that it should; empty when it does. Any thread."""
+        if self._ending:
+            return ("the worker ends",)
+        path = self._path
+        if path is None:
+            return (self._waiting,)
+        reasons = [f"{partition} stands still: {why}" for partition, why in list(path.flow.stopped.items())]
+        if not self._side.thread.alive:
+            reasons.append("the control thread has ended")
+        return reasons
+
+    def _run(self) -> ExitCode:
+        if self.health is not None:
+            self.health.start()
+            log.info("serving /metrics, /livez and /readyz", extra={"port": self.health.port})
+        self._side.thread.start()
+        try:
+            if not self._wait_until(self._topics_missing) or not self._wait_until(self._models_missing):
+                return ExitCode.DONE
+            return self._serve()
+        except AuthenticationFailed as problem:
+            log.error("the broker does not let this worker in", extra={"problem": str(problem)})  # noqa: TRY400 - says all
+            return ExitCode.UNREACHABLE
+        except Fatal as problem:
+            log.error(  # noqa: TRY400 - the problem says all
+                "a Kafka client is beyond repair; the worker ends, and another repeats what was not committed",
+                extra={"problem": str(problem)},
+            )
+            return ExitCode.TEMPORARY
+
+    def _serve(self) -> ExitCode:
+        self._path = self._make_request_path()
+        process_tuning.keep_collections_small()
+        self._side.control.announce(WorkerState.SERVING)
+        self._path.run(self._stop)
+        self._ending = True
+        deadline = self._clock() + self._settings.delivery.shutdown_seconds
+        log.info(
+            "ending: finishing what was read",
+            extra={"at_most_seconds": self._settings.delivery.shutdown_seconds},
+        )
+        self._side.control.announce(WorkerState.DRAINING)
+        self._path.finish(deadline)
+        return ExitCode.DONE
+
+    def _wait_until(self, missing: Callable[[], str | None]) -> bool:
+        """Wait until nothing is missing, saying what is; False when told to stop meanwhile."""
+        while not self._stop.is_set():
+            self._alive_at = self._clock()
+            waiting = missing()
+            if waiting is None:
+                return True
+            self._waiting = waiting
+            self._occasionally.info("nothing is consumed yet", key=waiting, waiting_for=waiting)
+            self._stop.wait(LOOK_SECONDS)
+        return False
+
+    def _topics_missing(self) -> str | None:
+        bindings = self._settings.bindings
+        needed = {t for b in bindings for t in (*b.request_topics, b.reply_topic, *b.dead_letter_topics())}
+        self._side.directory.watch(needed)
+        try:
+            self._side.directory.refresh()
+        except AuthenticationFailed:
+            raise
+        except KafkaProblem as problem:
+            return str(problem)
+        missing = self._side.directory.missing(sorted(needed))
+        if missing:
+            return f"topics that do not exist: {', '.join(missing)}; make them with: headrace topics create"
+        return None
+
+    def _models_missing(self) -> str | None:
+        control = self._side.control
+        if control.ready_to_join():
+            return None
+        return control.problem or control.waiting_for
+
+    def _close(self) -> None:
+        self._ending = True
+        if self._path is not None:
+            self._path.close()
+        left = self._side.manager.close(CLOSE_SECONDS)
+        if left:
+            log.warning("versions are still in use at the end", extra={"versions": ", ".join(map(str, left))})
+        self._side.thread.close(CLOSE_SECONDS)
+        self._side.housekeeping.close(CLOSE_SECONDS)
+        if self.health is not None:
+            self.health.close()
+        log.info("ended")
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT end in order; a second one ends at once."""
+
+        def on_signal(number: int, _frame: FrameType | None) -> None:
+            if self._stop.is_set():
+                os._exit(128 + number)
+            self._stop.set()
+
+        before = {each: signal.signal(each, on_signal) for each in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
