@@ -1,0 +1,97 @@
+"""What lies in a model's directory, without loading it: for `headrace inspect`, before a model is served.
+
+A directory is one version, or a base path whose versions are its children named by numbers. TensorFlow is not
+imported. Single-threaded, reads files only.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lifecycle import numpy_model, saved_model_signatures
+from lifecycle.errors import LoadFailed
+from lifecycle.signature import Signature
+from schemas.version_selection import AllVersions
+from worker import version_paths
+
+
+@dataclass(frozen=True, slots=True)
+class InspectedGraph:
+    """One graph of a version.
+
+    Attributes:
+        tags: how a SavedModel names it (`serve`); a NumPy model has no tags.
+        signatures: those that requests can call, by name.
+        unservable: signatures that they cannot, and why.
+    """
+
+    tags: tuple[str, ...]
+    signatures: Mapping[str, Signature]
+    unservable: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class InspectedVersion:
+    """One version as its files describe it.
+
+    Attributes:
+        version: None where a version's own directory was named by something else than a number.
+        loader: the name for `models set --loader`; None where no model was recognised.
+        problem: why it would not load, as far as its files tell; None when nothing is wrong.
+    """
+
+    version: int | None
+    path: Path
+    loader: str | None
+    graphs: Sequence[InspectedGraph] = ()
+    problem: str | None = None
+
+
+def inspect_directory(directory: Path) -> tuple[InspectedVersion, ...]:
+    """The version that a directory is, or the versions under it, ascending; none when it is neither."""
+    if _loader_of(directory) is not None:
+        name = directory.absolute().name
+        return (_inspect_version(int(name) if name.isdecimal() else None, directory),)
+    found = version_paths.find_versions(str(directory), AllVersions()).paths
+    return tuple(_inspect_version(version, Path(found[version])) for version in sorted(found))
+
+
+def _inspect_version(version: int | None, directory: Path) -> InspectedVersion:
+    loader = _loader_of(directory)
+    if loader is None:
+        expected = " or ".join(_FILES)
+        return InspectedVersion(version, directory, None, problem=f"there is no model: expected {expected}")
+    try:
+        return InspectedVersion(version, directory, loader, _READERS[loader](directory))
+    except LoadFailed as error:
+        return InspectedVersion(version, directory, loader, problem=str(error))
+
+
+def _loader_of(directory: Path) -> str | None:
+    return next((loader for name, loader in _FILES.items() if (directory / name).is_file()), None)
+
+
+def _saved_model_graphs(directory: Path) -> list[InspectedGraph]:
+    return [
+        InspectedGraph(
+            tuple(sorted(graph.tags)),
+            {name: each.signature for name, each in graph.signatures.items() if each.unservable is None},
+            {name: each.unservable for name, each in graph.signatures.items() if each.unservable is not None},
+        )
+        for graph in saved_model_signatures.read_meta_graphs(directory)
+    ]
+
+
+def _numpy_graphs(directory: Path) -> list[InspectedGraph]:
+    return [InspectedGraph((), numpy_model.read_model(directory).signatures, {})]
+
+
+_FILES: Mapping[str, str] = {
+    saved_model_signatures.FILE_NAME: "saved_model",
+    saved_model_signatures.TEXT_FILE_NAME: "saved_model",
+    numpy_model.FILE_NAME: "numpy",
+}
+_READERS: Mapping[str, Callable[[Path], Sequence[InspectedGraph]]] = {
+    "saved_model": _saved_model_graphs,
+    "numpy": _numpy_graphs,
+}
