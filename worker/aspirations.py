@@ -72,6 +72,7 @@ class _Stream:
         offset: the control offset of `config`.
         told: whether it was told since the last record; if not, it is told even what it knows, because a
             failed version that is aspired once more is loaded anew.
+        lives: where each version that was aspired comes from, until it is gone.
         followed: the control offset by which each version was last aspired.
     """
 
@@ -82,6 +83,7 @@ class _Stream:
     sent: dict[int, Source] = field(default_factory=dict)
     offset: int = -1
     told: bool = False
+    lives: dict[int, Source] = field(default_factory=dict)
     followed: dict[int, int] = field(default_factory=dict)
 
     def wanted(self) -> dict[int, Source] | None:
@@ -90,6 +92,38 @@ class _Stream:
             return {}
         loader = self.config.loader
         return {version: Source(loader, path) for version, path in self.paths.items()} or None
+
+
+def sayable(
+    wanted: Mapping[int, Source],
+    sent: Mapping[int, Source],
+    lives: Mapping[int, Source],
+    status: Mapping[int, VersionStatus],
+) -> Mapping[int, Source] | None:
+    """What the manager can be told on the way to *wanted*, after *sent*; None: nothing for now.
+
+    A life of a version keeps its loader (*lives* says where that is from). So a version that is to come from
+    elsewhere must go first, and is aspired anew once it is gone. As long as another can serve meanwhile, one
+    does: versions are replaced in turns, and only the last available one that nothing can stand in for is away
+    for as long as its replacement loads.
+    """
+    alive = {v for v, s in status.items() if s.state is not ServableState.END}
+    aspired = {v for v in alive if status[v].aspired}
+    stale = {v for v, source in wanted.items() if v in alive and lives.get(v) != source}
+    if (stale & aspired) - sent.keys():
+        return None  # the manager has yet to see that they are not aspired
+    ready = {v: source for v, source in wanted.items() if v not in stale}
+    available = {v for v, s in status.items() if s.state is ServableState.AVAILABLE}
+    if not stale or not available or available & aspired & ready.keys():
+        return ready
+    stand_ins = available & aspired & sent.keys()
+    if not stand_ins:
+        # What serves is kept for want of a successor: wait how the one under way ends.
+        return None if aspired else ready
+    if not ready and stand_ins <= stale and len(stand_ins) == 1:
+        return {}
+    stand_in = max(stand_ins - stale or stand_ins)
+    return {**ready, stand_in: sent[stand_in]}
 
 
 class Aspirations:
@@ -176,22 +210,16 @@ class Aspirations:
             stream.look_at = now + self.look_times.wait_seconds(stream.looks)
 
     def _send(self, name: str, stream: _Stream, wanted: Mapping[int, Source]) -> None:
-        """Tell the manager what is wanted, but for versions in use that need another loader.
-
-        The manager keeps the first loader of a version for as long as that is aspired. So a version that is
-        to come from elsewhere goes first; it is aspired anew once the manager has seen that it is not
-        aspired.
-        """
         status = {s.id.version: s for s in self._manager.states() if s.id.name == name}
-        in_use = {v for v, s in status.items() if s.aspired and s.state is not ServableState.END}
-        stale = {v for v, source in wanted.items() if v in in_use and stream.sent.get(v) != source}
-        ready = {v: source for v, source in wanted.items() if v not in stale}
-        available = {v for v, s in status.items() if s.state is ServableState.AVAILABLE} - stale
-        if stale and (ready == stream.sent or (available and not available & ready.keys())):
-            return  # the manager works on it; or it would unload what still serves: wait for how `stale` ends
-        self._manager.set_aspired_versions(name, self._aspired(name, ready))
-        stream.sent, stream.told = ready, not stale
-        stream.followed |= dict.fromkeys(ready, stream.offset)
+        stream.lives = {v: source for v, source in stream.lives.items() if v in status or v in stream.sent}
+        told = sayable(wanted, stream.sent, stream.lives, status)
+        complete = told == wanted
+        if told is None or (told == stream.sent and (stream.told or not complete)):
+            return
+        self._manager.set_aspired_versions(name, self._aspired(name, told))
+        stream.followed |= {v: stream.offset for v, source in told.items() if wanted.get(v) == source}
+        stream.lives |= told
+        stream.sent, stream.told = dict(told), complete
         if stream.config is None:
             del self._streams[name]
 

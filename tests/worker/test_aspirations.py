@@ -1,0 +1,406 @@
+"""From desired models to aspired versions, with the real manager, stepped by hand."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import pytest
+
+from lifecycle.aspired_versions_manager import AspiredVersionsManager, AspiredVersionsManagerOptions
+from lifecycle.errors import PermanentLoadFailure, ServableNotFound
+from lifecycle.execution import Surroundings
+from lifecycle.loader import Loader
+from lifecycle.servable_id import ServableId
+from lifecycle.servable_state import ServableState
+from lifecycle.threads import InlineExecutor, Job
+from schemas import codec
+from schemas.model_config import ModelConfig
+from schemas.version_selection import LatestVersions, SpecificVersions
+from tests.fakes.servables import FailingLoader, FakeLoader, ManualExecutor
+from worker.aspirations import Aspirations, RetryTimes
+from worker.loaders import Loaders
+from worker.model_table import ModelTable
+
+CONFIG = ModelConfig("/a", loader="fake", versions=SpecificVersions((1,)))
+
+
+class LoadExecutor(InlineExecutor):
+    """Runs loads at once, or gives them to another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.later: ManualExecutor | None = None
+
+    def submit(self, job: Job) -> None:
+        """Run or pass on."""
+        if self.later is None:
+            super().submit(job)
+        else:
+            self.later.submit(job)
+
+
+class World:
+    """A table, a manager and a file system, and the aspirations between them."""
+
+    def __init__(self, executor: ManualExecutor | None = None) -> None:
+        self.now = 0.0
+        self.offset = -1
+        self.directories: dict[str, list[str]] = {"/a": ["1"], "/b": ["1", "2"]}
+        self.looks = 0
+        self.made: list[str] = []
+        self.broken: set[str] = set()
+        self._load = LoadExecutor()
+        self.table = ModelTable()
+        self.manager = AspiredVersionsManager(
+            AspiredVersionsManagerOptions(reload_failed_when_aspired_again=True),
+            Surroundings(load_executor=self._load),
+        )
+        self.aspirations = Aspirations(
+            self.table,
+            self.manager,
+            Loaders({"fake": self._loader}),
+            directories=self._list,
+            executor=executor,
+        )
+
+    def load_later(self, executor: ManualExecutor) -> None:
+        """Loads run when the test runs them, from now on."""
+        self._load.later = executor
+
+    def _loader(self, path: str, version: int) -> Loader:
+        self.made.append(path)
+        if path in self.broken:
+            return FailingLoader(PermanentLoadFailure("corrupt"), number=version)
+        return FakeLoader(number=version)
+
+    def _list(self, path: str) -> Iterable[str]:
+        self.looks += 1
+        if path not in self.directories:
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return self.directories[path]
+
+    def set(self, config: ModelConfig = CONFIG, name: str = "m") -> None:
+        """A control record comes."""
+        self._apply(name, codec.encode(config))
+
+    def remove(self, name: str = "m") -> None:
+        """A removal comes."""
+        self._apply(name, None)
+
+    def _apply(self, name: str, value: bytes | None) -> None:
+        self.offset += 1
+        self.table.apply(name.encode(), value, self.offset, self.now)
+        self.aspirations.changed(name, self.now)
+
+    def settle(self, seconds: float = 0.0) -> None:
+        """Let the time pass and everybody work."""
+        self.now += seconds
+        for _ in range(6):
+            self.aspirations.step(self.now)
+            self.manager.step()
+
+    def states(self) -> Mapping[int, ServableState]:
+        """The versions of `m`."""
+        return {s.id.version: s.state for s in self.manager.states() if s.id.name == "m"}
+
+    def available(self) -> list[int]:
+        """The available versions of `m`."""
+        return [each.version for each in self.manager.available_ids() if each.name == "m"]
+
+
+def test_a_listed_version_is_aspired_from_its_directory() -> None:
+    """The loader gets the path under the base path."""
+    world = World()
+    world.set()
+    world.settle()
+
+    assert world.available() == [1]
+    assert world.made == ["/a/1"]
+
+
+def test_the_latest_version_is_chosen_when_the_record_is_applied() -> None:
+    """The table shows which one it is."""
+    world = World()
+    world.set(ModelConfig("/b", loader="fake", versions=LatestVersions(1)))
+    world.settle()
+
+    assert world.available() == [2]
+    model = world.table.lookup("m")
+    assert model is not None
+    assert model.versions == (2,)
+
+
+def test_a_removal_unloads() -> None:
+    """Nothing of the model is left."""
+    world = World()
+    world.set()
+    world.settle()
+    world.remove()
+    world.settle()
+
+    assert world.states() == {}
+
+
+def test_a_missing_path_fails_its_model_alone_and_heals_when_it_appears() -> None:
+    """It is looked at again, later and later."""
+    world = World()
+    world.set(replace(CONFIG, base_path="/c"))
+    world.set(name="other")
+    world.settle()
+    broken = world.table.lookup("m")
+    assert broken is not None
+    assert broken.failures == {1: "the base path cannot be listed: No such file or directory"}
+    assert world.manager.available_ids() == (ServableId("other", 1),)
+
+    world.directories["/c"] = ["1"]
+    world.settle(0.5)
+
+    assert world.available() == [1]
+    healed = world.table.lookup("m")
+    assert healed is not None
+    assert (healed.problem, dict(healed.failures)) == (None, {})
+
+
+def test_looks_become_rare_and_never_end() -> None:
+    """A path that stays away costs a look in 15 s."""
+    world = World()
+    world.set(replace(CONFIG, base_path="/c"))
+    for _ in range(1000):
+        world.settle(0.5)
+
+    assert 500 / 15 < world.looks < 500 / 15 + 10
+
+
+@pytest.mark.parametrize("versions", [SpecificVersions((2,)), LatestVersions(1)])
+def test_what_serves_goes_on_while_its_successor_cannot_be_found(
+    versions: SpecificVersions | LatestVersions,
+) -> None:
+    """A config whose path is missing unloads nothing."""
+    world = World()
+    world.set()
+    world.settle()
+    world.set(replace(CONFIG, base_path="/c", versions=versions))
+    world.settle(100.0)
+
+    assert world.available() == [1]
+
+
+def test_of_a_list_what_is_there_serves_and_what_appears_later_joins_it() -> None:
+    """Versions fail one by one."""
+    world = World()
+    world.set(replace(CONFIG, versions=SpecificVersions((1, 2))))
+    world.settle()
+    assert world.available() == [1]
+
+    world.directories["/a"].append("2")
+    world.settle(0.5)
+    assert world.available() == [1, 2]
+
+
+def test_a_storage_outage_during_a_later_look_takes_nothing_back() -> None:
+    """What was found for a config stays found."""
+    world = World()
+    world.set(replace(CONFIG, versions=SpecificVersions((1, 2))))
+    world.settle()
+    del world.directories["/a"]
+    world.settle(0.5)
+
+    assert world.available() == [1]
+    model = world.table.lookup("m")
+    assert model is not None
+    assert set(model.failures) == {2}
+
+
+def test_a_version_from_another_path_is_loaded_anew() -> None:
+    """A record is the complete desired state, the path included."""
+    world = World()
+    world.set()
+    world.settle()
+    world.set(replace(CONFIG, base_path="/b"))
+    world.settle()
+
+    assert world.available() == [1]
+    assert world.made == ["/a/1", "/b/1"]
+
+
+def test_versions_from_another_path_are_replaced_in_turns() -> None:
+    """One of them serves all the while."""
+    world = World()
+    world.directories["/a"] = ["1", "2"]
+    world.set(replace(CONFIG, versions=SpecificVersions((1, 2))))
+    world.settle()
+    world.set(replace(CONFIG, base_path="/b", versions=SpecificVersions((1, 2))))
+    for _ in range(20):
+        assert world.available() != []
+        world.aspirations.step(world.now)
+        world.manager.step()
+
+    assert world.available() == [1, 2]
+    assert world.made == ["/a/1", "/a/2", "/b/1", "/b/2"]
+
+
+def test_another_version_stands_in_while_one_is_replaced_even_if_it_is_to_go() -> None:
+    """1 and 2 from here, then 1 from there: 2 serves until the new 1 does."""
+    world = World()
+    world.directories["/a"] = ["1", "2"]
+    world.set(replace(CONFIG, versions=SpecificVersions((1, 2))))
+    world.settle()
+    world.set(replace(CONFIG, base_path="/b"))
+    for _ in range(20):
+        assert world.available() != []
+        world.aspirations.step(world.now)
+        world.manager.step()
+
+    assert world.available() == [1]
+    assert world.made == ["/a/1", "/a/2", "/b/1"]
+
+
+def test_an_old_version_serves_on_while_its_stalled_successor_is_named_another_path() -> None:
+    """The manager keeps 1 for want of a successor; it must not be told to aspire nothing."""
+    world = World()
+    world.set()
+    world.settle()
+    load = ManualExecutor()
+    world.load_later(load)
+    world.set(ModelConfig("/b", loader="fake", versions=SpecificVersions((2,))))
+    world.settle()
+    world.directories["/c"] = ["2"]
+    world.set(ModelConfig("/c", loader="fake", versions=SpecificVersions((2,))))
+    world.settle()
+    assert world.available() == [1]
+
+    while load.jobs:
+        load.run()
+        world.settle()
+    assert world.available() == [2]
+    assert world.made == ["/a/1", "/b/2", "/c/2"]
+
+
+def test_a_removed_model_that_comes_back_at_once_gets_its_new_path() -> None:
+    """Even when both records come before the manager has taken a step."""
+    world = World()
+    world.set()
+    world.settle()
+    world.remove()
+    world.set(replace(CONFIG, base_path="/b"))
+    world.settle()
+
+    assert world.made == ["/a/1", "/b/1"]
+    assert world.available() == [1]
+
+
+def test_what_serves_is_not_unloaded_for_a_failed_successor_from_another_path() -> None:
+    """The old version goes on until the repaired successor is there."""
+    world = World()
+    world.set()
+    world.settle()
+    world.broken.add("/b/2")
+    world.set(ModelConfig("/b", loader="fake", versions=SpecificVersions((2,))))
+    world.settle()
+    assert world.available() == [1]
+
+    world.directories["/c"] = ["2"]
+    world.set(ModelConfig("/c", loader="fake", versions=SpecificVersions((2,))))
+    world.settle()
+
+    assert world.available() == [2]
+
+
+def test_a_new_record_tries_a_failed_version_again() -> None:
+    """Also when it says the same."""
+    world = World()
+    world.broken.add("/a/1")
+    world.set()
+    world.settle()
+    assert world.states() == {1: ServableState.END}
+
+    world.broken.clear()
+    world.set()
+    world.settle()
+
+    assert world.available() == [1]
+
+
+def test_rolling_back_from_a_broken_version_keeps_the_old_one_all_the_while() -> None:
+    """1, then a broken 2, then 1: version 1 has one loader and is never away."""
+    world = World()
+    world.directories["/a"] = ["1", "2"]
+    world.broken.add("/a/2")
+    world.set()
+    world.settle()
+    world.set(replace(CONFIG, versions=SpecificVersions((2,))))
+    world.settle()
+    world.set()
+    world.settle()
+
+    assert world.states() == {1: ServableState.AVAILABLE}
+    assert world.made == ["/a/1", "/a/2"]
+
+
+def test_rolling_back_to_a_version_from_another_path_loads_that_one() -> None:
+    """The old version that was kept for want of a successor is not taken for the new one."""
+    world = World()
+    world.set()
+    world.settle()
+    world.broken.add("/b/2")
+    world.set(ModelConfig("/b", loader="fake", versions=SpecificVersions((2,))))
+    world.settle()
+    assert world.available() == [1]
+
+    world.set(ModelConfig("/b", loader="fake", versions=SpecificVersions((1,))))
+    world.settle()
+
+    assert world.available() == [1]
+    assert world.made == ["/a/1", "/b/2", "/b/1"]
+
+
+def test_a_version_follows_the_record_by_which_it_was_last_aspired() -> None:
+    """Not that of a record whose paths have not been found."""
+    world = World()
+    world.set()
+    world.settle()
+    assert world.aspirations.follows("m", 1) == 0
+    world.set(replace(CONFIG, comment="the same again"))
+    world.settle()
+    assert world.aspirations.follows("m", 1) == 1
+
+    world.set(replace(CONFIG, base_path="/c"))
+    world.settle()
+    assert world.aspirations.follows("m", 1) == 1
+    assert world.aspirations.follows("m", 2) is None
+
+
+def test_a_look_that_hangs_holds_up_no_other_model_and_its_late_result_counts() -> None:
+    """Looks run beside the control thread."""
+    executor = ManualExecutor()
+    world = World(executor)
+    world.set()
+    world.set(name="other")
+    executor.run(1)
+    world.settle()
+    assert world.manager.available_ids() == (ServableId("other", 1),)
+
+    executor.run(0)
+    world.settle()
+    assert world.available() == [1]
+
+
+def test_the_result_of_a_look_for_an_earlier_record_does_not_count() -> None:
+    """The later record is what is wanted."""
+    executor = ManualExecutor()
+    world = World(executor)
+    world.set()
+    world.set(replace(CONFIG, base_path="/b", versions=SpecificVersions((2,))))
+    executor.run(1)
+    executor.run(0)
+    world.settle()
+
+    assert world.available() == [2]
+    with pytest.raises(ServableNotFound):
+        world.manager.handle("m", 1)
+
+
+def test_retries_double_up_to_their_longest_wait() -> None:
+    """However often it has failed."""
+    times = RetryTimes(0.5, 15.0)
+
+    assert [times.wait_seconds(n) for n in (1, 2, 5, 6, 1000)] == [0.5, 1.0, 8.0, 15.0, 15.0]

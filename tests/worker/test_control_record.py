@@ -1,0 +1,117 @@
+"""What a control record may say."""
+
+from dataclasses import replace
+
+import pytest
+
+from schemas import codec
+from schemas.model_config import BatchingOptions, ModelConfig
+from schemas.predict_request import PredictRequest
+from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
+from worker import control_record
+from worker.control_record import InvalidControlRecord
+
+CONFIG = ModelConfig("/models/m")
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        (None, "no key"),
+        (b"", "no key"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b"a/b", "not allowed"),
+        (b".hidden", "not allowed"),
+        (b"two words", "not allowed"),
+        ("modèle".encode(), "not allowed"),
+        (b"m" * 129, "129 characters"),
+    ],
+)
+def test_a_key_that_names_no_model_is_refused(key: bytes | None, said: str) -> None:
+    """The sentence says what is wrong with the key."""
+    with pytest.raises(InvalidControlRecord, match=said):
+        control_record.model_name(key)
+
+
+@pytest.mark.parametrize("key", [b"m", b"resnet-50_v1.5", b"0", b"_", b"m" * 128])
+def test_a_model_name_has_letters_digits_and_a_few_signs(key: bytes) -> None:
+    """What may be part of a status key, a metric's label and a log line may name a model."""
+    assert control_record.model_name(key) == key.decode()
+
+
+@pytest.mark.parametrize("value", [b"", b"garbage", codec.encode(CONFIG)[:-3]])
+def test_bytes_that_are_no_config_are_refused(value: bytes) -> None:
+    """Broken bytes are an invalid record, never a removal."""
+    with pytest.raises(InvalidControlRecord, match="no ModelConfig"):
+        control_record.read_config(value)
+
+
+def test_a_record_of_another_kind_is_refused() -> None:
+    """A request on the control topic is no config."""
+    with pytest.raises(InvalidControlRecord, match="no ModelConfig"):
+        control_record.read_config(codec.encode(PredictRequest("m")))
+
+
+def test_a_config_comes_back_as_it_was_written() -> None:
+    """Reading changes nothing."""
+    config = replace(
+        CONFIG,
+        versions=SpecificVersions((3, 4)),
+        labels={"stable": 3},
+        batching=BatchingOptions(max_batch_rows=8, allowed_batch_rows=(4, 8)),
+        revision=7,
+        author="a@b",
+        comment="why",
+    )
+
+    assert control_record.read_config(codec.encode(config), {"saved_model"}) == config
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (replace(CONFIG, base_path=""), "base_path is empty"),
+        (replace(CONFIG, base_path="models/m"), "not absolute"),
+        (replace(CONFIG, base_path="/m\0"), "no path"),
+        (replace(CONFIG, versions=SpecificVersions(())), "empty list"),
+        (replace(CONFIG, versions=SpecificVersions((1, 1))), "twice"),
+        (replace(CONFIG, versions=SpecificVersions((-1,))), "0 or more"),
+        (replace(CONFIG, versions=LatestVersions(0)), "1 or more"),
+        (replace(CONFIG, labels={"": 1}), "label ''"),
+        (replace(CONFIG, labels={"stable": -1}), "0 or more"),
+        (
+            replace(CONFIG, versions=SpecificVersions((3,)), labels={"stable": 4}),
+            "label 'stable' points to version 4, which is not among",
+        ),
+        (replace(CONFIG, batching=BatchingOptions(max_batch_rows=0)), "max_batch_rows is 0"),
+        (replace(CONFIG, batching=BatchingOptions(batch_timeout_seconds=-1.0)), "batch_timeout_seconds"),
+        (replace(CONFIG, batching=BatchingOptions(batch_timeout_seconds=float("nan"))), "batch_timeout"),
+        (replace(CONFIG, batching=BatchingOptions(max_enqueued_batches=0)), "max_enqueued_batches is 0"),
+        (replace(CONFIG, batching=BatchingOptions(allowed_batch_rows=(4, 2))), "must increase"),
+        (replace(CONFIG, batching=BatchingOptions(max_batch_rows=8, allowed_batch_rows=(4,))), "end at"),
+        (replace(CONFIG, loader="cobol"), "loader 'cobol' does not exist"),
+    ],
+)
+def test_a_config_that_breaks_a_rule_is_refused_with_the_rule(config: ModelConfig, said: str) -> None:
+    """The sentence names the field at fault."""
+    with pytest.raises(InvalidControlRecord, match=said):
+        control_record.check_config(config, {"saved_model"})
+
+
+def test_everything_that_is_wrong_is_named_at_once() -> None:
+    """Nobody has to fix one fault to be told of the next."""
+    wrong = replace(CONFIG, base_path="", versions=LatestVersions(0))
+
+    with pytest.raises(InvalidControlRecord, match=r"base_path is empty; latest:0"):
+        control_record.check_config(wrong)
+
+
+@pytest.mark.parametrize("versions", [SpecificVersions((0,)), LatestVersions(2), AllVersions()])
+def test_each_way_to_choose_versions_is_taken(versions: VersionSelection) -> None:
+    """Version 0 is a version like any other."""
+    control_record.check_config(replace(CONFIG, versions=versions))
+
+
+def test_a_label_may_point_to_a_version_that_a_watched_selection_may_bring() -> None:
+    """Which versions `latest` and `all` bring is not known from the record."""
+    control_record.check_config(replace(CONFIG, versions=AllVersions(), labels={"canary": 9}))

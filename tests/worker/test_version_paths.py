@@ -1,0 +1,95 @@
+"""Which versions lie under a base path."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
+from worker.version_paths import find_versions, list_directories
+
+CHILDREN = ("1", "2", "0010", "latest", "3.bak", "-4", "99999999999999999999", "٤")
+
+
+def children(_path: str) -> Iterable[str]:
+    """A base path with three versions and what is none."""
+    return CHILDREN
+
+
+def absent(path: str) -> Iterable[str]:
+    """A base path that does not exist."""
+    raise FileNotFoundError(2, "No such file or directory", path)
+
+
+@pytest.mark.parametrize(
+    ("selection", "expected"),
+    [
+        (AllVersions(), {10: "/m/0010", 2: "/m/2", 1: "/m/1"}),
+        (LatestVersions(1), {10: "/m/0010"}),
+        (LatestVersions(2), {10: "/m/0010", 2: "/m/2"}),
+        (LatestVersions(9), {10: "/m/0010", 2: "/m/2", 1: "/m/1"}),
+        (SpecificVersions((2, 1)), {2: "/m/2", 1: "/m/1"}),
+    ],
+)
+def test_versions_are_the_directories_named_by_numbers(
+    selection: VersionSelection, expected: dict[int, str]
+) -> None:
+    """Everything else is passed over; a name keeps its leading zeros as a path and loses them as a number."""
+    found = find_versions("/m", selection, children)
+
+    assert dict(found.paths) == expected
+    assert found.complete
+
+
+def test_version_zero_is_a_version() -> None:
+    """The lowest version is found like any other."""
+    assert dict(find_versions("/m", LatestVersions(1), lambda _: ["0"]).paths) == {0: "/m/0"}
+
+
+@pytest.mark.parametrize("names", [["003", "3"], ["3", "003"]])
+def test_of_two_names_of_one_version_the_plain_one_wins(names: list[str]) -> None:
+    """The choice does not hang on the order in which a file system lists."""
+    assert dict(find_versions("/m", AllVersions(), lambda _: names).paths) == {3: "/m/3"}
+
+
+def test_a_listed_version_that_is_missing_fails_alone() -> None:
+    """The others are served; the missing one has a reason that names no path."""
+    found = find_versions("/m", SpecificVersions((1, 7)), children)
+
+    assert dict(found.paths) == {1: "/m/1"}
+    assert dict(found.missing) == {7: "the base path has no directory for version 7"}
+    assert not found.complete
+    assert found.problem is None
+
+
+@pytest.mark.parametrize("selection", [AllVersions(), LatestVersions(1)])
+def test_a_missing_base_path_is_a_problem_of_the_model(selection: VersionSelection) -> None:
+    """The reason is the operating system's."""
+    found = find_versions("/m", selection, absent)
+
+    assert found.problem == "the base path cannot be listed: No such file or directory"
+    assert not found.complete
+
+
+def test_a_missing_base_path_fails_each_listed_version() -> None:
+    """A list of versions names what is missing."""
+    found = find_versions("/m", SpecificVersions((1, 2)), absent)
+
+    assert set(found.missing) == {1, 2}
+    assert "cannot be listed" in found.missing[1]
+
+
+def test_an_empty_base_path_is_a_problem_of_the_model() -> None:
+    """No version found is no reason to serve none silently."""
+    assert find_versions("/m", LatestVersions(1), lambda _: []).problem == (
+        "the base path holds no version (a directory named by a number)"
+    )
+
+
+def test_files_are_no_versions(tmp_path: Path) -> None:
+    """Directories and links to directories are, on a real file system."""
+    (tmp_path / "1").mkdir()
+    (tmp_path / "2").touch()
+    (tmp_path / "3").symlink_to(tmp_path / "1")
+
+    assert sorted(list_directories(str(tmp_path))) == ["1", "3"]
