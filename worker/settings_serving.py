@@ -149,8 +149,8 @@ class LimitsSettings(SettingsGroup):
     and a sixteenth of `delivery.budget_bytes`."""
 
     header_bytes: Annotated[int, Field(ge=1024)] = 65_536
-    """Bytes of all headers of one request together (at least 1 KiB). 64 KiB is what a dead-letter topic
-    takes beyond its request topic."""
+    """Bytes of all headers of one request together (at least 1 KiB). Routes, correlation ids and trace
+    context take some hundred; 64 KiB leaves room for what others add, and bounds what is carried over."""
 
     tensors: Annotated[int, Field(ge=1, le=65_536)] = 256
     """Input tensors of one request (1 to 65,536). Wide tabular models have a hundred or two."""

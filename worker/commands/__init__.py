@@ -13,5 +13,6 @@ In reading order:
 * `connecting` - the way to the cluster that the settings say
 * `worker_command` - `headrace worker`
 * `topics` - `headrace topics create`
+* `inspect_model` - `headrace inspect`
 * `config` - `headrace config`
 """

@@ -1,0 +1,90 @@
+"""`headrace topics create` on a cluster in memory."""
+
+from collections.abc import Mapping, Sequence
+
+from worker.commands.topics import Outcome, create_topics
+from worker.kafka.admin import TopicInfo, TopicSpec
+from worker.kafka.errors import KafkaProblem, NotAuthorized
+from worker.settings import Settings
+
+
+class Cluster:
+    """Topics with their configurations; refuses to create what it is told to refuse."""
+
+    def __init__(self, refuse: str | None = None) -> None:
+        self.specs: dict[str, TopicSpec] = {}
+        self._refuse = refuse
+
+    def topics(self) -> Mapping[str, TopicInfo]:
+        """What there is."""
+        return {name: TopicInfo(name, max(1, s.partitions), 1) for name, s in self.specs.items()}
+
+    def topic_config(self, names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+        """With the broker's default where nothing else was said."""
+        return {name: {"max.message.bytes": "1048588", **self.specs[name].config} for name in names}
+
+    def create_topics(self, specs: Sequence[TopicSpec]) -> Mapping[str, KafkaProblem | None]:
+        """Keep them."""
+        refused = {s.name for s in specs if s.name == self._refuse}
+        self.specs |= {s.name: s for s in specs if s.name not in refused}
+        return {s.name: NotAuthorized("not allowed") if s.name in refused else None for s in specs}
+
+
+def states(outcomes: list[Outcome]) -> dict[str, str]:
+    """What became of each topic."""
+    return {outcome.topic.name: outcome.state for outcome in outcomes}
+
+
+def test_what_is_missing_is_created() -> None:
+    """With its settings, partitions and replicas."""
+    cluster = Cluster()
+    outcomes = create_topics(cluster, Settings(), partitions=4, replication=3)
+
+    assert set(states(outcomes).values()) == {"created"}
+    assert cluster.specs["headrace.requests"].partitions == 4
+    assert cluster.specs["headrace.control"].partitions == 1
+    assert {spec.replication for spec in cluster.specs.values()} == {3}
+    assert cluster.specs["headrace.requests-dlt"].config["max.message.bytes"] == "1114124"
+
+
+def test_creating_again_finds_everything_right() -> None:
+    """A script may run it at each start."""
+    cluster = Cluster()
+    create_topics(cluster, Settings(), partitions=4)
+
+    assert set(states(create_topics(cluster, Settings(), partitions=4)).values()) == {"exists"}
+
+
+def test_what_is_wrong_is_reported_and_not_changed() -> None:
+    """A control topic that a broker made by itself has four partitions and deletes."""
+    cluster = Cluster()
+    made_by_broker = TopicSpec("headrace.control", 4, 1, {"cleanup.policy": "delete"})
+    cluster.specs["headrace.control"] = made_by_broker
+    outcomes = {outcome.topic.name: outcome for outcome in create_topics(cluster, Settings())}
+
+    assert outcomes["headrace.control"].state == "wrong"
+    assert outcomes["headrace.control"].reasons == (
+        "it has 4 partitions instead of 1",
+        "cleanup.policy is 'delete' instead of 'compact'",
+    )
+    assert cluster.specs["headrace.control"] is made_by_broker
+
+
+def test_a_dead_letter_topic_follows_the_request_topic_as_it_is() -> None:
+    """Not as it would have been created."""
+    cluster = Cluster()
+    cluster.specs["headrace.requests"] = TopicSpec(
+        "headrace.requests", 1, 1, {"max.message.bytes": "2000000"}
+    )
+    create_topics(cluster, Settings())
+
+    assert cluster.specs["headrace.requests-dlt"].config["max.message.bytes"] == "2065536"
+
+
+def test_one_that_cannot_be_created_does_not_keep_the_others_from_it() -> None:
+    """Each outcome is its own, with the reason."""
+    outcomes = create_topics(Cluster(refuse="headrace.replies"), Settings())
+
+    assert states(outcomes)["headrace.replies"] == "failed"
+    assert [o.reasons for o in outcomes if o.state == "failed"] == [("not allowed",)]
+    assert states(outcomes)["headrace.requests-dlt"] == "created"
