@@ -118,7 +118,7 @@ def parse(text: str, origin: str) -> KnownSchema:
             f"{origin} is no complete Avro schema: {type(error).__name__} {error}"
         ) from error
     name: object = parsed.get("name") if isinstance(parsed, dict) else None
-    if not isinstance(name, str) or not name.startswith(NAMESPACE + ".") or parsed["type"] != "record":
+    if not isinstance(name, str) or not name.startswith(NAMESPACE + ".") or "fields" not in raw:
         raise SchemaFileError(f"{origin} is no record of the namespace {NAMESPACE}")
     return KnownSchema(name.removeprefix(NAMESPACE + "."), int(fingerprint, 16), parsed)
 

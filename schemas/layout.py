@@ -64,8 +64,10 @@ class Layout:
 
 def learn(value: bytes, request: PredictRequest, marks: Marks, longest_id: int) -> Layout | None:
     """The layout of a decoded record; None for one with strings, scalars, parameters or nothing to stack."""
+    if request.parameters or marks.id_at is None or len(marks.data) != len(request.inputs):
+        return None
     kind, rows = RequestKind.of(request)
-    if rows is None or request.parameters or marks.id_at is None or len(marks.data) != len(request.inputs):
+    if rows is None:
         return None
     if value[marks.id_at :] != write_bytes(request.id.encode()) + NO_PARAMETERS:
         return None

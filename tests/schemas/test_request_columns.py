@@ -1,0 +1,92 @@
+"""Columns: stacking, stacking into a given place, and taking a part."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from schemas.codec import encode
+from schemas.dtype import TWINS, DType
+from schemas.predict_request import PredictRequest
+from schemas.request_columns import LARGE_BYTES, RequestColumns
+from schemas.request_decoder import RequestDecoder
+from schemas.tensor import Tensor
+
+
+def block_of(arrays: list[npt.NDArray[np.generic]]) -> RequestColumns:
+    """The block of requests that have one of these arrays each."""
+    values = [
+        encode(PredictRequest("m", inputs=(Tensor.from_numpy("x", a),), id=f"{n}"))
+        for n, a in enumerate(arrays)
+    ]
+    (block,), _ = RequestDecoder().decode(values)
+    return block
+
+
+@pytest.mark.parametrize("dtype", sorted(set(TWINS) - {DType.DT_STRING}))
+@pytest.mark.parametrize("width", [1, LARGE_BYTES])
+def test_inputs_are_stacked_in_order(dtype: DType, width: int) -> None:
+    """All requests' rows lie one behind the other, whatever dtype and size, also in a place given for them."""
+    arrays = [np.full((2, width), n % 2, dtype.numpy) for n in range(5)]
+    block = block_of(arrays)
+    out = np.empty((10, width), dtype.numpy)
+    block.stack_into(0, out)
+
+    assert block.rows == 10
+    assert block.stacked(0).dtype == dtype.numpy
+    assert (block.stacked(0) == np.concatenate(arrays)).all()
+    assert (out == np.concatenate(arrays)).all()
+
+
+def test_strings_stack_to_objects() -> None:
+    """DT_STRING stacks to an object array of bytes."""
+    block = block_of([np.array([["a", "b"]])])
+    out = np.empty((1, 2), object)
+    block.stack_into(0, out)
+
+    assert block.stacked(0).tolist() == out.tolist() == [[b"a", b"b"]]
+
+
+@pytest.mark.parametrize("width", [4, LARGE_BYTES])
+def test_odd_booleans_are_true_wherever_they_are_stacked(width: int) -> None:
+    """A hostile boolean reaches no model as anything but 0 or 1."""
+    tensor = Tensor("x", DType.DT_BOOL, (1, width), bytes([7, 0, 1, 255]) * (width // 4))
+    (block,), _ = RequestDecoder().decode([encode(PredictRequest("m", inputs=(tensor,)))] * 2)
+    out = np.empty((2, width), bool)
+    block.stack_into(0, out)
+
+    assert out.view(np.uint8)[1, :4].tolist() == [1, 0, 1, 1]
+    assert block.stacked(0).view(np.uint8)[1, :4].tolist() == [1, 0, 1, 1]
+
+
+def test_a_part_is_a_block() -> None:
+    """A part of a block has its own indices, ids and rows, and shares the values."""
+    block = block_of([np.full((2, 3), n, "<i8") for n in range(6)])
+    part = block.take(2, 4)
+
+    assert (part.indices, part.ids, len(part), part.rows) == ([2, 3], [b"2", b"3"], 2, 4)
+    assert part.stacked(0)[:, 0].tolist() == [2, 2, 3, 3]
+    assert len(part.column(0)) == 2
+    assert part.take(1, 2).take(0, 1).ids == [b"3"]
+    assert block.take(0, 6) is block
+    assert block.take(3, 3).stacked(0).shape == (0, 3)
+
+
+def test_parameters_go_with_their_request() -> None:
+    """A request with parameters keeps them."""
+    (block,), _ = RequestDecoder().decode([encode(PredictRequest("m", parameters={"k": b"v"}))])
+
+    assert block.parameters == [{"k": b"v"}]
+    assert block.take(0, 0).parameters == []
+
+
+@pytest.mark.parametrize(
+    "out",
+    [np.empty((2, 3), "<f8"), np.empty((3, 2), "<f4"), np.empty((2, 6), "<f4")[:, ::2]],
+    ids=["dtype", "shape", "strides"],
+)
+def test_a_place_that_does_not_fit_is_refused(out: npt.NDArray[np.generic]) -> None:
+    """Stacking into an array of another dtype, shape or order is an error that says what was expected."""
+    block = block_of([np.zeros((1, 3), "<f4")] * 2)
+
+    with pytest.raises(ValueError, match=r"float32 and shape \(2, 3\) was expected"):
+        block.stack_into(0, out)
