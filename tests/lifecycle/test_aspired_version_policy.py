@@ -2,8 +2,6 @@
 
 import itertools
 
-import pytest
-
 from lifecycle.aspired_version_policy import Action, ActionKind, AvailabilityPreservingPolicy, VersionSnapshot
 from lifecycle.loader_harness import HarnessState
 from lifecycle.servable_id import ServableId
@@ -27,40 +25,60 @@ def unload(version: int) -> Action:
     return Action(ActionKind.UNLOAD, ServableId("m", version))
 
 
-@pytest.mark.parametrize(
-    ("snapshot", "expected"),
-    [
-        pytest.param(versions(a1=S.READY, a2=S.NEW, a3=S.NEW), load(3), id="loads the highest new aspired"),
-        pytest.param(
-            versions(u1=S.READY, u2=S.READY, a3=S.READY, a4=S.NEW), unload(1), id="unloads un-aspired first"
-        ),
-        pytest.param(
-            versions(u1=S.READY, u2=S.READY), unload(1), id="unloads the lowest when none is aspired"
-        ),
-        pytest.param(versions(a1=S.READY, u2=S.DISABLED), None, id="nothing to do"),
-        pytest.param(versions(u1=S.READY, a2=S.LOADING), None, id="waits for a load"),
-        pytest.param(versions(u1=S.READY, a2=S.ERROR), None, id="keeps what a failed version cannot replace"),
-        pytest.param(
-            versions(u1=S.READY, a2=S.READY, a3=S.LOADING),
-            unload(1),
-            id="one ready is enough, others loading",
-        ),
-        pytest.param(
-            versions(u1=S.READY, a2=S.READY, a3=S.ERROR), unload(1), id="one ready is enough, others failed"
-        ),
-        pytest.param(
-            versions(u1=S.READY, u2=S.READY, a3=S.ERROR),
-            unload(1),
-            id="keeps one of two when none replaces them",
-        ),
-        pytest.param(versions(u1=S.READY, a2=S.NEW), load(2), id="loads before it unloads"),
-        pytest.param(versions(u1=S.NEW), None, id="never loads what is not aspired"),
-        pytest.param([], None, id="no version at all"),
-    ],
-)
-def test_next_action(snapshot: list[VersionSnapshot], expected: Action | None) -> None:
-    """The policy gives the action that the two rules of its class say."""
-    assert POLICY.next_action(snapshot) == expected
+def test_loads_the_highest_new_aspired_version() -> None:
+    """With nothing to unload, the highest new version is loaded first."""
+    assert POLICY.next_action(versions(a1=S.READY, a2=S.NEW, a3=S.NEW)) == load(3)
+
+
+def test_unloads_before_it_loads() -> None:
+    """When an aspired version is ready, an un-aspired one goes before a further one comes."""
+    assert POLICY.next_action(versions(u1=S.READY, u2=S.READY, a3=S.READY, a4=S.NEW)) == unload(1)
+
+
+def test_unloads_the_lowest_when_none_is_aspired() -> None:
+    """When nothing is aspired, everything goes, from the lowest version up."""
+    assert POLICY.next_action(versions(u1=S.READY, u2=S.READY)) == unload(1)
+
+
+def test_does_nothing_when_nothing_is_to_be_done() -> None:
+    """Where all is as aspired, there is no action; nor is there without any version."""
+    assert POLICY.next_action(versions(a1=S.READY, u2=S.DISABLED)) is None
+    assert POLICY.next_action([]) is None
+
+
+def test_keeps_the_old_version_while_the_new_one_loads() -> None:
+    """A version that is on its way replaces nothing yet."""
+    assert POLICY.next_action(versions(u1=S.READY, a2=S.LOADING)) is None
+
+
+def test_keeps_the_old_version_when_the_new_one_failed() -> None:
+    """A version that failed replaces nothing."""
+    assert POLICY.next_action(versions(u1=S.READY, a2=S.ERROR)) is None
+
+
+def test_loads_the_new_version_before_the_old_one_goes() -> None:
+    """The last ready version waits for its replacement."""
+    assert POLICY.next_action(versions(u1=S.READY, a2=S.NEW)) == load(2)
+
+
+def test_one_ready_version_is_enough_though_others_load() -> None:
+    """An old version goes when one aspired version is ready, whatever loads beside it."""
+    assert POLICY.next_action(versions(u1=S.READY, a2=S.READY, a3=S.LOADING)) == unload(1)
+
+
+def test_one_ready_version_is_enough_though_others_failed() -> None:
+    """An old version goes when one aspired version is ready, whatever failed beside it."""
+    assert POLICY.next_action(versions(u1=S.READY, a2=S.READY, a3=S.ERROR)) == unload(1)
+
+
+def test_keeps_only_one_old_version_when_none_is_replaced() -> None:
+    """Of several old versions the lowest go, though no aspired version is ready."""
+    assert POLICY.next_action(versions(u1=S.READY, u2=S.READY, a3=S.ERROR)) == unload(1)
+
+
+def test_never_loads_what_is_not_aspired() -> None:
+    """A new version that was un-aspired is left alone."""
+    assert POLICY.next_action(versions(u1=S.NEW)) is None
 
 
 STATES = [S.NEW, S.LOADING, S.READY, S.QUIESCING, S.DISABLED, S.ERROR]
