@@ -251,6 +251,7 @@ def _properties(port: int, controller_port: int, data: Path) -> dict[str, str]:
         "group.min.session.timeout.ms": "1000",
         "group.consumer.min.session.timeout.ms": "1000",
         "group.consumer.min.heartbeat.interval.ms": "100",
+        "group.consumer.heartbeat.interval.ms": "300",
         # Small machine, small heap.
         "num.network.threads": "2",
         "num.io.threads": "4",

@@ -1,0 +1,193 @@
+"""The two worlds that a Kafka contract is tested in: the fake one and the real one, through the same few methods."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from tests.fakes.kafka import FakeBroker, FakeConsumer, FakeProducer
+from tests.kit.broker import Broker
+from worker.kafka import client_config, clients
+from worker.kafka.client_config import PropertyValue
+from worker.kafka.consumer import Consumer
+from worker.kafka.errors import KafkaProblem
+from worker.kafka.producer import Producer
+from worker.kafka.records import Message, TopicPartition
+
+LONGEST_SECONDS = 20.0
+
+
+class Witness:
+    """Listener, events and reports of one client, as a list of what happened."""
+
+    def __init__(self) -> None:
+        self.happened: list[tuple[str, object]] = []
+        self.problems: list[KafkaProblem] = []
+        self.out_of_range: list[tuple[TopicPartition, int]] = []
+        self.on_revoked: Callable[[Sequence[TopicPartition]], None] = lambda _: None
+
+    def assigned(self, partitions: Sequence[TopicPartition]) -> None:
+        """See `RebalanceListener`."""
+        self.happened.append(("assigned", sorted(partitions)))
+
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """See `RebalanceListener`."""
+        self.happened.append(("revoked", sorted(partitions)))
+        self.on_revoked(partitions)
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """See `RebalanceListener`."""
+        self.happened.append(("lost", sorted(partitions)))
+
+    def on_problem(self, problem: KafkaProblem) -> None:
+        """See `ConsumerEvents`."""
+        self.problems.append(problem)
+
+    def on_out_of_range(self, partition: TopicPartition, offset: int) -> None:
+        """See `ConsumerEvents`."""
+        self.out_of_range.append((partition, offset))
+
+    def names(self) -> list[str]:
+        """What happened, without the partitions."""
+        return [name for name, _ in self.happened]
+
+
+class World(Protocol):
+    """A broker, and clients on it."""
+
+    def topic(self, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
+        """A new topic."""
+        ...
+
+    def consumer(self, witness: Witness, group: str) -> Consumer:
+        """A consumer that is not subscribed yet; closed at the end."""
+        ...
+
+    def producer(
+        self, witness: Witness, *, queue_records: int = 10_000, batch_bytes: int = 1_000_000
+    ) -> Producer:
+        """A producer; closed at the end."""
+        ...
+
+    def evict(self, consumer: Consumer) -> None:
+        """Let the group take a member for dead."""
+        ...
+
+    def committed(self, group: str) -> Mapping[TopicPartition, int]:
+        """What the group has committed."""
+        ...
+
+    def close(self) -> None:
+        """Close all clients."""
+        ...
+
+
+class FakeWorld:
+    """In memory."""
+
+    def __init__(self) -> None:
+        self.broker = FakeBroker(wall=time.time)
+        self._made: list[Consumer | Producer] = []
+
+    def topic(self, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
+        """See `World`."""
+        return self.broker.create_topic(f"topic-{uuid.uuid4().hex[:6]}", partitions, config)
+
+    def consumer(self, witness: Witness, group: str) -> Consumer:
+        """See `World`."""
+        consumer = FakeConsumer(self.broker, witness, group)
+        self._made.append(consumer)
+        return consumer
+
+    def producer(
+        self, witness: Witness, *, queue_records: int = 10_000, batch_bytes: int = 1_000_000
+    ) -> Producer:
+        """See `World`."""
+        producer = FakeProducer(self.broker, queue_records=queue_records, batch_bytes=batch_bytes)
+        self._made.append(producer)
+        return producer
+
+    def evict(self, consumer: Consumer) -> None:
+        """See `World`."""
+        assert isinstance(consumer, FakeConsumer)
+        self.broker.evict(consumer)
+
+    def committed(self, group: str) -> Mapping[TopicPartition, int]:
+        """See `World`."""
+        return self.broker.committed(group)
+
+    def close(self) -> None:
+        """See `World`."""
+        for client in self._made:
+            client.close()
+
+
+class RealWorld:
+    """On a real broker, with short group time-outs so that tests need not wait."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        make_topic: Callable[[str, int, Mapping[str, str] | None], str],
+        properties: Mapping[str, PropertyValue],
+    ) -> None:
+        self._where = client_config.connection(broker.bootstrap_servers)
+        self._admin = clients.admin(self._where)
+        self._make_topic = make_topic
+        self._properties = properties
+        self._made: list[Consumer | Producer] = []
+
+    def topic(self, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
+        """See `World`."""
+        return self._make_topic("contract", partitions, config)
+
+    def consumer(self, witness: Witness, group: str) -> Consumer:
+        """See `World`."""
+        consumer = clients.group_consumer(self._where, group, witness, self._properties)
+        self._made.append(consumer)
+        return consumer
+
+    def producer(
+        self, witness: Witness, *, queue_records: int = 10_000, batch_bytes: int = 1_000_000
+    ) -> Producer:
+        """See `World`."""
+        producer = clients.producer(
+            self._where, witness.on_problem, queue_records=queue_records, batch_bytes=batch_bytes
+        )
+        self._made.append(producer)
+        return producer
+
+    def evict(self, consumer: Consumer) -> None:
+        """Not polling for longer than `max.poll.interval.ms` is the shortest way out of a group."""
+        threading.Event().wait(float(self._properties["max.poll.interval.ms"]) / 1000 + 0.8)
+
+    def committed(self, group: str) -> Mapping[TopicPartition, int]:
+        """See `World`."""
+        return self._admin.committed(group)
+
+    def close(self) -> None:
+        """See `World`."""
+        for client in self._made:
+            client.close()
+
+
+def poll_until(condition: Callable[[], bool], *consumers: Consumer) -> list[Message]:
+    """Poll the consumers in turn until the condition holds; what they returned."""
+    end = time.monotonic() + LONGEST_SECONDS
+    found: list[Message] = []
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that in time"
+        for consumer in consumers:
+            found += consumer.poll(100, 0.05)
+    return found
+
+
+def take(consumer: Consumer, count: int) -> list[Message]:
+    """Poll until this many records are there."""
+    end = time.monotonic() + LONGEST_SECONDS
+    found: list[Message] = []
+    while len(found) < count:
+        assert time.monotonic() < end, f"{len(found)} of {count} records came"
+        found += consumer.poll(count - len(found), 0.2)
+    return found
