@@ -175,7 +175,7 @@ def _control_side(settings: Settings, where: Connection, metrics: Metrics) -> Si
             metrics,
         )
     )
-    directory = TopicDirectory(Cluster(admin), assume_existing=not checked)
+    directory = TopicDirectory(Cluster(admin, can_tell_limits=checked), assume_existing=not checked)
     return Side(
         control=control,
         thread=ControlThread(control),
