@@ -181,6 +181,11 @@ class Aspirations:
         stream = self._streams.get(name)
         return None if stream is None else stream.followed.get(version)
 
+    def close(self, timeout_seconds: float) -> None:
+        """Look no more; waits at most that long for a look that is under way."""
+        self._streams.clear()
+        self._executor.close(timeout_seconds)
+
     def _look(self, name: str, stream: _Stream) -> None:
         assert stream.config is not None
         stream.looks += 1

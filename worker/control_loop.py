@@ -144,6 +144,7 @@ class ControlLoop:
         self._parts.lease.end(self._applied)
         self._parts.status.close(timeout_seconds)
         self._parts.topic.close()
+        self._parts.aspirations.close(timeout_seconds)
 
     def _records(self, now: float, timeout_seconds: float) -> list[ControlRecord]:
         topic = self._parts.topic
@@ -213,8 +214,7 @@ class ControlLoop:
         due = parts.lease.due(now)
         # What was heard may also have removed something; what was applied changes what each version follows.
         if parts.reports.forward() or self._changed or due:
-            self._changed = False
-            parts.reports.compare()
+            self._changed = parts.reports.compare()
         if self._repeat_at is None:
             self._repeat_at = now + REPEAT_SECONDS
         if (due and parts.status.take_lost()) or now >= self._repeat_at:

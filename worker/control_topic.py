@@ -19,6 +19,7 @@ LEAST_MESSAGE_BYTES = 262_144
 """A config with its ten predecessors has room in this; Kafka's default is four times as much."""
 
 _POLL_RECORDS = 1000
+_ASK_SECONDS = 5.0
 
 
 class ControlTopicError(Exception):
@@ -123,6 +124,7 @@ class ControlTopic:
         self._consumer: Consumer | None = None
         self._end: int | None = None
         self._last_arrival = 0.0
+        self._ask_at = 0.0
         self.position = 0
         self.caught_up = False
         self.problem: KafkaProblem | None = None
@@ -165,6 +167,8 @@ class ControlTopic:
             self._last_arrival = self._clock()
             self.problem = None
             self.position = messages[-1].offset() + 1
+        elif self.problem is not None and self._clock() >= self._ask_at:
+            self._ask_whether_it_has_passed(self._consumer)
         self._look_whether_caught_up(self._consumer)
         return [ControlRecord(m.offset(), m.key(), m.value(), _milliseconds(m)) for m in messages]
 
@@ -176,6 +180,8 @@ class ControlTopic:
 
     def on_problem(self, problem: KafkaProblem) -> None:
         """For the consumer: keep what is wrong, for whoever logs it."""
+        if self.problem is None:
+            self._ask_at = self._clock() + _ASK_SECONDS
         self.problem = problem
 
     def on_out_of_range(self, partition: TopicPartition, offset: int) -> None:
@@ -184,6 +190,17 @@ class ControlTopic:
         self.problem = OffsetOutOfRange(f"the control topic has no offset {offset} any more; reading it anew")
         self.position = 0
         self._consumer.seek(partition, OFFSET_BEGINNING)
+
+    def _ask_whether_it_has_passed(self, consumer: Consumer) -> None:
+        """A consumer that reads on says nothing, and no record may come for days."""
+        self._ask_at = self._clock() + _ASK_SECONDS
+        try:
+            consumer.watermarks(self._partition, _ASK_SECONDS / 5)
+        except KafkaProblem as problem:
+            self.problem = problem
+        else:
+            self.problem = None
+            self._last_arrival = self._clock()
 
     def _look_whether_caught_up(self, consumer: Consumer) -> None:
         if self.caught_up or self._end is None:

@@ -117,8 +117,8 @@ class ServableReports:
             )
         return any_heard
 
-    def compare(self) -> None:
-        """Say what has not been said yet, and take away what is gone."""
+    def compare(self) -> bool:
+        """Say what has not been said yet, and take away what is gone; whether something is about to go."""
         known: set[Key] = set()
         for version in self._manager.states():
             code, message = health(version.error)
@@ -135,6 +135,8 @@ class ServableReports:
         for key in self._said.keys() - known:
             self._out.withdraw(servable_key(self._worker, *key))
             del self._said[key]
+        # The manager forgets a version that has ended well only some steps later, and tells nobody.
+        return any(s.state is ServableState.END and s.code == Code.OK for s in self._said.values())
 
     def repeat(self) -> None:
         """Say everything again: something was lost, or the topic may have dropped what is old."""

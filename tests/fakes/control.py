@@ -196,9 +196,10 @@ class Writer:
         keys: Sequence[bytes | None] | None = None,
         headers: Sequence[Headers | None] | None = None,
         partition: int = -1,
-        on_delivery: OnDelivery | None = None,
+        on_delivery: OnDelivery | Sequence[OnDelivery] | None = None,
     ) -> int:
         """Take as many as there is room for."""
+        assert on_delivery is None or callable(on_delivery)
         assert topic == self._topic.name
         taken = list(zip(keys or [None] * len(values), values, strict=True))[: self.room]
         self._waiting += [(key, value, on_delivery) for key, value in taken]
