@@ -120,7 +120,9 @@ def parse(text: str, origin: str) -> KnownSchema:
     name: object = parsed.get("name") if isinstance(parsed, dict) else None
     if not isinstance(name, str) or not name.startswith(NAMESPACE + ".") or "fields" not in raw:
         raise SchemaFileError(f"{origin} is no record of the namespace {NAMESPACE}")
-    return KnownSchema(name.removeprefix(NAMESPACE + "."), int(fingerprint, 16), parsed)
+    # fastavro gives the eight bytes as they stand on the wire, lowest first; Avro's specification gives the number.
+    number = int.from_bytes(bytes.fromhex(fingerprint), "little")
+    return KnownSchema(name.removeprefix(NAMESPACE + "."), number, parsed)
 
 
 @functools.cache

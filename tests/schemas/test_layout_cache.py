@@ -46,6 +46,21 @@ def test_the_layout_not_used_for_longest_goes_first() -> None:
     assert len(cache) == 2
 
 
+def test_what_is_not_recognised_is_given_back_in_order() -> None:
+    """Values of known heads that turn out to be something else keep their order among the others."""
+    cache = LayoutCache(max_layouts=10)
+    for model in "ab":
+        layout = learnt(value_of(model))
+        assert layout is not None
+        cache.add(layout)
+    unlike = [value_of(model, second_width=2) for model in "aba"]
+
+    matches, left = cache.match([*unlike, value_of("b"), b"garbage", *unlike], list(range(8)))
+
+    assert [match.positions for match in matches] == [[3]]
+    assert left == [0, 1, 2, 4, 5, 6, 7]
+
+
 def test_bytes_are_bounded() -> None:
     """Large layouts are kept in smaller numbers."""
     layout = learnt(value_of())

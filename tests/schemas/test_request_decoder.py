@@ -129,6 +129,7 @@ TAILS = {
     "an overlong id length": long(1, padding=1) + b"a\0",
     "no parameters": long(1) + b"a",
     "no end": text("a"),
+    "another end": text("a") + b"\1",
     "nothing": b"",
     "one zero byte": b"\0",
     "two zero bytes": b"\0\0",
@@ -241,6 +242,19 @@ def test_inputs_that_differ_behind_one_head_are_told_apart() -> None:
     assert_agreement(RequestDecoder(), values)
 
 
+def test_equal_sizes_hide_no_other_name() -> None:
+    """Requests of one head and size whose second input has another name are different blocks."""
+    values = [
+        encode(PredictRequest("m", inputs=(floats(), floats(name=name)), id="a"))
+        for name in ("y", "z", "y", "z")
+    ]
+
+    blocks, _ = RequestDecoder().decode(values)
+
+    assert [b.indices for b in blocks] == [[0, 2], [1, 3]]
+    assert_agreement(RequestDecoder(), values)
+
+
 NOT_STACKED = {
     "strings": PredictRequest("m", inputs=(Tensor.from_numpy("s", np.array([["a"], ["bc"]])),)),
     "a scalar": PredictRequest("m", inputs=(Tensor.from_numpy("x", np.float32(1)),)),
@@ -304,9 +318,10 @@ def test_a_value_past_the_limit_is_rejected_alone() -> None:
 def test_an_id_past_the_limit_is_rejected_though_its_layout_is_known() -> None:
     """The limit on text holds for ids on the fast way too."""
     limits = WireLimits(string_bytes=16)
-    values = [encode(request("x" * size)) for size in (1, 16, 17, 63, 64)]
+    for sizes in ((1, 16, 17), (17, 17), (1, 16, 17, 63, 64)):
+        values = [encode(request("x" * size)) for size in sizes]
 
-    assert_agreement(RequestDecoder(limits=limits), values, limits)
+        assert_agreement(RequestDecoder(limits=limits), values, limits)
 
 
 def test_nothing_comes_of_nothing() -> None:
