@@ -74,7 +74,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 
 def test_a_wrong_flag_is_named_in_the_error() -> None:
     """As it was typed, not as the setting is called."""
-    with pytest.raises(SettingsInvalidError, match="^--http-port: should be less"):
+    with pytest.raises(SettingsInvalidError, match=r"^--http-port: should be less"):
         load("--http-port", "70000")
-    with pytest.raises(SettingsInvalidError, match="^--request-topic: "):
+    with pytest.raises(SettingsInvalidError, match=r"^--request-topic: "):
         load("--request-topic", "headrace.control")
