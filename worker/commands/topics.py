@@ -1,6 +1,7 @@
 """`headrace topics create`: the topics of a deployment, created where missing, reported where wrong."""
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -9,6 +10,7 @@ import click
 from worker.commands.failure import CommandFailedError
 from worker.commands.options import binding_options, output_option, setting_option, settings_options
 from worker.commands.output import Output, styled, table
+from worker.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from worker.kafka.admin import TopicInfo, TopicSpec
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from worker.settings import Settings
     from worker.settings_loading import Loaded
     from worker.topic_plan import PlannedTopic
+
+LOOK_SECONDS = 0.2
+LOOKS = 50
+"""So often is looked whether brokers show a new topic, that is for ten seconds."""
 
 
 class TopicAdmin(Protocol):
@@ -113,46 +119,92 @@ def create(
 
 
 def create_topics(
-    admin: TopicAdmin, settings: "Settings", partitions: int = -1, replication: int = -1
+    admin: TopicAdmin,
+    settings: "Settings",
+    partitions: int = -1,
+    replication: int = -1,
+    *,
+    wait: Callable[[float], object] | None = None,
 ) -> list[Outcome]:
-    """Create what is missing, look at what is there.
+    """Create what is missing, look at what is there; when it returns, brokers show what it has created.
+
+    *wait* is called with seconds between two looks.
 
     Raises:
         KafkaProblem: no broker answered, or the topics may not be looked at.
+        CommandFailedError: brokers do not show what has been created.
     """
     from worker.topic_plan import planned_dead_letter_topics, planned_topics  # noqa: PLC0415
 
-    work = _Work(admin, replication)
+    work = _Work(admin, replication, threading.Event().wait if wait is None else wait)
     outcomes = work.do(planned_topics(settings, partitions))
     # Only now do the request topics exist, whose sizes the dead-letter topics follow.
-    there = admin.topics()
-    requests = [name for b in settings.bindings for name in b.request_topics if name in there]
-    sizes = {name: int(c["max.message.bytes"]) for name, c in admin.topic_config(requests).items()}
-    return outcomes + work.do(planned_dead_letter_topics(settings, sizes, partitions))
+    requests = {name for binding in settings.bindings for name in binding.request_topics}
+    usable = [each.topic.name for each in outcomes if each.topic.name in requests and each.state != "failed"]
+    sizes = {name: int(seen.config["max.message.bytes"]) for name, seen in work.look(usable).items()}
+    outcomes += work.do(planned_dead_letter_topics(settings, sizes, partitions))
+    work.look([each.topic.name for each in outcomes if each.state == "created"])
+    return outcomes
+
+
+@dataclass(frozen=True)
+class _Seen:
+    partitions: int
+    config: Mapping[str, str]
 
 
 class _Work:
-    def __init__(self, admin: TopicAdmin, replication: int) -> None:
+    def __init__(self, admin: TopicAdmin, replication: int, wait: Callable[[float], object]) -> None:
         self._admin = admin
         self._replication = replication
+        self._wait = wait
 
     def do(self, planned: Sequence["PlannedTopic"]) -> list[Outcome]:
+        """Create those that are missing, compare the others."""
         from worker.kafka.admin import TopicSpec  # noqa: PLC0415
+        from worker.kafka.errors import TopicExists  # noqa: PLC0415
         from worker.topic_plan import differences  # noqa: PLC0415
 
         there = self._admin.topics()
-        configs = self._admin.topic_config([topic.name for topic in planned if topic.name in there])
-        missing = [topic for topic in planned if topic.name not in there]
-        problems = self._admin.create_topics(
-            [TopicSpec(topic.name, topic.partitions, self._replication, topic.config) for topic in missing]
+        problems = dict(
+            self._admin.create_topics(
+                [
+                    TopicSpec(topic.name, topic.partitions, self._replication, topic.config)
+                    for topic in planned
+                    if topic.name not in there
+                ]
+            )
         )
+        problems |= {name: info.problem for name, info in there.items() if info.problem is not None}
+        # A topic that somebody created a moment ago is not yet shown, and cannot be created any more.
+        old = [t.name for t in planned if t.name in there or isinstance(problems.get(t.name), TopicExists)]
+        seen = self.look([name for name in old if name not in there or problems.get(name) is None])
         outcomes = []
         for topic in planned:
-            if topic.name in there:
-                wrong = differences(topic, there[topic.name].partitions, configs[topic.name])
+            if topic.name in seen:
+                wrong = differences(topic, seen[topic.name].partitions, seen[topic.name].config)
                 outcomes.append(Outcome(topic, "wrong" if wrong else "exists", wrong))
             elif (problem := problems[topic.name]) is not None:
                 outcomes.append(Outcome(topic, "failed", (str(problem),)))
             else:
                 outcomes.append(Outcome(topic, "created"))
         return outcomes
+
+    def look(self, names: Sequence[str]) -> Mapping[str, _Seen]:
+        """These topics as brokers show them; news of a topic takes a moment to reach every broker."""
+        from worker.kafka.errors import TopicMissing  # noqa: PLC0415
+
+        for _ in range(LOOKS):
+            there = self._admin.topics()
+            if all(name in there for name in names):
+                try:
+                    configs = self._admin.topic_config(names)
+                except TopicMissing:
+                    pass
+                else:
+                    return {name: _Seen(there[name].partitions, configs[name]) for name in names}
+            self._wait(LOOK_SECONDS)
+        raise CommandFailedError(
+            f"the topics {', '.join(names)} have been created, but brokers do not show them yet; run this again",
+            ExitCode.TEMPORARY,
+        )
