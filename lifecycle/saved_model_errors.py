@@ -5,12 +5,14 @@ Nothing here imports TensorFlow: its errors are known by their `error_code` (the
 loses node names, graph frames and paths, because it may be sent to whoever made the request.
 """
 
+import logging
 import re
-import traceback
 
 from lifecycle import errors
 
-_CANCELLED, _INVALID_ARGUMENT, _DEADLINE_EXCEEDED, _NOT_FOUND = 1, 3, 4, 5
+_log = logging.getLogger(__name__)
+
+_CANCELLED, _INVALID_ARGUMENT, _DEADLINE_EXCEEDED = 1, 3, 4
 _RESOURCE_EXHAUSTED, _FAILED_PRECONDITION, _ABORTED = 8, 9, 10
 _OUT_OF_RANGE, _UNIMPLEMENTED, _UNAVAILABLE = 11, 12, 14
 
@@ -38,11 +40,11 @@ def run_error(error: Exception, signature: str) -> errors.LifecycleError:
 def load_error(error: Exception) -> errors.LoadFailed:
     """What a failed load means; raise the result from the original.
 
-    The locals of the failed call are dropped: an error that is kept for a status would keep a whole session.
+    The frames of the original are dropped, once they are logged for debugging: an error that is kept for a
+    status would keep a whole session.
     """
-    traceback.clear_frames(error.__traceback__)
-    if isinstance(error, errors.LoadFailed):
-        return error
+    _log.debug("a SavedModel could not be loaded", exc_info=error)
+    _forget_frames(error)
     reason = shown_reason(error)
     if "not a valid checkpoint" in str(error):
         return errors.LoadFailed(
@@ -54,6 +56,13 @@ def load_error(error: Exception) -> errors.LoadFailed:
     if code in _WRONG_MODEL or isinstance(error, ValueError | TypeError | KeyError):
         return errors.InvalidModel(f"the SavedModel is refused by TensorFlow: {reason}")
     return errors.LoadFailed(f"the SavedModel could not be loaded: {reason}")
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    # TensorFlow's frames hold the session in closures, which traceback.clear_frames does not reach.
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
 
 
 def shown_reason(error: BaseException) -> str:

@@ -53,6 +53,10 @@ class SavedModels:
             "many_outputs", count, lambda path: _export(path, {"serving_default": _many_outputs(count)})
         )
 
+    def heavy(self) -> Path:
+        """`serving_default`: `x` DT_FLOAT[?,2048] to `y`, by 64 MB of weights."""
+        return self._once("heavy", 1, lambda path: _export(path, {"serving_default": _heavy()}))
+
     def picky(self) -> Path:
         """Signatures that refuse what they are given: `never` always, `words` an empty string."""
         return self._once("picky", 1, lambda path: _export(path, _picky()))
@@ -178,6 +182,19 @@ def _many_outputs(count: int) -> Any:
     tf = import_tensorflow()
     spec = tf.TensorSpec([None], tf.float32, "x")
     return tf.function(lambda x: {f"y{i}": x + float(i) for i in range(count)}, input_signature=[spec])
+
+
+def _heavy() -> Any:
+    tf = import_tensorflow()
+    matrices = [tf.Variable(tf.ones((2048, 2048))) for _ in range(4)]
+
+    def run(x: Any) -> dict[str, Any]:
+        for matrix in matrices:
+            x = tf.matmul(x, matrix)
+        return {"y": x}
+
+    run.kept = matrices  # type: ignore[attr-defined]  # a graph holds its variables weakly
+    return tf.function(run, input_signature=[tf.TensorSpec([None, 2048], tf.float32, "x")])
 
 
 def _picky() -> dict[str, Any]:

@@ -4,6 +4,8 @@ import concurrent.futures
 import gc
 import re
 import shutil
+import subprocess
+import sys
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -355,3 +357,59 @@ def test_a_failure_leaves_the_next_call_alone(saved_models: SavedModels) -> None
 
     assert loader.servable.run("words", {"s": rows(b"1.5")}, [])["number"].tolist() == [1.5]
     loader.unload()
+
+
+def test_a_failed_load_keeps_no_session_alive(saved_models: SavedModels) -> None:
+    """An error may be kept for a status for hours; the session that it came from is gone at once."""
+    session_type = import_tensorflow().compat.v1.Session
+
+    def sessions() -> int:
+        return sum(isinstance(each, session_type) for each in gc.get_objects())
+
+    gc.collect()
+    before = sessions()
+    gc.disable()
+    try:
+        with pytest.raises(errors.LoadFailed) as kept:
+            SavedModelLoader(saved_models.cut_variables()).load()
+        after = sessions()
+    finally:
+        gc.enable()
+
+    assert kept.value.__cause__ is not None
+    assert after == before
+
+
+MEMORY_SCRIPT = """
+import os, pathlib, sys
+import numpy as np
+from lifecycle.saved_model_loader import SavedModelLoader
+
+def resident_bytes():
+    return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+small, heavy = map(pathlib.Path, sys.argv[1:])
+SavedModelLoader(small).load()
+before = resident_bytes()
+for _ in range(3):
+    loader = SavedModelLoader(heavy)
+    loader.load()
+    loader.servable.run("serving_default", {"x": np.ones((1, 2048), np.float32)}, [])
+    loaded = resident_bytes()
+    loader.unload()
+    print(loaded - before, resident_bytes() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's account of memory")
+def test_unload_gives_the_memory_back_to_the_system(saved_models: SavedModels) -> None:
+    """64 MB of weights come and go three times; in a process of its own, whose account is clean."""
+    arguments = [sys.executable, "-c", MEMORY_SCRIPT, str(saved_models.dense()), str(saved_models.heavy())]
+
+    done = subprocess.run(arguments, check=True, capture_output=True, text=True)
+
+    accounts = [tuple(int(each) // 2**20 for each in line.split()) for line in done.stdout.splitlines()]
+    assert len(accounts) == 3
+    for loaded, left in accounts:
+        assert loaded > 60
+        assert left < 40
