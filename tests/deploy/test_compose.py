@@ -131,7 +131,7 @@ def test_the_model_is_set_where_the_trainer_puts_it() -> None:
 
     (script,) = SERVICES["train"]["command"]
     with understood(OURS["model"]["command"]) as context:
-        assert context.params["base_path"] == f"/models/{MODEL_NAME}"
+        assert str(context.params["base_path"]) == f"/models/{MODEL_NAME}"
     assert "python -m worker.demo.training /models" in script
     assert (ROOT / "worker/demo/training.py").exists()
 

@@ -13,6 +13,11 @@ In reading order:
 * `connecting` - the way to the cluster that the settings say
 * `worker_command` - `headrace worker`
 * `topics` - `headrace topics create`
+* `control_access` - the way to the control and status topics; `waiting` - until the fleet has followed
+* `models` - `headrace models`, with `model_options`, `model_actions` and `model_views`
+* `status` - `headrace status`
+* `request` - `headrace request`
 * `inspect_model` - `headrace inspect`
 * `config` - `headrace config`
+* `demo_command` - `headrace demo`
 """

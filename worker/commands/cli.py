@@ -28,7 +28,11 @@ COMMANDS: dict[str, Entry] = {
     "models": Entry("worker.commands.models", "models", "Say which models and versions are served."),
     "status": Entry("worker.commands.status", "status", "Show workers, models, versions and states."),
     "request": Entry("worker.commands.request", "request", "Ask a model, and print its reply."),
-    "inspect": Entry("worker.commands.inspect_model", "inspect", "Show the signatures of a SavedModel."),
+    "inspect": Entry(
+        "worker.commands.inspect_model",
+        "inspect",
+        "Show the signatures of the model in DIR: names, dtypes and shapes.",
+    ),
     "config": Entry(
         "worker.commands.config", "config", "Show the settings in effect and where each is from."
     ),
