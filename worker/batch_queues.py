@@ -58,26 +58,15 @@ class BatchQueues:
         if not signature.batchable:
             options = QueueOptions(max_batch_rows=1, max_enqueued_batches=options.max_enqueued_batches)
         key = (block.handle.id, signature.name, block.kind.outputs, block.kind.inputs, options)
-        if key in self._waiting:
-            self._waiting[key].append((block, signature))
-            return
-        left = self._offer(key, block, signature)
-        if left is not None:
-            self._waiting[key] = deque([(left, signature)])
+        blocks = self._waiting.setdefault(key, deque())
+        blocks.append((block, signature))
+        if len(blocks) == 1:
+            self._offer(key, blocks)
 
     def step(self) -> None:
         """Offer what waits again."""
         for key in list(self._waiting):
-            blocks = self._waiting[key]
-            while blocks:
-                block, signature = blocks[0]
-                left = self._offer(key, block, signature)
-                if left is not None:
-                    blocks[0] = (left, signature)
-                    break
-                blocks.popleft()
-            if not blocks:
-                del self._waiting[key]
+            self._offer(key, self._waiting[key])
 
     @property
     def waiting(self) -> bool:
@@ -102,21 +91,25 @@ class BatchQueues:
                 block.handle.release()
         self._waiting.clear()
 
-    def _offer(self, key: QueueKey, block: RequestBlock, signature: Signature) -> RequestBlock | None:
-        """Queue a block; returns what did not fit."""
-        queue = self._queue(key, signature)
-        while True:
+    def _offer(self, key: QueueKey, blocks: deque[tuple[RequestBlock, Signature]]) -> None:
+        """Queue what waits, in order, as far as there is room; a block larger than the room is cut."""
+        while blocks:
+            block, signature = blocks[0]
+            queue = self._queue(key, signature)
+            room = queue.capacity_rows
+            if block.rows > room:
+                pieces = block.split(room) if room else None
+                if pieces is None:
+                    return
+                blocks.popleft()
+                blocks.extendleft((piece, signature) for piece in reversed(pieces))
+                block = pieces[0]
             try:
                 queue.schedule(block)
             except batching_errors.QueueFull:
-                room = queue.capacity_rows
-                pieces = block.split(room) if 0 < room < block.rows else None
-                if pieces is None:
-                    return block
-                head, block = pieces
-                queue.schedule(head)
-            else:
-                return None
+                return
+            blocks.popleft()
+        del self._waiting[key]
 
     def _queue(self, key: QueueKey, signature: Signature) -> BatchQueue[RequestBlock]:
         queue = self._queues.get(key)
