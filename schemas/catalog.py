@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +46,17 @@ class Catalog:
 
     @classmethod
     def published(cls) -> "Catalog":
-        """A catalogue of its own with everything that this release was published with.
+        """A catalogue of its own with everything that this release was published with."""
+        return cls.of_folder(resources.files("schemas.avsc"))
 
-        `NAME.avsc` is the schema that this release writes, `NAME.anything.avsc` one that earlier releases
-        wrote.
+    @classmethod
+    def of_folder(cls, folder: Traversable) -> "Catalog":
+        """A catalogue of the schema files in a folder.
+
+        `NAME.avsc` is the schema that this release writes, `NAME.anything.avsc` one that earlier releases wrote.
         """
         catalog = cls()
-        for entry in sorted(resources.files("schemas.avsc").iterdir(), key=lambda e: e.name):
+        for entry in sorted(folder.iterdir(), key=lambda e: e.name):
             if entry.name.endswith(SUFFIX):
                 known = catalog._add(parse(entry.read_text(encoding="utf-8"), entry.name))
                 if entry.name == known.record_name + SUFFIX:

@@ -126,5 +126,11 @@ class InvalidRequest(WireError):
         return self
 
 
+class TooManyRows(InvalidRequest):
+    """A request has more rows than `WireLimits` allows; its bytes may be few, what a model makes of them is not."""
+
+    code = Code.RESOURCE_EXHAUSTED
+
+
 class InvalidTensor(InvalidRequest):
     """A tensor lies about itself: shape against bytes, dimensions, dtype, or two of one name."""

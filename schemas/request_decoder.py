@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from schemas.catalog import Catalog
 from schemas.codec import Codec
-from schemas.errors import InvalidRequest, WireError
+from schemas.errors import InvalidRequest, TooManyRows, WireError
 from schemas.layout import learn
 from schemas.layout_cache import LayoutCache
 from schemas.predict_request import PredictRequest
@@ -115,6 +115,7 @@ class RequestDecoder:
     def _decode_one(self, value: bytes | None, index: int, decoded: _Decoded) -> RequestColumns | None:
         try:
             request, marks = self._codec.decode_marked(value, PredictRequest)
+            self._check_rows(request)
         except InvalidRequest as error:
             request_id = None if error.request_id is None else error.request_id.encode()
             decoded.rejected.append(Rejected(index, error, request_id, error.model))
@@ -129,6 +130,13 @@ class RequestDecoder:
             return None
         self._layouts.add(layout)
         return columns
+
+    def _check_rows(self, request: PredictRequest) -> None:
+        most = self._limits.rows
+        for tensor in request.inputs:
+            if tensor.shape and tensor.shape[0] > most:
+                message = f"input '{tensor.name}' has {tensor.shape[0]} rows, at most {most} (limit 'rows')"
+                raise TooManyRows(message).of_request(request.id, request.model)
 
 
 def _first_index(columns: RequestColumns) -> int:

@@ -10,7 +10,9 @@ import numpy.typing as npt
 from schemas.dtype import DType
 from schemas.errors import InvalidTensor
 
-LARGEST_BYTES = 2**63 - 1
+LARGEST_BYTES = 2**31 - 1
+"""What no Kafka record can exceed. An empty tensor may claim no more either: stacked, or in a model, a huge dimension
+beside one of 0 would be allocated, or overflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Tensor:
             )
 
     def _checked_elements(self) -> int:
-        """The shape's product. Zeros hide no overflow: numpy and TensorFlow refuse such shapes too."""
+        """The shape's product. A zero among the dimensions hides no huge one."""
         elements, bound = 1, LARGEST_BYTES // self.dtype.numpy.itemsize
         without_zeros = 1
         for dimension in self.shape:
@@ -98,7 +100,9 @@ class Tensor:
             elements *= dimension
             without_zeros *= dimension or 1
             if without_zeros > bound:
-                raise InvalidTensor(f"tensor '{self.name}': shape {list(self.shape)} overflows 64 bits")
+                raise InvalidTensor(
+                    f"tensor '{self.name}': shape {list(self.shape)} overflows: no record holds that much"
+                )
         return elements
 
     def to_wire(self) -> dict[str, Any]:

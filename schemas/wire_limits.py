@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 KIB = 1024
 MIB = 1024 * KIB
+NUMPY_DIMS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +15,7 @@ class WireLimits:
         record_bytes: the whole value. Above what a broker takes by default (1 MiB), below what a client
             fetches at once.
         tensors: tensors of one record.
+        rows: dimension 0 of each input of a request. Rows may have no bytes at all, and still cost a model's memory.
         dims: dimensions of one tensor; numpy knows no more than 64.
         output_names: outputs that a request names.
         parameters: entries of `parameters`.
@@ -27,7 +29,8 @@ class WireLimits:
 
     record_bytes: int = 64 * MIB
     tensors: int = 256
-    dims: int = 64
+    rows: int = 65_536
+    dims: int = NUMPY_DIMS
     output_names: int = 256
     parameters: int = 64
     parameter_bytes: int = 64 * KIB
@@ -35,6 +38,10 @@ class WireLimits:
     items: int = 65_536
     record_items: int = 131_072
     depth: int = 16
+
+    def __post_init__(self) -> None:
+        if self.dims > NUMPY_DIMS:
+            raise ValueError(f"dims is {self.dims}; numpy knows no more than {NUMPY_DIMS} dimensions")
 
 
 DEFAULT_LIMITS = WireLimits()

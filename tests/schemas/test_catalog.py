@@ -181,6 +181,20 @@ def test_a_missing_schema_file_is_named(tmp_path: Path) -> None:
         Catalog.published().add_schema_file(tmp_path / "nowhere.avsc")
 
 
+def test_a_superseded_schema_is_read_and_not_written(tmp_path: Path) -> None:
+    """Of two published schemas of a record, the one under the plain name is written, and both are read."""
+    schema = request_schema()
+    (tmp_path / "PredictRequest.1.avsc").write_text(json.dumps(schema))
+    add_field(schema)
+    (tmp_path / "PredictRequest.avsc").write_text(json.dumps(schema))
+    (tmp_path / "notes.txt").write_text("no schema")
+    catalog = Catalog.of_folder(tmp_path)
+
+    assert len(list(catalog)) == 2
+    assert catalog.current("PredictRequest").fingerprint != PUBLISHED["PredictRequest"]
+    assert catalog.by_fingerprint(PUBLISHED["PredictRequest"]).record_name == "PredictRequest"
+
+
 def test_unknown_parameters_pass_through() -> None:
     """What a newer release puts into `parameters` is kept as it is."""
     config = ModelConfig("/m", parameters={"from.the.future": b"\x00\xff"})

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from schemas.codec import Codec, encode
 from schemas.dtype import DType
-from schemas.errors import EmptyValue, InvalidRequest, InvalidTensor, LimitExceeded, TrailingBytes, WireError
+from schemas.errors import (
+    Code,
+    EmptyValue,
+    InvalidRequest,
+    InvalidTensor,
+    LimitExceeded,
+    TrailingBytes,
+    WireError,
+)
 from schemas.predict_request import PredictRequest
 from schemas.request_columns import RequestColumns, SlicedData
 from schemas.request_decoder import RequestDecoder
@@ -313,6 +321,20 @@ def test_a_value_past_the_limit_is_rejected_alone() -> None:
     assert block.indices == [0, 2]
     assert (one.index, type(one.error)) == (1, LimitExceeded)
     assert_agreement(RequestDecoder(limits=limits), [good, large, good], limits)
+
+
+def test_too_many_rows_can_be_answered() -> None:
+    """A request of few bytes that claims very many rows is refused, whomever it is from, and answered."""
+    claims = Tensor("x", DType.DT_FLOAT, (100_000, 0), b"")
+    good = encode(request())
+
+    (block,), (one,) = RequestDecoder().decode(
+        [good, encode(PredictRequest("m", inputs=(claims,), id="a")), good]
+    )
+
+    assert block.indices == [0, 2]
+    assert (one.error.code, one.request_id, one.model) == (Code.RESOURCE_EXHAUSTED, b"a", "m")
+    assert "input 'x' has 100000 rows, at most 65536" in str(one.error)
 
 
 def test_an_id_past_the_limit_is_rejected_though_its_layout_is_known() -> None:

@@ -100,6 +100,15 @@ def test_blocks_are_taken_as_avro_defines_them(blocks: Any) -> None:
     assert walked({"type": "array", "items": "long"}, value) == len(value)
 
 
+def test_small_items_of_any_type_fill_an_array() -> None:
+    """Items of the fewest bytes that their type can have are not taken for too many."""
+    choice = {"type": "array", "items": ["null", "long"]}
+    entries = {"type": "map", "values": "string"}
+
+    assert walked(choice, counted([long(0)] * 3)) == 5
+    assert walked(entries, counted([text("") + text("")] * 3)) == 8
+
+
 LONGS = {"type": "array", "items": "long"}
 NULLS = {"type": "array", "items": "null"}
 TEXTS = {"type": "map", "values": "string"}
