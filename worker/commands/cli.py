@@ -26,7 +26,9 @@ COMMANDS: dict[str, Entry] = {
     "worker": Entry("worker.commands.worker_command", "worker", "Serve models: requests in, replies out."),
     "topics": Entry("worker.commands.topics", "topics", "Create the topics of a deployment."),
     "models": Entry("worker.commands.models", "models", "Say which models and versions are served."),
-    "status": Entry("worker.commands.status", "status", "Show workers, models, versions and states."),
+    "status": Entry(
+        "worker.commands.status", "status", "Show workers, models, versions and their states, with reasons."
+    ),
     "request": Entry("worker.commands.request", "request", "Ask a model, and print its reply."),
     "inspect": Entry(
         "worker.commands.inspect_model",
