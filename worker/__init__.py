@@ -1,1 +1,49 @@
-"""Kafka, and the wiring: the only package that knows the wire, the batches and the servables."""
+"""Kafka, and the wiring: the only package that knows the wire, the batches and the servables.
+
+What belongs here: reading requests and writing replies, offsets and rebalances, the control and status topics, the
+command line, the Python client. It maps the errors of `batching` and `lifecycle` to codes on the wire. What does not:
+how rows become a batch (`batching`), which version is alive (`lifecycle`), how a record is laid out (`schemas`).
+
+In reading order; what is owned by the poll thread is marked (p), by the control thread (c).
+
+The way of a request:
+
+* `poll_loop` (p): the one loop that owns the consumer
+* `polled_records`, `offset_tracker` (p): a poll's records as columns; what may be committed
+* `intake`, `admission`, `reply_routing` (p): from messages to blocks, replies, dead letters, or a wait
+* `router`, `model_choice` (p): which version answers, or why none does
+* `request_block`, `batch_queues`, `model_queue_options`: blocks, and the queues they wait in
+* `held_requests` (p): what waits for a model or a topic
+* `inference`: a batch becomes replies, on the batch threads
+* `delivery`, `publisher`, `producer_pool`, `refusals`: replies on their way out, and what the broker does not take
+* `settlement`, `committer`, `rebalancing` (p): acknowledged, committed, given away
+* `budget`, `backpressure`, `flow_control` (p): how much is read ahead, and when to pause
+* `topic_directory`, `cluster`: what is known of the cluster's topics
+* `gauges` (p): what stands still, copied into the metrics
+
+Models:
+
+* `control_topic`, `control_record`, `model_table` (c): the desired models
+* `aspirations`, `version_paths`, `loaders` (c): from desired models to aspired versions
+* `joining`, `control_loop` (c): when requests may be taken; the control thread
+* `status_topic`, `servable_reports`, `worker_lease` (c): what this worker says of itself
+
+For commands and clients:
+
+* `control_writer`: changes one model's record, and says so when another came between
+* `fleet`, `fleet_reader`, `convergence`, `broker_time`, `model_directory`: what the workers say, put together
+* `topic_plan`: the topics that a deployment has, and their settings
+* `client`, `client_calls`, `client_endpoints`, `client_errors`, `client_replies`: asking from Python
+* `rest_json`, `rest_json_errors`, `rest_json_values`: TensorFlow Serving's JSON
+* `commands`, `demo`: the command line, and the demonstration
+
+The process:
+
+* `app`: the composition root
+* `request_path`, `worker_process`, `process_tuning`: the request path put together; the life of a worker
+* `settings`, `settings_group`, `settings_kafka`, `settings_serving`, `settings_operation`, `settings_rules`,
+  `settings_sources`, `settings_loading`, `settings_secrets`, `settings_display`, `settings_docs`: what can be set
+* `log`, `metrics`, `metrics_list`, `metrics_histogram`, `metrics_observers`, `metrics_docs`, `health`: what can be seen
+* `exit_codes`, `release`: how it ends; which one it is
+* `kafka`: the seam to the client library
+"""

@@ -5,6 +5,7 @@ Built once the worker may join its group, because the producers' batch sizes fol
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -71,6 +72,8 @@ class RequestPath:
         directory: TopicDirectory,
         catalog: Catalog,
         metrics: Metrics,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         delivery, bindings = settings.delivery, settings.bindings
@@ -83,7 +86,7 @@ class RequestPath:
             metrics.budget(
                 binding.name, int(limits.rows * binding.share), int(limits.size_bytes * binding.share)
             )
-        settlement = Settlement(self._budget, metrics, binding_of)
+        settlement = Settlement(self._budget, metrics, binding_of, wall=wall)
 
         events = _Events(metrics)
         self._consumer = clients.consumer(events)
@@ -99,6 +102,7 @@ class RequestPath:
             on_stuck=self._stop_partitions,
             on_refused=metrics.replies_refused,
             on_reproduced=metrics.replies_reproduced,
+            clock=clock,
         )
         self._publisher = Publisher(
             ProducerPool(
@@ -117,7 +121,7 @@ class RequestPath:
         self._scheduler = SharedScheduler(
             settings.batching.threads, observer=BatchMetrics(metrics, _model_of_queue), name="batch"
         )
-        self._queues = BatchQueues(self._scheduler, Inference(self._publisher, metrics), options.of)
+        self._queues = BatchQueues(self._scheduler, Inference(self._publisher, metrics, wall=wall), options.of)
         forbidden = own_topics | binding_of.keys() | {settings.topics.control, settings.topics.status}
         self._intake = Intake(
             binding_of=binding_of,
@@ -144,12 +148,15 @@ class RequestPath:
             max_rows=settings.limits.rows,
             hold_seconds=settings.holding.loading_seconds,
             hold_topic_seconds=settings.holding.topic_seconds,
+            clock=clock,
+            wall=wall,
         )
         self._committer = Committer(
             self._consumer,
             self._tracker,
             interval_seconds=delivery.commit_interval_seconds,
             on_committed=settlement.committed,
+            clock=clock,
         )
         gauges = Gauges(
             metrics,
@@ -173,6 +180,7 @@ class RequestPath:
             poll_records=delivery.poll_records,
             step_batches=self._scheduler.step if settings.batching.threads == 0 else None,
             on_step=gauges.step,
+            clock=clock,
         )
         self._listener = Rebalancing(
             tracker=self._tracker,
@@ -182,6 +190,7 @@ class RequestPath:
             drain_seconds=delivery.revoke_drain_seconds,
             on_forgotten=settlement.forgotten,
             observer=metrics,
+            clock=clock,
         )
 
     def run(self, stop: threading.Event) -> None:
