@@ -152,6 +152,11 @@ class ControlWriter:
         )
         return Written(name, offset, config, before, between)
 
+    def close(self) -> None:
+        """Give reader and producer back."""
+        self._topic.close()
+        self._producer.close()
+
     def _signed(self, config: ModelConfig, before: ModelConfig | None) -> ModelConfig:
         return replace(
             config,

@@ -67,6 +67,18 @@ def look(fleet: Fleet, group: str, wanted: Wanted, now_ms: float) -> Converged |
     return Waiting(tuple(reasons)) if reasons else Converged(done)
 
 
+def look_for_end(fleet: Fleet, group: str, model: str, offset: int, now_ms: float) -> Waiting | None:
+    """Which live workers of *group* have not done yet what the removal at *offset* says; None: all have."""
+    reasons = []
+    for worker, member in fleet.live(now_ms, group).items():
+        left = [s for s in fleet.servables(worker, model) if s.version != WHOLE_MODEL]
+        if member.status.control_offset < offset:
+            reasons.append(f"{worker}: has not read the record yet")
+        elif left:
+            reasons.append(f"{worker}: {', '.join(f'version {s.version} is {s.state}' for s in left)}")
+    return Waiting(tuple(reasons)) if reasons else None
+
+
 def _look_at(fleet: Fleet, worker: str, member: Member, wanted: Wanted) -> tuple[int, ...] | str | Failed:
     if member.status.control_offset < wanted.offset:
         return "has not read the record yet"

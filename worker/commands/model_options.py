@@ -1,0 +1,84 @@
+"""What `headrace models` takes, beyond what many commands take."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
+
+TIMEOUT_SECONDS = 300.0
+"""How long to wait for a model by default: the largest ones from slow storage take some minutes."""
+
+
+class VersionsParam(click.ParamType[Any]):
+    """`3,4`, `latest:2` or `all`."""
+
+    name = "versions"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> VersionSelection:
+        """The selection that the text means."""
+        if isinstance(value, SpecificVersions | LatestVersions | AllVersions):
+            return value
+        text = str(value).strip()
+        if text == "all":
+            return AllVersions()
+        kind, colon, count = text.partition(":")
+        try:
+            if colon and kind == "latest":
+                return LatestVersions(int(count))
+            return SpecificVersions(tuple(int(part) for part in text.split(",")))
+        except ValueError:
+            self.fail(f"{text!r} is not understood; expected numbers (3,4), latest:N or all", param, ctx)
+
+
+class LabelParam(click.ParamType[Any]):
+    """`stable=3`."""
+
+    name = "label"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        """Label and version."""
+        label, equals, version = str(value).partition("=")
+        if not equals or not version.strip().isdecimal():
+            self.fail(f"{value!r} is not understood; expected LABEL=VERSION, as in stable=3", param, ctx)
+        return label.strip(), int(version)
+
+
+def row_sizes(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
+    """`8,32,128`."""
+    try:
+        return None if value is None else tuple(int(part) for part in value.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not understood; expected numbers, as in 8,32,128") from None
+
+
+def wait_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--wait` and `--timeout`."""
+    command = click.option(
+        "--timeout",
+        type=click.FloatRange(min=0),
+        default=TIMEOUT_SECONDS,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long to wait at most.",
+    )(command)
+    return click.option("--wait", is_flag=True, help="Wait until every live worker has done it.")(command)
+
+
+def absolute(path: Path) -> str:
+    """The path from the root; says so when that changes it, and when there is no such directory here."""
+    full = os.path.abspath(path)  # noqa: PTH100 - links stay: they may lead elsewhere on the workers
+    if str(path) != full:
+        click.echo(f"base path {path} is taken as {full}", err=True)
+    if not os.path.isdir(full):  # noqa: PTH112 - likewise
+        click.echo(
+            f"warning: there is no directory {full} on this machine; the workers must see it", err=True
+        )
+    return full

@@ -1,0 +1,87 @@
+"""How model configs look: as text for people, as JSON for programs."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from schemas.model_config import BatchingOptions, ModelConfig, PastConfig
+from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
+from worker.control_writer import ControlEntry
+
+
+def versions_text(selection: VersionSelection) -> str:
+    """As `--versions` takes it."""
+    match selection:
+        case SpecificVersions(versions):
+            return ",".join(map(str, versions))
+        case LatestVersions(count):
+            return f"latest:{count}"
+        case AllVersions():
+            return "all"
+
+
+def labels_text(labels: Mapping[str, int]) -> str:
+    """As `--label` takes them."""
+    return " ".join(f"{label}={version}" for label, version in sorted(labels.items()))
+
+
+def time_text(milliseconds: int) -> str | None:
+    """An instant as ISO 8601, in UTC, to the second; None for none."""
+    if milliseconds <= 0:
+        return None
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def batching_document(batching: BatchingOptions | None) -> dict[str, Any] | None:
+    """The batching options that are set."""
+    if batching is None:
+        return None
+    wire = batching.to_wire()
+    return {name: value for name, value in wire.items() if value is not None}
+
+
+def config_document(config: ModelConfig | PastConfig) -> dict[str, Any]:
+    """A config without its history."""
+    return {
+        "base_path": config.base_path,
+        "loader": config.loader,
+        "versions": versions_text(config.versions),
+        "labels": dict(sorted(config.labels.items())),
+        "batching": batching_document(config.batching),
+        "revision": config.revision,
+        "author": config.author,
+        "time": time_text(config.time),
+        "comment": config.comment,
+    }
+
+
+def entry_document(entry: ControlEntry) -> dict[str, Any]:
+    """A model of the control topic; without a config its record is not valid, and `problem` says why."""
+    document: dict[str, Any] = {"model": entry.name, "offset": entry.offset, "problem": entry.problem}
+    if entry.config is not None:
+        document |= config_document(entry.config)
+        document["history"] = [config_document(past) for past in entry.config.history]
+    return document
+
+
+def differences(before: ModelConfig | None, after: ModelConfig) -> Iterator[tuple[str, str, str]]:
+    """What a change changes: field, old and new text; author, revision and time are not among them."""
+    for name, show in _SHOWN.items():
+        old = "" if before is None else show(before)
+        new = show(after)
+        if old != new:
+            yield name, old, new
+
+
+def _batching_text(config: ModelConfig) -> str:
+    batching = batching_document(config.batching)
+    return " ".join(f"{name}={value}" for name, value in (batching or {}).items())
+
+
+_SHOWN = {
+    "base path": lambda config: config.base_path,
+    "loader": lambda config: config.loader,
+    "versions": lambda config: versions_text(config.versions),
+    "labels": lambda config: labels_text(config.labels),
+    "batching": _batching_text,
+}
