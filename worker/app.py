@@ -182,9 +182,21 @@ def _control_side(settings: Settings, where: Connection, metrics: Metrics) -> Si
         manager=manager,
         table=table,
         directory=directory,
-        housekeeping=PeriodicStep(directory.step, 1.0, "topics"),
+        housekeeping=PeriodicStep(
+            functools.partial(_refresh, directory, Occasionally(log, seconds=30.0)), 1.0, "topics"
+        ),
         metrics=metrics,
     )
+
+
+def _refresh(directory: TopicDirectory, occasionally: Occasionally) -> None:
+    """One look at the cluster's topics; what was known stays when the broker does not answer."""
+    try:
+        directory.step()
+    except KafkaProblem as problem:
+        occasionally.warning(
+            "the cluster's topics cannot be listed; what was known stays", problem=str(problem)
+        )
 
 
 def _manager(settings: Settings, metrics: Metrics) -> AspiredVersionsManager:

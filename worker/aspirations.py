@@ -1,10 +1,8 @@
 """From desired models to aspired versions: the source of the manager, in TensorFlow Serving's words.
 
 For each model it looks under the base path, tells the manager the complete list of versions, and looks again,
-later and
-later, for what is missing. Nothing that serves is unloaded because a path cannot be read: as long as nothing
-    of a
-config is found, the manager is told nothing.
+later and later, for what is missing. Nothing that serves is unloaded because a path cannot be read: as long
+as nothing of a config is found, the manager is told nothing.
 """
 
 import functools

@@ -61,8 +61,7 @@ class ControlLoop:
     """Steps belong to one thread; the properties, `announce` and `ready_to_join` to anybody.
 
     A bad control record, a broker that is away, a topic that is missing or cannot be trusted: none of them
-        ends it. It
-    says what is wrong and goes on trying; what serves goes on serving.
+    ends it. It says what is wrong and goes on trying; what serves goes on serving.
     """
 
     def __init__(

@@ -1,10 +1,8 @@
 """What one record of the control topic says, and whether it may be believed.
 
 The key is a model's name, the value its complete desired state, or nothing: then the model is to go. A record
-that
-breaks one of the rules here changes nothing that serves: it is an `InvalidControlRecord`, never a removal.
-    Commands
-check with the same functions before they write.
+that breaks one of the rules here changes nothing that serves: it is an `InvalidControlRecord`, never a
+removal. Commands check with the same functions before they write.
 """
 
 import math

@@ -69,7 +69,6 @@ class Intake:
         tracker: OffsetTracker,
         budget: Budget,
         observer: IntakeObserver,
-        max_rows: int,
         hold_seconds: float,
         hold_topic_seconds: float,
         clock: Callable[[], float] = time.monotonic,
@@ -85,7 +84,6 @@ class Intake:
         self._tracker = tracker
         self._budget = budget
         self._observer = observer
-        self._max_rows = max_rows
         self._hold_seconds = hold_seconds
         self._hold_topic_seconds = hold_topic_seconds
         self._clock = clock
@@ -218,7 +216,7 @@ class Intake:
                     self.held_for_models.hold(Held(part, until, self._retry_model, give_up))
 
     def _enqueue(self, kind: RequestKind, parts: Sequence[Part], routed: Routed) -> None:
-        largest = min(self._max_rows, self._queues.max_batch_rows(routed.handle.id))
+        largest = self._queues.max_batch_rows(routed.handle.id)
         fitting: list[Part] = []
         for part in parts:
             rows = part.columns.rows_each

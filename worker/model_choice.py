@@ -1,8 +1,7 @@
 """Which version of a model a request means, by the control topic alone.
 
 Pure: whether that version can be had is the manager's to say. The outcomes are named so that the router can
-    map each
-to its reply.
+map each to its reply.
 """
 
 from dataclasses import dataclass

@@ -121,7 +121,9 @@ class RequestPath:
         self._scheduler = SharedScheduler(
             settings.batching.threads, observer=BatchMetrics(metrics, _model_of_queue), name="batch"
         )
-        self._queues = BatchQueues(self._scheduler, Inference(self._publisher, metrics, wall=wall), options.of)
+        self._queues = BatchQueues(
+            self._scheduler, Inference(self._publisher, metrics, wall=wall), options.of
+        )
         forbidden = own_topics | binding_of.keys() | {settings.topics.control, settings.topics.status}
         self._intake = Intake(
             binding_of=binding_of,
@@ -145,7 +147,6 @@ class RequestPath:
             tracker=self._tracker,
             budget=self._budget,
             observer=metrics,
-            max_rows=settings.limits.rows,
             hold_seconds=settings.holding.loading_seconds,
             hold_topic_seconds=settings.holding.topic_seconds,
             clock=clock,
@@ -260,4 +261,6 @@ def _model_of_queue(queue_name: str) -> str:
 
 def _wire_limits(settings: Settings) -> WireLimits:
     limits = settings.limits
-    return WireLimits(record_bytes=limits.record_bytes, tensors=limits.tensors, dims=limits.dims)
+    return WireLimits(
+        record_bytes=limits.record_bytes, tensors=limits.tensors, rows=limits.rows, dims=limits.dims
+    )

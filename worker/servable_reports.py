@@ -1,10 +1,8 @@
 """What a worker says on the status topic about each version, and about models that have none.
 
 Every event of the manager is sent on. Besides, what should be known is compared with what was said whenever
-something
-has changed: that brings the reason of a try that will be repeated, problems of whole models, and takes away
-    what is
-gone.
+something has changed: that brings the reason of a try that will be repeated, problems of whole models, and
+takes away what is gone.
 """
 
 import time

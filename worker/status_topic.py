@@ -1,9 +1,8 @@
 """The status topic as a worker writes it: the latest word on each of its versions, and on itself.
 
 Compacted: a key's last record counts, one without a value takes the key away. A record that could not be
-    delivered is
-not sent again by itself, since a later one may have overtaken it; who writes asks `take_lost` and repeats
-what holds now.
+delivered is not sent again by itself, since a later one may have overtaken it; who writes asks `take_lost`
+and repeats what holds now.
 """
 
 import logging

@@ -1,10 +1,9 @@
 """Which versions of a model lie under its base path.
 
 A version is a child directory whose name is a number; leading zeros are taken (`0003` is version 3), and
-where two names
-mean one version the plain one wins. Everything else under the base path is passed over. Source: TensorFlow
-    Serving's
-`file_system_storage_path_source.cc`. Unlike there, a path that cannot be read concerns its own model only.
+where two names mean one version the plain one wins. Everything else under the base path is passed over.
+Source: TensorFlow Serving's `file_system_storage_path_source.cc`. Unlike there, a path that cannot be read
+concerns its own model only.
 """
 
 import os
