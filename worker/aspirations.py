@@ -151,8 +151,8 @@ class Aspirations:
             deque()
         )  # filled by the executor's threads
 
-    def changed(self, name: str, now: float) -> None:
-        """A valid record of this model, or its removal, has been applied to the table."""
+    def changed(self, name: str) -> None:
+        """A valid record of this model, or its removal, has been applied to the table; `step` acts on it."""
         stream = self._streams.setdefault(name, _Stream())
         model = self._table.lookup(name)
         stream.config = None if model is None else model.config
@@ -160,19 +160,21 @@ class Aspirations:
         stream.looks, stream.look_at, stream.paths, stream.told = 0, None, {}, False
         if stream.config is not None:
             self._look(name, stream)
-        self.step(now)
 
     def step(self, now: float) -> None:
         """Do what is due: look again, and tell the manager what it can be told by now."""
         while self._looked:
             self._take(*self._looked.popleft(), now)
+        managed: dict[str, dict[int, VersionStatus]] | None = None
         for name, stream in list(self._streams.items()):
             if stream.look_at is not None and now >= stream.look_at:
                 stream.look_at = None
                 self._look(name, stream)
             wanted = stream.wanted()
             if wanted is not None and (wanted != stream.sent or not stream.told):
-                self._send(name, stream, wanted)
+                if managed is None:
+                    managed = self._managed()
+                self._send(name, stream, wanted, managed.get(name, {}))
 
     def follows(self, name: str, version: int) -> int | None:
         """The control offset by which a version was last aspired; None for one that never was."""
@@ -212,8 +214,20 @@ class Aspirations:
         if not found.complete:
             stream.look_at = now + self.look_times.wait_seconds(stream.looks)
 
-    def _send(self, name: str, stream: _Stream, wanted: Mapping[int, Source]) -> None:
-        status = {s.id.version: s for s in self._manager.states() if s.id.name == name}
+    def _managed(self) -> dict[str, dict[int, VersionStatus]]:
+        """The managed versions by name: asked for once a step, since it costs a look at all of them."""
+        managed: dict[str, dict[int, VersionStatus]] = {}
+        for status in self._manager.states():
+            managed.setdefault(status.id.name, {})[status.id.version] = status
+        return managed
+
+    def _send(
+        self,
+        name: str,
+        stream: _Stream,
+        wanted: Mapping[int, Source],
+        status: Mapping[int, VersionStatus],
+    ) -> None:
         stream.lives = {v: source for v, source in stream.lives.items() if v in status or v in stream.sent}
         told = sayable(wanted, stream.sent, stream.lives, status)
         complete = told == wanted

@@ -123,7 +123,7 @@ class ControlLoop:
         """
         records = self._records(now, timeout_seconds)
         for record in records:
-            self._apply(record, now)
+            self._apply(record)
         if self._read_at is None and self._opened and self._parts.topic.caught_up:
             self._read_at = now
             self._changed = True
@@ -177,7 +177,7 @@ class ControlLoop:
             _log.info("the control topic can be followed again", extra={"topic": self._parts.topic.topic})
         self._problem = problem
 
-    def _apply(self, record: ControlRecord, now: float) -> None:
+    def _apply(self, record: ControlRecord) -> None:
         change, name = self._parts.table.apply(record.key, record.value, record.offset, self._wall())
         facts = {"model": name, "offset": record.offset}
         if change is Change.REJECTED:
@@ -189,7 +189,7 @@ class ControlLoop:
         else:
             _log.info("control record applied: model %s", change.value, extra=facts)
         if change in {Change.SET, Change.REMOVED}:
-            self._parts.aspirations.changed(name, now)
+            self._parts.aspirations.changed(name)
         self._applied = record.offset
         self._changed = True
         self._parts.observer.control_applied(

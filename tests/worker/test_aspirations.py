@@ -89,7 +89,7 @@ class World:
     def _apply(self, name: str, value: bytes | None) -> None:
         self.offset += 1
         self.table.apply(name.encode(), value, self.offset, self.now)
-        self.aspirations.changed(name, self.now)
+        self.aspirations.changed(name)
 
     def settle(self, seconds: float = 0.0) -> None:
         """Let the time pass and everybody work."""

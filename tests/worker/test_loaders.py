@@ -1,0 +1,66 @@
+"""The loaders that a control record may name."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lifecycle.numpy_loader import NumpyLoader
+from lifecycle.saved_model_loader import SavedModelLoader
+from lifecycle.warmup import WarmedLoader
+from tests.fakes.servables import FakeLoader
+from tests.kit import numpy_models
+from worker.loaders import Loaders
+
+
+def test_the_shipped_loaders_go_by_their_names() -> None:
+    """A name says which files are understood."""
+    loaders = Loaders()
+
+    assert list(loaders) == ["numpy", "saved_model"]
+    assert isinstance(loaders.loader("numpy", "/m/1", 1), NumpyLoader)
+    assert isinstance(loaders.loader("saved_model", "/m/1", 1), SavedModelLoader)
+
+
+def test_an_unknown_loader_is_not_in_the_registry() -> None:
+    """Whoever applies a record asks before."""
+    loaders = Loaders()
+
+    assert "numpy" in loaders
+    assert "cobol" not in loaders
+    with pytest.raises(KeyError):
+        loaders.loader("cobol", "/m/1", 1)
+
+
+def test_each_life_gets_a_loader_of_its_own_wrapped_as_asked(tmp_path: Path) -> None:
+    """A warm-up goes around any of them."""
+    directory = numpy_models.write_dense(tmp_path)
+    loaders = Loaders(wrap=WarmedLoader)
+    first, second = (loaders.loader("numpy", str(directory), 1) for _ in range(2))
+
+    assert first is not second
+    assert isinstance(first, WarmedLoader)
+    first.load()
+    assert set(first.servable.signatures) == {"serving_default"}
+    first.unload()
+
+
+def test_a_loader_is_told_directory_and_version() -> None:
+    """Loaders of one's own may need the number."""
+    told: list[tuple[str, int]] = []
+
+    def make(path: str, version: int) -> FakeLoader:
+        told.append((path, version))
+        return FakeLoader(version)
+
+    Loaders({"mine": make}).loader("mine", "/m/3", 3)
+
+    assert told == [("/m/3", 3)]
+
+
+def test_the_registry_does_not_import_tensorflow() -> None:
+    """A worker without SavedModels never pays for it."""
+    program = "import sys, worker.loaders; sys.exit('tensorflow' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
