@@ -98,6 +98,11 @@ class FlowControl:
         )
 
     @property
+    def reading(self) -> list[str]:
+        """The bindings that are read at present: only their room bounds a poll."""
+        return [name for name in self._budget.bindings if name not in self._paused_bindings]
+
+    @property
     def paused(self) -> int:
         """How many partitions stand still."""
         return len(self._paused)

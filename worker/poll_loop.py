@@ -78,7 +78,7 @@ class PollLoop:
         Raises:
             Fatal: the consumer or a producer is of no use any more.
         """
-        room = min(self._poll_records, self._budget.room_rows(self._budget.bindings))
+        room = min(self._poll_records, self._budget.room_rows(self._flow.reading))
         messages = self._consumer.poll(room, self._poll_seconds())
         if messages:
             self._intake.take(messages)

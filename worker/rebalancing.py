@@ -57,6 +57,10 @@ class Rebalancing:
         self._observer = observer
         self._clock = clock
 
+    def stop_draining(self) -> None:
+        """Wait for nothing in a revocation from now on: the worker ends, and its time is over."""
+        self._drain_seconds = 0.0
+
     def assigned(self, partitions: Sequence[TopicPartition]) -> None:
         """Follow what the group gives."""
         self._tracker.assign(partitions)

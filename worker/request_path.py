@@ -215,18 +215,23 @@ class RequestPath:
                 "the time to end is over; what is not answered is repeated by another worker",
                 extra={"unanswered": self._tracker.unsettled()},
             )
+        self._listener.stop_draining()
         self._consumer.close()
         return done
 
     def close(self) -> None:
         """Let go of threads and clients, whatever state they are in; what is not committed is repeated."""
+        self._listener.stop_draining()
         self._publisher.close()
         self._queues.drop_waiting()
         for block in self._scheduler.close(drain=False, wait=False):
             block.handle.release()
         self._scheduler.join(5.0)
-        self._publisher.close_producers()
-        self._consumer.close()
+        for close in (self._publisher.close_producers, self._consumer.close):
+            try:
+                close()
+            except KafkaProblem as problem:
+                log.warning("a Kafka client ended badly", extra={"problem": str(problem)})
 
     def _stop_partitions(self, records: PolledRecords, positions: Sequence[int]) -> None:
         for number in {records.partitions[p] for p in positions}:
