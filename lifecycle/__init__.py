@@ -18,7 +18,7 @@ In reading order:
 * `managed_servable`, `execution`, `basic_manager`: the mechanism, which loads and unloads what it is told
 * `aspired_version_policy`: what to load or unload next
 * `source`, `static_source`: who says what is aspired
-* `aspired_versions_manager`: the intent, which makes the aspired true; most users begin here
+* `reconciliation`, `aspired_versions_manager`: the intent, which makes the aspired true; most users begin there
 * `servable_state_monitor`: the latest state of each version, and waiting for it
 * `dtype_names`: TensorFlow's dtype names and their NumPy twins
 * `json_section`, `numpy_steps`, `numpy_model`, `numpy_loader`: small models in plain NumPy, loaded at once

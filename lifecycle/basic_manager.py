@@ -198,7 +198,8 @@ class BasicManager:
             self._closed = True
             begun = tuple(self._managed)
         for servable_id in begun:
-            self.cancel_load(servable_id)
+            with contextlib.suppress(errors.NotManaged):  # another thread may forget it meanwhile
+                self.cancel_load(servable_id)
         left = self._unload_all(deadline)
         self._execution.close(deadline, late_unloads=bool(left))
         return left

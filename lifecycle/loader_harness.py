@@ -67,8 +67,7 @@ class LoadOptions:
         retries: tries after the first failed one, 0 or more.
         retry_interval_seconds: the wait between two tries, 0 or more. No thread waits: the owner steps.
         timeout_seconds: the most that one try may take; None is without limit. A load's thread cannot be
-        stopped:
-            past the limit the load counts as failed, and what it may still bring is unloaded.
+            stopped: past the limit the load counts as failed, and what it may still bring is unloaded.
     """
 
     retries: int = 5

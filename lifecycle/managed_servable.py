@@ -36,9 +36,8 @@ class VersionStatus:
         state: its public state.
         harness_state: the finer state behind it.
         aspired: whether it is wanted; False when it is on its way out.
-        error: why it failed, or why its last try did while another follows; None when all is well. A
-        version that
-            is tried anew keeps the reason of its last failure until it is available.
+        error: why it failed, or why its last try did while another follows; None when all is well. A version
+            that is tried anew keeps the reason of its last failure until it is available.
         since: when it reached `state`; wall clock, seconds since the epoch.
         load_seconds: how long the last ended try to load took.
         attempts: tries to load, begun in this life.

@@ -17,8 +17,8 @@ class AspiredVersion:
 
     Attributes:
         id: which version.
-        loader_factory: makes a loader, cheaply; a loader is used for one life, and a version may have
-        several. error: why there is no loader; the version is then shown as failed.
+        loader_factory: makes a loader, cheaply; a loader is for one life, and a version may have several.
+        error: why there is no loader; the version is then shown as failed.
     """
 
     id: ServableId
@@ -33,10 +33,11 @@ class AspiredVersion:
 AspiredVersionsCallback = Callable[[str, Sequence[AspiredVersion]], None]
 """Called with a servable's name and the complete list of its aspired versions.
 
-1. The list is complete: a version that is not in it is no longer aspired, and an empty list unloads the
-servable. 2. What was aspired and still is keeps the loader that it has; the new factory is for its next
-life. 3. Calls for one name are applied in their order; one that was not yet begun may be passed over for
-the next. 4. The call only takes note; it never waits for a load or an unload.
+1. The list is complete: a version that is not in it is no longer aspired; an empty list unloads the servable.
+2. What was aspired and still is keeps the loader that it has; the new factory is for its next life. So a
+   version that is to come from elsewhere is left out first, and aspired again once it is gone.
+3. Calls for one name are applied in their order; one that was not yet begun may be passed over for the next.
+4. The call only takes note; it never waits for a load or an unload.
 """
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 import hypothesis.strategies as st
 from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from lifecycle import errors
 from lifecycle.aspired_versions_manager import AspiredVersionsManager, AspiredVersionsManagerOptions
@@ -105,6 +105,13 @@ class AnyInterleaving(RuleBasedStateMachine):
                 self.wrong.append(f"{event.id} left without a replacement")
         if event.state is S.AVAILABLE:
             self.manager.handle(event.id.name, event.id.version).release()
+
+    @initialize()
+    def serve(self) -> None:
+        """Something is available from the start, so that there is something to lose."""
+        self.aspire("a", [1, 2])
+        self.aspire("b", [1])
+        self.settle([])
 
     @rule(name=NAMES, versions=LISTS)
     def aspire(self, name: str, versions: list[int]) -> None:
@@ -210,4 +217,4 @@ class AnyInterleaving(RuleBasedStateMachine):
 
 
 TestAnyInterleaving = AnyInterleaving.TestCase
-TestAnyInterleaving.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestAnyInterleaving.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)

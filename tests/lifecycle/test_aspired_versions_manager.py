@@ -707,10 +707,9 @@ def test_closed_manager_takes_nothing(threads: tuple[int, int]) -> None:
         stage.aspire(3)
 
 
-@pytest.mark.parametrize(
-    "changes", [{"step_interval_seconds": -1.0}, {"retry_failed_after_seconds": -1.0}], ids=str
-)
-def test_wrong_options_are_refused(changes: dict[str, float]) -> None:
+def test_wrong_options_are_refused() -> None:
     """An option outside its range is named at construction."""
-    with pytest.raises(ValueError, match=next(iter(changes))):
-        AspiredVersionsManagerOptions(**changes)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="step_interval_seconds is -1"):
+        AspiredVersionsManagerOptions(step_interval_seconds=-1.0)
+    with pytest.raises(ValueError, match="retry_failed_after_seconds is -1"):
+        AspiredVersionsManagerOptions(retry_failed_after_seconds=-1.0)
