@@ -10,7 +10,7 @@ from lifecycle.execution import BasicManagerOptions
 from lifecycle.loader_harness import LoadOptions
 from lifecycle.threads import PeriodicStep, new_executor
 from lifecycle.warmup import WarmedLoader
-from schemas.catalog import Catalog
+from schemas.catalog import Catalog, default_catalog
 from worker import process_tuning, release
 from worker.aspirations import Aspirations
 from worker.cluster import Cluster
@@ -48,6 +48,7 @@ def run(settings: Settings) -> ExitCode:
 
     Raises:
         InvalidProperty: a Kafka client property is unknown, impossible, or headrace's own.
+        SchemaFileError: a schema file of `wire.schema_files` cannot be used.
         OSError: the HTTP address cannot be listened on.
     """
     process_tuning.share_the_interpreter()
@@ -61,6 +62,7 @@ def build(settings: Settings) -> WorkerProcess:
         InvalidProperty: as `run`.
         OSError: as `run`.
     """
+    catalog = _catalog(settings)
     where = connection(settings)
     metrics = Metrics(new_registry())
     metrics.describe(release.VERSION, settings.worker_id, settings.kafka.group)
@@ -73,7 +75,7 @@ def build(settings: Settings) -> WorkerProcess:
             table=side.table,
             manager=side.manager,
             directory=side.directory,
-            catalog=Catalog.published(),
+            catalog=catalog,
             metrics=metrics,
         )
 
@@ -97,6 +99,14 @@ def connection(settings: Settings) -> Connection:
     """
     kafka = settings.kafka
     return client_config.connection(kafka.bootstrap_servers, kafka.properties, kafka.command_config)
+
+
+def _catalog(settings: Settings) -> Catalog:
+    """Every schema that can be read; the process's own catalogue, so that the control topic is read by it too."""
+    catalog = default_catalog()
+    for path in settings.wire.schema_files:
+        catalog.add_schema_file(path)
+    return catalog
 
 
 def _clients(settings: Settings, where: Connection) -> Clients:

@@ -26,6 +26,7 @@ from worker.settings_serving import (
     JoinSettings,
     LifecycleSettings,
     LimitsSettings,
+    WireSettings,
 )
 
 ENVIRONMENT_PREFIX = "HEADRACE_"
@@ -67,6 +68,7 @@ class Settings(BaseSettings):
     lifecycle: LifecycleSettings = LifecycleSettings()
     join: JoinSettings = JoinSettings()
     limits: LimitsSettings = LimitsSettings()
+    wire: WireSettings = WireSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
     status: StatusSettings = StatusSettings()

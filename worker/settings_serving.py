@@ -1,5 +1,6 @@
 """The settings of serving: what is promised, how requests become batches, how versions come and go."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -161,3 +162,12 @@ class LimitsSettings(SettingsGroup):
     rows: PositiveInt = 65_536
     """Rows (dimension 0) of one request (at least 1). As many as the whole budget has; what a model takes at
     once is `batching.max_batch_rows`."""
+
+
+class WireSettings(SettingsGroup):
+    """What may be read beyond what this release knows."""
+
+    schema_files: tuple[Path, ...] = ()
+    """Avro schema files of newer releases, whose records are then readable here. None by default: each
+    release knows every schema published before it; one that it does not know is a dead letter, never a
+    guess."""

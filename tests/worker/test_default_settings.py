@@ -60,6 +60,7 @@ DEFAULTS = {
         "dims": 16,
         "rows": 65_536,
     },
+    "wire": {"schema_files": ()},
     "http": {"host": "127.0.0.1", "port": 9464, "stalled_seconds": 60.0},
     "log": {"format": "text", "level": "info"},
     "status": {"interval_seconds": 5.0, "lease_seconds": 15.0},

@@ -16,13 +16,19 @@ def exit_code_of(error: Exception) -> ExitCode | None:
     if isinstance(error, CommandFailedError):
         return error.code
     # Imported late: a command that fails early has loaded none of them, and then the error is none of theirs.
+    from schemas.errors import SchemaFileError  # noqa: PLC0415
     from worker.control_record import InvalidControlRecord  # noqa: PLC0415
     from worker.control_topic import ControlTopicError  # noqa: PLC0415
     from worker.kafka import errors  # noqa: PLC0415
     from worker.settings_loading import SettingsInvalidError  # noqa: PLC0415
 
     codes: dict[type[Exception] | tuple[type[Exception], ...], ExitCode] = {
-        (SettingsInvalidError, ControlTopicError, errors.InvalidProperty): ExitCode.MISCONFIGURED,
+        (
+            SettingsInvalidError,
+            ControlTopicError,
+            errors.InvalidProperty,
+            SchemaFileError,
+        ): ExitCode.MISCONFIGURED,
         (
             errors.BrokerUnreachable,
             errors.TimedOut,
