@@ -102,7 +102,8 @@ def sayable(
 
     A life of a version keeps its loader (*lives* says where that is from). So a version that is to come from
     elsewhere must go first, and is aspired anew once it is gone. As long as another can serve meanwhile, one
-    does: versions are replaced in turns, and only the last available one that nothing can stand in for is away
+    does: versions are replaced in turns, and only the last available one that nothing can stand in for is
+        away
     for as long as its replacement loads.
     """
     alive = {v for v, s in status.items() if s.state is not ServableState.END}
@@ -161,8 +162,13 @@ class Aspirations:
         if stream.config is not None:
             self._look(name, stream)
 
-    def step(self, now: float) -> None:
-        """Do what is due: look again, and tell the manager what it can be told by now."""
+    def step(self, now: float) -> bool:
+        """Do what is due: look again, and tell the manager what it can be told by now.
+
+        Returns:
+            Whether anything was found or told, so that there is something to report.
+        """
+        news = bool(self._looked)
         while self._looked:
             self._take(*self._looked.popleft(), now)
         managed: dict[str, dict[int, VersionStatus]] | None = None
@@ -174,7 +180,8 @@ class Aspirations:
             if wanted is not None and (wanted != stream.sent or not stream.told):
                 if managed is None:
                     managed = self._managed()
-                self._send(name, stream, wanted, managed.get(name, {}))
+                news |= self._send(name, stream, wanted, managed.get(name, {}))
+        return news
 
     def follows(self, name: str, version: int) -> int | None:
         """The control offset by which a version was last aspired; None for one that never was."""
@@ -227,18 +234,19 @@ class Aspirations:
         stream: _Stream,
         wanted: Mapping[int, Source],
         status: Mapping[int, VersionStatus],
-    ) -> None:
+    ) -> bool:
         stream.lives = {v: source for v, source in stream.lives.items() if v in status or v in stream.sent}
         told = sayable(wanted, stream.sent, stream.lives, status)
         complete = told == wanted
         if told is None or (told == stream.sent and (stream.told or not complete)):
-            return
+            return False
         self._manager.set_aspired_versions(name, self._aspired(name, told))
         stream.followed |= {v: stream.offset for v, source in told.items() if wanted.get(v) == source}
         stream.lives |= told
         stream.sent, stream.told = dict(told), complete
         if stream.config is None:
             del self._streams[name]
+        return True
 
     def _aspired(self, name: str, sources: Mapping[int, Source]) -> list[AspiredVersion]:
         return [

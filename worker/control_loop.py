@@ -131,7 +131,7 @@ class ControlLoop:
                 "control topic read",
                 extra={"topic": self._parts.topic.topic, "models": len(self._parts.table.models)},
             )
-        self._parts.aspirations.step(now)
+        self._changed |= self._parts.aspirations.step(now)
         self._decide_joining(now)
         self._report(now)
 

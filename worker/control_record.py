@@ -25,7 +25,10 @@ _LONGEST_PATH = 4096
 
 
 class InvalidControlRecord(Exception):
-    """A control record cannot be applied. The message says which part is wrong and what was expected."""
+    """A control record cannot be applied. The message says which part is wrong and what was expected.
+
+    It names no path: requesters are told it when they ask for the model.
+    """
 
 
 def model_name(key: bytes | None) -> str:
@@ -97,9 +100,9 @@ def _path_problems(path: str) -> Iterator[str]:
     if not path:
         yield "base_path is empty"
     elif len(path) > _LONGEST_PATH or "\0" in path:
-        yield f"base_path {path[:64]!r}… is no path"
+        yield f"base_path is no path: it is longer than {_LONGEST_PATH} characters or holds a zero byte"
     elif not posixpath.isabs(path):
-        yield f"base_path {path!r} is not absolute; workers run in directories of their own"
+        yield "base_path is not absolute; workers run in directories of their own"
 
 
 def _version_problems(selection: VersionSelection) -> Iterator[str]:

@@ -90,6 +90,14 @@ class FleetReader:
             self.problem = None
         return len(messages)
 
+    def await_life(self, timeout_seconds: float) -> None:
+        """When no worker seems to live, wait for a word: the own clock may be ahead of the broker's."""
+        began = self._clock()
+        while self.fleet.members and not self.fleet.live(self.now_ms()):
+            if self._clock() - began >= timeout_seconds:
+                return
+            self.poll(0.2)
+
     def close(self) -> None:
         """Give the consumer back."""
         if self._consumer is not None:

@@ -152,7 +152,7 @@ class ServableReports:
         key = status.model, status.version
         before = self._said.get(key)
         if before is not None:
-            if not aspired:  # on its way out: it goes on following what it followed
+            if not aspired or status.control_offset < 0:  # on its way out: it follows what it followed
                 status = replace(status, control_offset=before.control_offset)
             if status.state == before.state:
                 # Two clocks look at one change; and what a version takes and gives stays.

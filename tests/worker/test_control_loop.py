@@ -12,6 +12,7 @@ from lifecycle.execution import BasicManagerOptions, Surroundings
 from lifecycle.loader import Loader
 from lifecycle.loader_harness import LoadOptions
 from lifecycle.servable_id import ServableId
+from lifecycle.threads import Executor
 from schemas import codec
 from schemas.errors import Code
 from schemas.model_config import ModelConfig
@@ -19,8 +20,9 @@ from schemas.servable_status import ServableState, ServableStatus
 from schemas.version_selection import LatestVersions, SpecificVersions
 from schemas.worker_status import WorkerState, WorkerStatus
 from tests.fakes.clock import FakeClock
-from tests.fakes.control import ClientError, Reader, Topic, Writer
-from tests.fakes.servables import FailingLoader
+from tests.fakes.control import Reader, Topic, Writer
+from tests.fakes.kafka_broker import FakeError
+from tests.fakes.servables import FailingLoader, ManualExecutor
 from worker.aspirations import Aspirations
 from worker.control_loop import REPEAT_SECONDS, ControlLoop, ControlParts, ControlThread
 from worker.control_topic import ControlTopic
@@ -51,7 +53,7 @@ class Observer:
 class World:
     """A worker's control side without threads."""
 
-    def __init__(self, join: JoinRule | None = None) -> None:
+    def __init__(self, join: JoinRule | None = None, executor: Executor | None = None) -> None:
         self.clock = FakeClock()
         self.topic = Topic("control")
         self.status = Topic("status")
@@ -64,7 +66,9 @@ class World:
         )
         self.manager = AspiredVersionsManager(options, Surroundings(clock=self.clock))
         loaders = Loaders({"fake": self._loader})
-        aspirations = Aspirations(self.table, self.manager, loaders, directories=self._list)
+        aspirations = Aspirations(
+            self.table, self.manager, loaders, directories=self._list, executor=executor
+        )
         self.writer = Writer(self.status)
         out = StatusTopic(self.writer, "status", self.clock)
         reports = ServableReports("w", self.table, self.manager, aspirations.follows, out, self.wall)
@@ -113,7 +117,7 @@ class World:
         """What the status topic says."""
         fleet = Fleet()
         for record in self.status.records:
-            fleet.apply(record.key(), record.value(), record.timestamp_ms)
+            fleet.apply(record.key(), record.value(), record.timestamp()[1])
         return fleet
 
     def said(self, model: str = "m") -> dict[int, ServableStatus]:
@@ -331,6 +335,23 @@ def test_an_available_version_says_its_signatures_and_the_record_that_it_follows
     assert (said.control_offset, said.signatures) == (offset, (signature,))
 
 
+def test_a_look_that_takes_its_time_is_reported_as_soon_as_it_ends() -> None:
+    """A version that stays as it is follows the new record then, not only with the next sign of life."""
+    looks = ManualExecutor()
+    world = World(executor=looks)
+    world.set()
+    world.step()
+    looks.run()
+    world.step()
+    offset = world.set(replace(CONFIG, comment="nothing new"))
+    world.step()
+    assert world.said()[1].control_offset == 0
+
+    looks.run()
+    world.step()
+    assert world.said()[1].control_offset == offset
+
+
 def test_a_missing_path_is_said_with_its_reason_and_heals() -> None:
     """The neighbours are not touched."""
     world = World()
@@ -403,7 +424,7 @@ def test_the_lease_is_renewed_in_time_and_at_once_when_something_is_new() -> Non
 def test_what_was_lost_is_said_again() -> None:
     """With the next sign of life."""
     world = World()
-    world.status.refused = ClientError("_MSG_TIMED_OUT")
+    world.status.refused = FakeError("_MSG_TIMED_OUT")
     world.set()
     world.step()
     assert world.said() == {}

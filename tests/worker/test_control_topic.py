@@ -13,7 +13,6 @@ from worker.control_topic import (
 from worker.kafka.admin import TopicInfo
 from worker.kafka.consumer import ConsumerEvents
 from worker.kafka.errors import BrokerUnreachable, NotAuthorized, TopicMissing
-from worker.kafka.records import TopicPartition
 
 
 def control_topic(topic: Topic, clock: FakeClock | None = None, *, checked: bool = True) -> ControlTopic:
@@ -199,7 +198,7 @@ def test_a_place_that_is_no_more_is_left_for_the_beginning() -> None:
     control = ControlTopic("control", new_reader, topic, clock=FakeClock())
     control.open()
     offsets(control)
-    readers[0].lose_place(TopicPartition("control", 0))
+    readers[0].lose_place()
 
     assert "no offset 1 any more" in str(control.problem)
     assert offsets(control) == [0]

@@ -10,7 +10,8 @@ from schemas import codec
 from schemas.model_config import HISTORY_LENGTH, ModelConfig
 from schemas.version_selection import SpecificVersions
 from tests.fakes.clock import FakeClock
-from tests.fakes.control import ClientError, Reader, Record, Topic, Writer
+from tests.fakes.control import Reader, Topic, Writer
+from tests.fakes.kafka_broker import FakeError, FakeMessage
 from worker.control_record import InvalidControlRecord
 from worker.control_topic import ControlTopic, ControlTopicMissing
 from worker.control_writer import ControlWriter, current_author, overtaken_by, read_control
@@ -138,7 +139,7 @@ def test_an_invalid_record_is_replaced_by_a_first_revision() -> None:
 
 def test_a_record_that_is_refused_is_an_error() -> None:
     """In an operator's words."""
-    topic = Topic(refused=ClientError("MSG_SIZE_TOO_LARGE"))
+    topic = Topic(refused=FakeError("MSG_SIZE_TOO_LARGE"))
 
     with pytest.raises(MessageTooLarge):
         writer(topic).write("m", to(CONFIG))
@@ -167,7 +168,7 @@ def test_a_topic_that_cannot_be_read_to_its_end_is_an_error_with_its_reason() ->
     """Changing a model without having seen it would lose its history."""
 
     class Vanishing(Reader):
-        def poll(self, max_records: int, timeout_seconds: float) -> Sequence[Record]:
+        def poll(self, max_records: int, timeout_seconds: float) -> Sequence[FakeMessage]:
             """The broker goes away before the first record."""
             topic.problem = BrokerUnreachable("gone")
             return super().poll(max_records, timeout_seconds)

@@ -9,7 +9,8 @@ from schemas.predict_request import PredictRequest
 from schemas.servable_status import ServableState, ServableStatus
 from schemas.worker_status import WorkerState, WorkerStatus
 from tests.fakes.clock import FakeClock
-from tests.fakes.control import Reader, Record, Topic
+from tests.fakes.control import Reader, Topic
+from tests.fakes.kafka_broker import FakeMessage
 from worker.fleet import Fleet
 from worker.fleet_reader import FleetReader
 from worker.kafka.errors import BrokerUnreachable, TopicMissing
@@ -117,7 +118,7 @@ def test_a_topic_that_cannot_be_read_in_time_is_an_error_with_its_reason() -> No
     """Silence is not taken for an end while something is wrong."""
 
     class Away(Reader):
-        def poll(self, max_records: int, timeout_seconds: float) -> Sequence[Record]:
+        def poll(self, max_records: int, timeout_seconds: float) -> Sequence[FakeMessage]:
             """The broker is away."""
             self._events.on_problem(BrokerUnreachable("gone"))
             return []
@@ -138,7 +139,8 @@ def test_the_brokers_time_is_that_of_a_record_that_has_just_come() -> None:
     following.open()
     assert set(following.fleet.live(following.now_ms())) == set()
 
+    following.await_life(0.0)
     topic.now_ms = 1_005_000
     topic.add(b"w", codec.encode(WORKER))
-    following.poll(0.0)
+    following.await_life(5.0)
     assert set(following.fleet.live(following.now_ms())) == {"w"}

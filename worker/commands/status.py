@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from worker.fleet import Fleet, Member
     from worker.settings_loading import Loaded
 
+_SILENCE_SECONDS = 6.0
+"""When every worker seems lost, so long is waited for a sign of life; they come every 5 s by default."""
+
 _STATE_COLOURS = {"AVAILABLE": "green", "LOADING": "yellow", "START": "yellow", "UNLOADING": "yellow"}
 
 
@@ -40,6 +43,7 @@ def show_status(access: "ControlAccess", model: str | None, output: Output) -> N
         KafkaProblem: the status topic is missing, or cannot be read.
     """
     with access.watching() as reader:
+        reader.await_life(_SILENCE_SECONDS)
         fleet, now_ms = reader.fleet, reader.now_ms()
     members = fleet.members
     servables = list(fleet.servables(model=model))

@@ -15,7 +15,8 @@ from schemas.servable_status import ServableState, ServableStatus
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from schemas.worker_status import WorkerState, WorkerStatus
 from tests.fakes.clock import FakeClock
-from tests.fakes.control import Reader, Record, Topic, Writer
+from tests.fakes.control import Reader, Topic, Writer
+from tests.fakes.kafka_broker import FakeMessage
 from worker.commands import model_actions
 from worker.commands.control_access import ControlAccess
 from worker.commands.failure import CommandFailedError
@@ -41,7 +42,7 @@ class Worker(Reader):
         super().__init__(world.status, events)
         self._world = world
 
-    def poll(self, max_records: int, timeout_seconds: float) -> Sequence[Record]:
+    def poll(self, max_records: int, timeout_seconds: float) -> Sequence[FakeMessage]:
         """The worker does its next thing."""
         if self._world.news:
             self._world.say(*self._world.news.pop(0))
