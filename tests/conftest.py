@@ -11,11 +11,16 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.kit.broker import Broker, ForeignBroker, KafkaBroker
 from tests.kit.kafka_jars import BrokerUnavailable
 
 _NO_BROKER = "no Kafka broker"
+
+# Nothing is timed: machines that share their cores are slow now and then.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 class TopicFactory(Protocol):

@@ -34,7 +34,7 @@ For commands and clients:
 * `fleet`, `fleet_reader`, `convergence`, `broker_time`, `model_directory`: what the workers say, put together
 * `topic_plan`: the topics that a deployment has, and their settings
 * `client`, `client_calls`, `client_endpoints`, `client_errors`, `client_replies`: asking from Python
-* `rest_json`, `rest_json_errors`, `rest_json_values`: TensorFlow Serving's JSON
+* `rest_json`, `rest_json_errors`, `rest_json_values`, `known_signatures`: TensorFlow Serving's JSON, and the dtypes it is read by
 * `commands`, `demo`: the command line, and the demonstration
 
 The process:
