@@ -144,7 +144,7 @@ class FakeConsumer:
         """See `Consumer.assignment`."""
         return frozenset(self._positions)
 
-    def close(self) -> None:
+    def close(self, timeout_seconds: float = 5.0) -> None:
         """See `Consumer.close`."""
         if self.closed:
             return

@@ -6,13 +6,17 @@ What the client library does by itself and this adapter does otherwise, each see
   So `commit` commits without waiting and then asks the group, with a time-out, whether the offset is there.
 * A partition paused before it was revoked is still paused when it comes back.
 * An offset that a partition does not have leaves it dead: `seek` is refused, only assigning it anew helps.
+* Closing, or freeing, a client with a commit on the way waits for the broker without end (seen: as long as it
+  was gone).
 * A client that is closing answers no question about committed offsets, so the listener's turn is before that.
 * `consume(n, t)` waits the whole time unless *n* records are there; `poll(t)` and then `consume(n - 1, 0)`
   does not.
 * A rebalance can happen between those two calls; the record of the first may then belong to somebody else.
 """
 
+import ctypes
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import methodcaller
 from threading import Event
@@ -54,6 +58,7 @@ class ConfluentConsumer:
         *,
         log: logging.Logger | None = None,
         on_statistics: Callable[[str], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """*config* comes from `client_config`.
 
@@ -62,6 +67,7 @@ class ConfluentConsumer:
         """
         self._group = config["group.id"]
         self._events = events
+        self._clock = clock
         self._kept: list[Message] = []  # read, but a poll could not return them
         self._commits: list[tuple[dict[TopicPartition, int], CommitDone | None]] = []
         self._first_start = FirstStart(self, events)
@@ -203,14 +209,31 @@ class ConfluentConsumer:
         """See `Consumer.assignment`."""
         return frozenset(self._assignment.partitions)
 
-    def close(self) -> None:
+    def close(self, timeout_seconds: float = 5.0) -> None:
         """See `Consumer.close`."""
-        if not self._closed:
-            self._closed = True
-            self._assignment.revoke_all()
+        if self._closed:
+            return
+        self._closed = True
+        self._assignment.revoke_all()
+        end = self._clock() + timeout_seconds
+        while self._commits and self._clock() < end:
+            self._client.poll(LONGEST_WAIT_SECONDS)
+        if self._commits:
+            self._abandon()
+        else:
             self._call(self._client.close)
-            self._assignment.partitions.clear()
-            self._assignment.raise_failure()
+        self._assignment.partitions.clear()
+        self._assignment.raise_failure()
+
+    def _abandon(self) -> None:
+        """Leave the client as it is until the process ends: closing or freeing it waits for the commits without end."""
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._client))
+        self._events.on_problem(
+            errors.TimedOut(
+                f"left the consumer group {self._group!r} without a word: its coordinator does not answer",
+                resource=self._group,
+            )
+        )
 
     def _call(self, function: Callable[..., Any], *args: Any, topic: str | None = None, **kwargs: Any) -> Any:
         try:

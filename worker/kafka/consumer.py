@@ -126,6 +126,10 @@ class Consumer(Protocol):
         """The partitions that this consumer reads now."""
         ...
 
-    def close(self) -> None:
-        """Leave the group; `revoked` is called for what is still assigned. Calling it again does nothing."""
+    def close(self, timeout_seconds: float = 5.0) -> None:
+        """Leave the group; `revoked` is called for what is still assigned. Calling it again does nothing.
+
+        Waits at most that long for commits on the way (and some seconds more for a broker that stands still);
+        then the group finds out by itself.
+        """
         ...

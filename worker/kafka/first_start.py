@@ -11,7 +11,7 @@ from worker.kafka.consumer import CommitDone, Consumer, ConsumerEvents
 from worker.kafka.errors import KafkaProblem
 from worker.kafka.records import TopicPartition
 
-_ASK_SECONDS = 2.0
+_ASK_SECONDS = 1.0  # the consumer's thread waits for the answer
 
 
 class FirstStart:

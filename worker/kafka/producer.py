@@ -36,9 +36,9 @@ class Producer(Protocol):
     ) -> int:
         """Hand records over; how many were taken. Fewer than all: the local queue is full, keep the rest.
 
-        *keys* and *headers*, where given, are as long as *values*, and so is *on_delivery* where it is not one
-        callable for all. A record that the client refuses at once (too large) counts as taken and is reported as
-        any other failure.
+        *keys* and *headers*, where given, are as long as *values*, and so is *on_delivery* where it is not
+        one callable for all. A record that the client refuses at once (too large) counts as taken and is
+        reported as any other failure.
 
         Raises:
             Fatal: this producer is of no use any more; what it holds is reported as failed.
