@@ -28,13 +28,13 @@ from typing import Any, Self, TypedDict, Unpack
 import numpy.typing as npt
 
 from schemas import headers as names
-from schemas.codec import encode
 from schemas.predict_request import PredictRequest
 from schemas.tensor import Tensor
 from worker.client_calls import Call, CallTable, Prediction
 from worker.client_endpoints import Endpoints, connect
 from worker.client_errors import ClientClosed, NoReply, NotSent, PredictError
 from worker.client_replies import ReplyReader
+from worker.client_requests import RequestEncoder
 from worker.kafka.client_config import PropertyValue
 from worker.kafka.errors import KafkaProblem, translate
 from worker.kafka.records import Headers, Message
@@ -89,6 +89,7 @@ class Client:
         self._request_topic = request_topic
         self._timeout_seconds = _checked_timeout(timeout_seconds)
         self._reply_header = [] if reply_topic is None else [(names.PLAIN_REPLY_TOPIC, reply_topic.encode())]
+        self._encoder = RequestEncoder()
         self._calls = CallTable(os.urandom(8), request_topic)
         endpoints = connect(bootstrap_servers, reply_topic or DEFAULT_REPLY_TOPIC, properties or {})
         self._producer = endpoints.producer
@@ -142,7 +143,7 @@ class Client:
             NotSent: the local queue stayed full for the whole time-out.
         """
         timeout = self._timeout_seconds if timeout_seconds is None else _checked_timeout(timeout_seconds)
-        value = encode(
+        value = self._encoder.encode(
             PredictRequest(
                 model,
                 version,

@@ -44,7 +44,7 @@ class KnownModel:
         """
         if not self.available:
             return None
-        asked = version if version in self.available else max(self.available)
+        asked = version if version is not None and version in self.available else max(self.available)
         signatures = self.available[asked]
         found = signatures.get(signature)
         if found is None:
