@@ -38,7 +38,7 @@ def connect(bootstrap_servers: str, reply_topic: str, properties: Mapping[str, P
         )
     if found.problem is not None:
         raise found.problem
-    events = _ReaderEvents()
+    events = ReaderEvents()
     consumer = events.consumer = clients.reader(where, events)
     try:
         listen(consumer, reply_topic, found.partitions)
@@ -58,7 +58,7 @@ def listen(consumer: Consumer, reply_topic: str, partitions: int) -> None:
     consumer.assign({partition: consumer.watermarks(partition)[1] for partition in every})
 
 
-class _ReaderEvents:
+class ReaderEvents:
     """What the reader of replies reports: logged; what went out of range goes on with what there is."""
 
     def __init__(self) -> None:
