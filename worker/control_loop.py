@@ -158,24 +158,24 @@ class ControlLoop:
             self._opened = False
             self._open_failures += 1
             self._open_at = self._clock() + self._open_times.wait_seconds(self._open_failures)
-            self._say_problem(str(error))
+            self._say_problem(error)
             return []
-        self._say_problem(None if topic.problem is None else str(topic.problem))
+        self._say_problem(topic.problem)
         return records
 
-    def _say_problem(self, problem: str | None) -> None:
+    def _say_problem(self, problem: Exception | None) -> None:
         if problem is not None:
             consumed = (
                 "no request is read until then" if self._read_at is None else "the models stay as they are"
             )
             self._occasionally.warning(
                 f"the control topic cannot be followed; trying again, {consumed}",
-                problem=problem,
-                key=problem,
+                problem=str(problem),
+                key=type(problem).__name__,  # the client's sentences count and time,
             )
         elif self._problem is not None:
             _log.info("the control topic can be followed again", extra={"topic": self._parts.topic.topic})
-        self._problem = problem
+        self._problem = None if problem is None else str(problem)
 
     def _apply(self, record: ControlRecord) -> None:
         change, name = self._parts.table.apply(record.key, record.value, record.offset, self._wall())

@@ -90,12 +90,15 @@ class FleetReader:
             self.problem = None
         return len(messages)
 
+    @property
+    def lifeless(self) -> bool:
+        """Whether there are workers and none of them seems to live."""
+        return bool(self.fleet.members) and not self.fleet.live(self.now_ms())
+
     def await_life(self, timeout_seconds: float) -> None:
-        """When no worker seems to live, wait for a word: the own clock may be ahead of the broker's."""
+        """While no worker seems to live, wait for a word: the own clock may be ahead of the broker's."""
         began = self._clock()
-        while self.fleet.members and not self.fleet.live(self.now_ms()):
-            if self._clock() - began >= timeout_seconds:
-                return
+        while self.lifeless and self._clock() - began < timeout_seconds:
             self.poll(0.2)
 
     def close(self) -> None:

@@ -43,7 +43,9 @@ def show_status(access: "ControlAccess", model: str | None, output: Output) -> N
         KafkaProblem: the status topic is missing, or cannot be read.
     """
     with access.watching() as reader:
-        reader.await_life(_SILENCE_SECONDS)
+        if reader.lifeless:
+            click.echo("no worker seems to live; waiting for a sign of life", err=True)
+            reader.await_life(_SILENCE_SECONDS)
         fleet, now_ms = reader.fleet, reader.now_ms()
     members = fleet.members
     servables = list(fleet.servables(model=model))
