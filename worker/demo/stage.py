@@ -14,8 +14,9 @@ from pathlib import Path
 from schemas.model_config import ModelConfig
 from schemas.version_selection import SpecificVersions
 from worker.client import DEFAULT_REPLY_TOPIC, Client
-from worker.control_topic import ControlTopic
-from worker.control_writer import ControlWriter
+from worker.commands.connecting import connection_of
+from worker.commands.control_access import access_of
+from worker.commands.topics import create_topics
 from worker.kafka import client_config, clients
 from worker.kafka.errors import KafkaProblem
 from worker.kafka.mock_cluster import MockCluster
@@ -23,7 +24,6 @@ from worker.settings import Settings
 from worker.settings_kafka import Binding, KafkaSettings, TopicsSettings
 
 PARTITIONS = 4
-AUTHOR = "headrace demo"
 _MOCK_PROPERTIES = {"fetch.wait.max.ms": 5}
 """The mock cluster answers a fetch when its time is over, not when a record comes: by default after half a second."""
 
@@ -43,8 +43,7 @@ class Stage:
     @property
     def connection(self) -> client_config.Connection:
         """How to reach the broker."""
-        kafka = self.settings.kafka
-        return client_config.connection(kafka.bootstrap_servers, kafka.properties, kafka.command_config)
+        return connection_of(self.settings)
 
     def environment(self) -> dict[str, str]:
         """The settings as a worker's environment has them."""
@@ -83,20 +82,9 @@ class Stage:
         Raises:
             KafkaProblem: the topic did not take it.
         """
-        where = self.connection
-        checked = self.settings.topics.control_check == "checked"
-        topic = ControlTopic(
-            self.settings.topics.control,
-            lambda events: clients.reader(where, events),
-            clients.admin(where) if checked else None,
-        )
-        producer = clients.producer(where, lambda _: None)
         wanted = ModelConfig(str(base_path), versions=SpecificVersions((version,)), comment=comment)
-        try:
-            ControlWriter(topic, producer, author=AUTHOR).write(model, lambda _: wanted)
-        finally:
-            topic.close()
-            producer.close()
+        with access_of(self.settings).writing() as writer:
+            writer.write(model, lambda _: wanted)
 
 
 @contextlib.contextmanager
@@ -121,8 +109,6 @@ def borrowed_stage(bootstrap_servers: str, command_config: Path | None) -> Itera
     Raises:
         KafkaProblem: the broker cannot be reached, or a topic cannot be made.
     """
-    from worker.commands.topics import create_topics  # noqa: PLC0415 - the command line is above the demo's other stage
-
     prefix = f"headrace-demo-{secrets.token_hex(4)}"
     settings = Settings(
         kafka=KafkaSettings(bootstrap_servers=bootstrap_servers, group=prefix, command_config=command_config),
@@ -131,6 +117,7 @@ def borrowed_stage(bootstrap_servers: str, command_config: Path | None) -> Itera
     )
     stage = Stage(settings, embedded=False)
     admin = clients.admin(stage.connection)
+    admin.topics()  # a broker that is not there is told before there is anything to clean up
     try:
         for outcome in create_topics(admin, settings, PARTITIONS):
             if outcome.state != "created":
