@@ -1,7 +1,8 @@
 """A batch becomes replies: join, run, cut, encode, hand over. Runs on the batch threads.
 
 One request that makes the model fail must not take its neighbours with it (promise 5): a failed batch is cut in two
-and each half run again, down to the request at fault, within a bounded number of runs.
+and each half run again, down to the requests at fault. A batch of n requests makes at most 2 n runs, and a model
+that fails whatever it is given is given up after a number of runs that grows with log n.
 """
 
 import logging
@@ -70,9 +71,7 @@ class Inference:
             run = _Run(self, blocks[0].handle.id, blocks[0].handle.servable, signature, allowed_rows)
             parts = [part for block in blocks for part in self._in_time(run, block)]
             if parts:
-                # Twice the depth of the search for one bad request among them, so that one is always found.
-                attempts = 2 + 2 * sum(map(len, parts)).bit_length()
-                run.answer(parts, attempts)
+                run.answer(parts)
         except PublisherClosedError:
             log.debug(
                 "the worker ends; a batch stays unanswered and uncommitted",
@@ -114,18 +113,23 @@ class _Run:
         self._servable = servable
         self._signature = signature
         self._allowed_rows = allowed_rows
+        self._failures_in_a_row = 0
+        self._most_failures = 0  # twice the depth of the search, once there is one
+        self._logged = False
 
-    def answer(self, parts: Sequence[Part], attempts: int) -> int:
-        """Run these requests together and reply; returns how many attempts are left."""
+    def answer(self, parts: Sequence[Part]) -> None:
+        """Run these requests together and reply; when that fails, search for those at fault."""
         try:
-            outputs = self._call(parts)
-            replies = self._encode(parts, outputs)
+            replies = self._encode(parts, self._call(parts))
         except Exception as error:  # noqa: BLE001 - a model may raise anything, and every request must be answered
-            return self._isolate(parts, error, attempts - 1)
-        answer = self._answer(Code.OK)
-        for part, payloads in zip(parts, replies, strict=True):
-            self._publisher.replies(Origin.of_part(part), payloads, answer)
-        return attempts - 1
+            failure = error
+        else:
+            self._failures_in_a_row = 0
+            for part, payloads in zip(parts, replies, strict=True):
+                self._publisher.replies(Origin.of_part(part), payloads, self._answer(Code.OK))
+            return
+        # Outside the handler, so that the log does not show the runs of a search as consequences of each other.
+        self._isolate(parts, failure)
 
     def refuse(self, part: Part, code: Code, message: str) -> None:
         """Answer requests with an error of this version."""
@@ -166,27 +170,31 @@ class _Run:
             for n, part in enumerate(parts)
         ]
 
-    def _isolate(self, parts: Sequence[Part], error: Exception, attempts: int) -> int:
+    def _isolate(self, parts: Sequence[Part], failure: Exception) -> None:
         requests = sum(map(len, parts))
-        if requests == 1 or attempts <= 0 or not _may_concern_one(error):
-            code, message = self._explain(error)
-            for part in parts:
-                self.refuse(part, code, message)
-            return attempts
-        for half in _halves(parts, requests // 2):
-            attempts = self.answer(half, attempts)
-        return attempts
+        self._failures_in_a_row += 1
+        self._most_failures = self._most_failures or 2 + 2 * requests.bit_length()
+        hopeless = self._failures_in_a_row > self._most_failures or not _may_concern_one(failure)
+        if requests > 1 and not hopeless:
+            for half in _halves(parts, requests // 2):
+                self.answer(half)
+            return
+        code, message = self._explain(failure)
+        for part in parts:
+            self.refuse(part, code, message)
 
     def _explain(self, error: Exception) -> tuple[Code, str]:
         if isinstance(error, WireError):
             return error.code, str(error)
         if isinstance(error, lifecycle_errors.InvalidInput):
             return Code.INVALID_ARGUMENT, str(error)
-        log.error(
-            "a model failed to run",
-            extra={"model": str(self._id), "signature": self._signature.name},
-            exc_info=error,
-        )
+        if not self._logged:
+            self._logged = True
+            log.error(
+                "a model failed to run",
+                extra={"model": str(self._id), "signature": self._signature.name},
+                exc_info=error,
+            )
         if isinstance(error, lifecycle_errors.LifecycleError | batching_errors.BatchingError):
             return Code.INTERNAL, f"model {self._id}: {error}"
         return (

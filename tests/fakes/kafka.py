@@ -138,7 +138,7 @@ class FakeConsumer:
 
     def cached_high(self, partition: TopicPartition) -> int | None:
         """See `Consumer.cached_high`."""
-        return self._broker.bounds(partition)[1] if partition in self._positions else None
+        return self._broker.end(partition) if partition in self._positions else None
 
     def assignment(self) -> frozenset[TopicPartition]:
         """See `Consumer.assignment`."""

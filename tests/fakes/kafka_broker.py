@@ -234,6 +234,10 @@ class FakeBroker:
             raise errors.TopicMissing(f"topic {partition.topic!r} does not exist", resource=partition.topic)
         return self._low[partition], len(self._logs[partition])
 
+    def end(self, partition: TopicPartition) -> int:
+        """The end of a partition, as clients remember it when no broker can be asked."""
+        return len(self._logs[partition])
+
     def read(self, partition: TopicPartition, offset: int, count: int) -> list[FakeMessage]:
         """Records from an offset on."""
         return [] if self.unreachable else self._logs[partition][offset : offset + count]
