@@ -103,8 +103,12 @@ class Deployment:
 
 @pytest.fixture
 def deployment(kafka_broker: Broker, topic: TopicFactory, capsys: pytest.CaptureFixture[str]) -> Deployment:
-    """Topics as they should be."""
-    return Deployment(kafka_broker, topic("control", 1, CONTROL), topic("status", 1, STATUS), capsys)
+    """Topics as they should be, and known to the broker."""
+    made = Deployment(kafka_broker, topic("control", 1, CONTROL), topic("status", 1, STATUS), capsys)
+    admin = clients.admin(made.where)
+    # The controller has them when the call returns; the broker hears of it a moment later.
+    eventually(lambda: {made.control, made.status} <= admin.topics().keys())
+    return made
 
 
 def numpy_set(name: str, base_path: Path, versions: str) -> tuple[str, ...]:
@@ -200,6 +204,7 @@ def test_a_misconfigured_control_topic_is_refused_by_workers_and_commands(
     """With what is wrong and what to do."""
     control = topic("wrong", partitions, config)
     deployment = Deployment(kafka_broker, control, topic("status", 1, STATUS), capsys)
+    eventually(lambda: {control, deployment.status} <= clients.admin(deployment.where).topics().keys())
     code, _, err = deployment.headrace("models", "list")
     assert code == ExitCode.MISCONFIGURED
     assert said in err
@@ -227,6 +232,7 @@ def test_a_missing_control_topic_is_waited_for(
         assert control not in admin.topics()
 
         assert admin.create_topics([TopicSpec(control, 1, 1, CONTROL)]) == {control: None}
+        eventually(lambda: control in admin.topics())
         deployment.json(*numpy_set("m", tmp_path, "1"), "--wait")
         eventually(loop.ready_to_join)
         assert loop.problem is None
