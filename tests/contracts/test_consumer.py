@@ -5,17 +5,30 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from tests.kit.broker import Broker
 from tests.kit.kafka_worlds import FakeWorld, RealWorld, Witness, World, poll_until, take
-from worker.kafka import errors
+from worker.kafka import client_config, clients, errors
 from worker.kafka.consumer import Consumer
+from worker.kafka.producer import Producer
 from worker.kafka.records import OFFSET_BEGINNING, OFFSET_END, TopicPartition
 
-_CLASSIC = {"session.timeout.ms": 1500, "heartbeat.interval.ms": 200, "max.poll.interval.ms": 1500}
+# A fetch that finds nothing holds up whatever is asked on the same connection after it.
+_QUICK = {"fetch.wait.max.ms": 20}
+_CLASSIC = {**_QUICK, "session.timeout.ms": 1500, "heartbeat.interval.ms": 200, "max.poll.interval.ms": 1500}
 _WORLDS: dict[str, dict[str, str | int | float | bool]] = {
     "cooperative": {**_CLASSIC},
     "eager": {**_CLASSIC, "partition.assignment.strategy": "range"},
-    "broker-side": {"group.protocol": "consumer", "max.poll.interval.ms": 1500},
+    "broker-side": {**_QUICK, "group.protocol": "consumer", "max.poll.interval.ms": 1500},
 }
+
+
+@pytest.fixture(scope="module")
+def feeder(kafka_broker: Broker) -> Iterator[Producer]:
+    """One producer for all tests: each new one takes half a second to get its id from the broker."""
+    where = client_config.connection(kafka_broker.bootstrap_servers)
+    producer = clients.producer(where, Witness().on_problem)
+    yield producer
+    producer.close()
 
 
 @pytest.fixture(params=["fake", *(pytest.param(name, marks=pytest.mark.kafka) for name in _WORLDS)])
@@ -25,8 +38,8 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
     if request.param == "fake":
         made = FakeWorld()
     else:
-        broker = request.getfixturevalue("kafka_broker")
-        made = RealWorld(broker, request.getfixturevalue("topic"), _WORLDS[request.param])
+        broker, topic = request.getfixturevalue("kafka_broker"), request.getfixturevalue("topic")
+        made = RealWorld(broker, topic, _WORLDS[request.param], request.getfixturevalue("feeder"))
     yield made
     made.close()
 
@@ -45,7 +58,7 @@ def group() -> str:
 
 def fill(world: World, topic: str, values: Mapping[int, list[bytes]]) -> None:
     """Put values into partitions."""
-    producer = world.producer(Witness())
+    producer = world.feeder
     for partition, of_one in values.items():
         assert producer.send(topic, of_one, partition=partition) == len(of_one)
     assert producer.flush(10.0) == 0
@@ -78,7 +91,7 @@ def test_a_record_keeps_key_headers_and_time(world: World, witness: Witness, gro
     """Key, value, repeated and empty headers arrive byte for byte; tombstones are None; times are milliseconds."""
     topic = world.topic()
     headers = [("correlation", b"\x00\xff"), ("twice", b"1"), ("twice", b"2"), ("none", None), ("empty", b"")]
-    producer = world.producer(Witness())
+    producer = world.feeder
     producer.send(topic, [b"\x00v", None, b""], [b"\xffk", b"gone", None], [headers, None, None])
     assert producer.flush(10.0) == 0
     consumer = world.consumer(witness, group)
@@ -166,7 +179,7 @@ def test_a_commit_for_a_topic_that_is_not_there_is_a_problem(
     consumer = start(world, witness, group, topic)
 
     with pytest.raises(errors.KafkaProblem):
-        consumer.commit({TopicPartition(f"{topic}-not-there", 0): 1}, timeout_seconds=2.0)
+        consumer.commit({TopicPartition(f"{topic}-not-there", 0): 1}, timeout_seconds=1.0)
 
 
 def test_a_paused_partition_stands_still(world: World, witness: Witness, group: str) -> None:
@@ -371,4 +384,4 @@ def test_watermarks_bound_a_partition(world: World, witness: Witness, group: str
     assert consumer.watermarks(partition) == (0, 3)
     assert consumer.cached_high(partition) == 3
     with pytest.raises(errors.KafkaProblem):
-        consumer.watermarks(TopicPartition(f"{topic}-not-there", 0), timeout_seconds=2.0)
+        consumer.watermarks(TopicPartition(f"{topic}-not-there", 0), timeout_seconds=1.0)

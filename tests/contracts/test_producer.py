@@ -58,7 +58,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
         made = FakeWorld()
     else:
         broker = request.getfixturevalue("kafka_broker")
-        made = RealWorld(broker, request.getfixturevalue("topic"), {})
+        made = RealWorld(broker, request.getfixturevalue("topic"))
     yield made
     made.close()
 

@@ -56,6 +56,11 @@ class Witness:
 class World(Protocol):
     """A broker, and clients on it."""
 
+    @property
+    def feeder(self) -> Producer:
+        """A producer for what a test needs before it begins."""
+        ...
+
     def topic(self, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
         """A new topic."""
         ...
@@ -88,6 +93,7 @@ class FakeWorld:
 
     def __init__(self) -> None:
         self.broker = FakeBroker(wall=time.time)
+        self.feeder: Producer = FakeProducer(self.broker)
         self._made: list[Consumer | Producer] = []
 
     def topic(self, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
@@ -130,13 +136,20 @@ class RealWorld:
         self,
         broker: Broker,
         make_topic: Callable[[str, int, Mapping[str, str] | None], str],
-        properties: Mapping[str, PropertyValue],
+        properties: Mapping[str, PropertyValue] | None = None,
+        feeder: Producer | None = None,
     ) -> None:
         self._where = client_config.connection(broker.bootstrap_servers)
         self._admin = clients.admin(self._where)
         self._make_topic = make_topic
-        self._properties = properties
+        self._properties = properties or {}
+        self._feeder = feeder
         self._made: list[Consumer | Producer] = []
+
+    @property
+    def feeder(self) -> Producer:
+        """See `World`."""
+        return self._feeder or self.producer(Witness())
 
     def topic(self, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
         """See `World`."""
