@@ -29,7 +29,7 @@ COMMANDS: dict[str, Entry] = {
     "status": Entry(
         "worker.commands.status", "status", "Show workers, models, versions and their states, with reasons."
     ),
-    "request": Entry("worker.commands.request", "request", "Ask a model, and print its reply."),
+    "request": Entry("worker.commands.request", "request", "Ask the model NAME, and print its reply."),
     "inspect": Entry(
         "worker.commands.inspect_model",
         "inspect",
