@@ -14,6 +14,7 @@ import pytest
 
 from lifecycle.aspired_versions_manager import AspiredVersionsManager, AspiredVersionsManagerOptions
 from lifecycle.execution import BasicManagerOptions
+from lifecycle.loader_harness import LoadOptions
 from tests.conftest import TopicFactory
 from tests.kit import numpy_models
 from tests.kit.broker import Broker
@@ -63,7 +64,9 @@ class Deployment:
         options = AspiredVersionsManagerOptions(
             step_interval_seconds=0.02,
             reload_failed_when_aspired_again=True,
-            basic=BasicManagerOptions(load_threads=1, unload_threads=1),
+            basic=BasicManagerOptions(
+                load_threads=1, unload_threads=1, load=LoadOptions(retry_interval_seconds=0.1)
+            ),
         )
         manager = AspiredVersionsManager(options)
         aspirations = Aspirations(table, manager, loaders)
