@@ -76,6 +76,7 @@ class Admission:
 
         Raises:
             NoRouteError: the topic is there by now, and the partition that the request names is not.
+            InvalidHeader: the request can be answered by now, and its deadline cannot be read.
         """
         assert records.headers is not None
         assert records.routes is not None

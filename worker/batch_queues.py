@@ -48,15 +48,18 @@ class BatchQueues:
         self._queues: OrderedDict[QueueKey, BatchQueue[RequestBlock]] = OrderedDict()
         self._waiting: OrderedDict[QueueKey, deque[tuple[RequestBlock, Signature]]] = OrderedDict()
 
-    def max_batch_rows(self, servable_id: ServableId) -> int:
-        """The largest request that a version takes, in rows."""
-        return self._options_of(servable_id).max_batch_rows
+    def options(self, servable_id: ServableId, signature: Signature) -> QueueOptions:
+        """How requests for a signature of a version are batched now; the control thread may change it any time."""
+        options = self._options_of(servable_id)
+        if signature.batchable:
+            return options
+        return QueueOptions(max_batch_rows=1, max_enqueued_batches=options.max_enqueued_batches)
 
-    def put(self, block: RequestBlock, signature: Signature) -> None:
-        """Queue a block, or as much of it as fits; the rest waits its turn behind what waits already."""
-        options = self._options_of(block.handle.id)
-        if not signature.batchable:
-            options = QueueOptions(max_batch_rows=1, max_enqueued_batches=options.max_enqueued_batches)
+    def put(self, block: RequestBlock, signature: Signature, options: QueueOptions) -> None:
+        """Queue a block, or as much of it as fits; the rest waits its turn behind what waits already.
+
+        No request of the block has more rows than a batch of these options.
+        """
         key = (block.handle.id, signature.name, block.kind.outputs, block.kind.inputs, options)
         blocks = self._waiting.setdefault(key, deque())
         blocks.append((block, signature))
@@ -96,7 +99,8 @@ class BatchQueues:
         while blocks:
             block, signature = blocks[0]
             queue = self._queue(key, signature)
-            room = queue.capacity_rows
+            # A batch at a time: how many batches more would need depends on where requests can be cut.
+            room = min(queue.capacity_rows, queue.options.max_batch_rows)
             if block.rows > room:
                 pieces = block.split(room) if room else None
                 if pieces is None:

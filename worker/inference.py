@@ -138,8 +138,7 @@ class _Run:
     def _call(self, parts: Sequence[Part]) -> Arrays:
         kind = parts[0].columns.kind
         together = self._signature.batchable
-        rows = sum(part.tensor_rows for part in parts) if together else 1
-        padded_rows = padding.next_allowed(rows, self._allowed_rows) if together else rows
+        padded_rows = self._padded_rows(parts)
         inputs = {}
         for n, layout in enumerate(kind.inputs):
             stacks = [part.columns.stacked(n) for part in parts]
@@ -150,13 +149,18 @@ class _Run:
         finally:
             self._observer.batch_ran(self._id.name, self._clock() - start)
 
+    def _padded_rows(self, parts: Sequence[Part]) -> int:
+        """The rows that the model sees; no rows at all have nothing to pad with."""
+        rows = sum(part.tensor_rows for part in parts)
+        return padding.next_allowed(rows, self._allowed_rows) if rows else 0
+
     def _encode(self, parts: Sequence[Part], outputs: Arrays) -> list[list[bytes]]:
         name, version = self._id.name, self._id.version
         if not self._signature.batchable:
             (part,) = parts
             return [reply_columns.encode_replies(name, version, outputs, None, part.columns.ids)]
         columns = {
-            key: merging.split_rows(array, [part.tensor_rows for part in parts])
+            key: merging.split_rows(array, [part.tensor_rows for part in parts], self._padded_rows(parts))
             for key, array in outputs.items()
         }
         return [

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from schemas import reply_columns
-from schemas.errors import Code
+from schemas.errors import Code, InvalidHeader
 from schemas.request_columns import RequestColumns
 from schemas.request_decoder import Rejected, RequestDecoder
 from schemas.request_kind import RequestKind
@@ -192,6 +192,9 @@ class Intake:
         except NoRouteError as error:
             self._dead_letter(Origin.of_part(part), error)
             return True
+        except InvalidHeader as error:
+            self._refuse(part, Code.INVALID_ARGUMENT, str(error))
+            return True
         self._dispatch(part.columns.kind, [part])
         return True
 
@@ -216,7 +219,8 @@ class Intake:
                     self.held_for_models.hold(Held(part, until, self._retry_model, give_up))
 
     def _enqueue(self, kind: RequestKind, parts: Sequence[Part], routed: Routed) -> None:
-        largest = self._queues.max_batch_rows(routed.handle.id)
+        options = self._queues.options(routed.handle.id, routed.signature)
+        largest = options.max_batch_rows
         fitting: list[Part] = []
         for part in parts:
             rows = part.columns.rows_each
@@ -229,13 +233,13 @@ class Intake:
             else:
                 fitting.append(part)
         if routed.signature.batchable and fitting:
-            self._queues.put(RequestBlock(kind, routed.handle, fitting), routed.signature)
+            self._queues.put(RequestBlock(kind, routed.handle, fitting), routed.signature, options)
             return
         with routed.handle as handle:
             for part in fitting:
                 for n in range(len(part)):
-                    block = RequestBlock(kind, handle.another(), [part.take(n, n + 1)])
-                    self._queues.put(block, routed.signature)
+                    block = RequestBlock(kind, handle.another(), [part.take(n, n + 1)], stackable=False)
+                    self._queues.put(block, routed.signature, options)
 
     def _retry_model(self, part: Part) -> bool:
         outcome = self._router.route(part.columns.kind, part.records.binding)

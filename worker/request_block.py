@@ -77,11 +77,14 @@ class RequestBlock:
 
     __slots__ = ("handle", "kind", "parts", "rows")
 
-    def __init__(self, kind: RequestKind, handle: ServableHandle, parts: Sequence[Part]) -> None:
+    def __init__(
+        self, kind: RequestKind, handle: ServableHandle, parts: Sequence[Part], *, stackable: bool = True
+    ) -> None:
+        """Without *stackable* it is one request of a signature that takes one at a time, and counts as one row."""
         self.kind = kind
         self.handle = handle
         self.parts = tuple(parts)
-        self.rows = sum(part.rows for part in self.parts)
+        self.rows = sum(part.rows for part in self.parts) if stackable else 1
 
     def split(self, rows: int) -> tuple[Self, Self] | None:
         """A block of at most *rows* rows and the rest; None where the first request alone is larger."""

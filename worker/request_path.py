@@ -119,7 +119,10 @@ class RequestPath:
 
         options = ModelQueueOptions(settings.batching, table)
         self._scheduler = SharedScheduler(
-            settings.batching.threads, observer=BatchMetrics(metrics, _model_of_queue), name="batch"
+            settings.batching.threads,
+            clock=clock,
+            observer=BatchMetrics(metrics, _model_of_queue),
+            name="batch",
         )
         self._queues = BatchQueues(
             self._scheduler, Inference(self._publisher, metrics, wall=wall), options.of

@@ -135,7 +135,7 @@ class Lab:
 
     def settle_models(self) -> None:
         """Let the manager do what it can do at once."""
-        for _ in range(10):
+        for _ in range(30):
             self.manager.step()
 
     def servable(self, name: str = "m", version: int = 1) -> LabServable:

@@ -8,6 +8,7 @@ from tests.fakes.request_path import DEAD_LETTERS, REPLIES, REQUESTS, Lab, reque
 from tests.fakes.servables import ManualExecutor
 from worker.kafka import errors
 
+MakeRecord = Callable[[int], PredictRequest | bytes | None]
 TWO_BINDINGS: dict[str, Any] = {
     "bindings": [
         {"name": "a", "request_topics": ["a"], "reply_topic": "replies-a", "models": ["slow"], "share": 0.5},
@@ -191,7 +192,7 @@ def test_nothing_is_skipped_whatever_arrives() -> None:
     lab = Lab({REQUESTS: 3, REPLIES: 2, DEAD_LETTERS: 1})
     lab.set_model()
     worker = lab.worker(delivery={"poll_records": 7}).join()
-    kinds: list[Callable[[int], PredictRequest | bytes | None]] = [
+    kinds: list[MakeRecord] = [
         lambda n: request(n, id=f"{n}"),
         lambda n: request(n, n, id=f"{n}"),
         lambda n: request(n, id=f"{n}", model="nobody"),

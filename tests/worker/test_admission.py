@@ -1,0 +1,161 @@
+"""What headers ask for, and what comes back by them."""
+
+import pytest
+
+from tests.fakes.request_path import EPOCH_SECONDS, REPLIES, REQUESTS, Lab, request
+
+INVALID_ARGUMENT, DEADLINE_EXCEEDED = 3, 4
+NOW_MS = int(EPOCH_SECONDS * 1000)
+
+
+def test_correlation_ids_come_back_byte_for_byte() -> None:
+    """Each reply carries its own request's, and no header that nobody asked for."""
+    lab = Lab()
+    lab.set_model()
+    worker = lab.worker().join()
+    lab.send(request(1, id="spring"), headers=[("kafka_correlationId", b"\x00\xff\x80"), ("other", b"x")])
+    lab.send(request(1, id="plain"), headers=[("correlation_id", b"42")])
+    lab.send(request(1, id="none"))
+
+    worker.until_committed(3)
+
+    assert [record.headers() for record in lab.broker.records(REPLIES)] == [
+        [("kafka_correlationId", b"\x00\xff\x80")],
+        [("correlation_id", b"42")],
+        None,
+    ]
+
+
+def test_trace_headers_are_carried_over() -> None:
+    """The W3C trace context by default, and whatever else the settings name."""
+    lab = Lab()
+    lab.set_model()
+    worker = lab.worker(delivery={"carried_headers": ["traceparent", "tenant"]}).join()
+    lab.send(request(1, id="r"), headers=[("tenant", b"t"), ("tracestate", b"s"), ("traceparent", b"00-1")])
+
+    worker.until_committed(1)
+
+    assert lab.broker.records(REPLIES)[0].headers() == [("tenant", b"t"), ("traceparent", b"00-1")]
+
+
+def test_errors_carry_the_headers_of_their_requests() -> None:
+    """A requester finds an error by the same correlation id."""
+    lab = Lab()
+    worker = lab.worker().join()
+    lab.send(request(1, id="r"), headers=[("kafka_correlationId", b"c")])
+
+    worker.until_committed(1)
+
+    assert lab.codes() == {"r": 5}
+    assert lab.broker.records(REPLIES)[0].headers() == [("kafka_correlationId", b"c")]
+
+
+def test_a_reply_goes_to_the_partition_that_was_named() -> None:
+    """Spring's header of four bytes; requests of one block go to different ones."""
+    lab = Lab({REQUESTS: 1, REPLIES: 3, f"{REQUESTS}-dlt": 1})
+    lab.set_model()
+    worker = lab.worker().join()
+    for n in range(6):
+        lab.send(request(n, id=f"{n}"), headers=[("kafka_replyPartition", (n % 3).to_bytes(4, "big"))])
+
+    worker.until_committed(6)
+
+    ids = [reply.id for reply in lab.replies()]
+    places = dict(zip(ids, (record.partition() for record in lab.broker.records(REPLIES)), strict=True))
+    assert places == {f"{n}": n % 3 for n in range(6)}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [("kafka_replyPartition", b"\x00\x00\x00\x09"), ("kafka_replyPartition", b"1"), ("reply_to", b"\xff")],
+    ids=["no such partition", "not four bytes", "not text"],
+)
+def test_a_route_that_leads_nowhere_makes_a_dead_letter(header: tuple[str, bytes]) -> None:
+    """Who cannot be answered is not run; the neighbours are."""
+    lab = Lab()
+    lab.set_model()
+    worker = lab.worker().join()
+    lab.send(request(1, id="bad"), headers=[header])
+    lab.send(request(1, id="good"))
+
+    worker.until_committed(2)
+
+    assert lab.codes() == {"good": 0}
+    assert len(lab.dead_letters()) == 1
+
+
+def test_headers_beyond_their_limit_make_a_dead_letter() -> None:
+    """Headers are carried, so they are bounded; the dead letter keeps them."""
+    lab = Lab()
+    lab.set_model()
+    worker = lab.worker(limits={"header_bytes": 1024}).join()
+    lab.send(request(1, id="bad"), headers=[("traceparent", b"t" * 2000)])
+    lab.send(request(1, id="good"))
+
+    worker.until_committed(2)
+
+    assert lab.codes() == {"good": 0}
+    (letter,) = lab.dead_letters()
+    assert (letter.headers() or [])[0] == ("traceparent", b"t" * 2000)
+
+
+def test_a_request_past_its_deadline_is_not_run() -> None:
+    """The time counts from the record's timestamp; a backlog of requests nobody waits for costs no run."""
+    lab = Lab()
+    lab.set_model()
+    worker = lab.worker().join()
+    timeout = [("headrace-timeout-ms", b"1000")]
+    lab.send(request(1, id="late"), headers=timeout, timestamp_ms=NOW_MS - 1001)
+    lab.send(request(1, id="in time"), headers=timeout, timestamp_ms=NOW_MS - 500)
+    lab.send(request(1, id="no deadline"), timestamp_ms=NOW_MS - 3_600_000)
+
+    worker.until_committed(3)
+
+    assert lab.codes() == {"late": DEADLINE_EXCEEDED, "in time": 0, "no deadline": 0}
+    assert sum(rows for _, rows in lab.servable().runs) == 2
+
+
+@pytest.mark.parametrize("timestamp_ms", [0, NOW_MS + 3_600_000], ids=["missing", "from the future"])
+def test_a_timestamp_that_says_nothing_counts_from_the_poll(timestamp_ms: int) -> None:
+    """A record without a timestamp, or with one from a clock that is ahead, gets its whole time."""
+    lab = Lab()
+    lab.set_model()
+    worker = lab.worker().join()
+    lab.send(request(1, id="r"), headers=[("headrace-timeout-ms", b"1000")], timestamp_ms=timestamp_ms)
+
+    worker.until_committed(1)
+
+    assert lab.codes() == {"r": 0}
+
+
+@pytest.mark.parametrize("value", [b"soon", b"-1", b"", None, b"9" * 13, b"\xd9\xa1"])
+def test_an_unreadable_deadline_is_an_invalid_argument(value: bytes | None) -> None:
+    """It is said, not guessed; and answered on the way that the other headers name."""
+    lab = Lab()
+    lab.set_model()
+    worker = lab.worker().join()
+    lab.send(request(1, id="bad"), headers=[("headrace-timeout-ms", value), ("correlation_id", b"c")])
+    lab.send(request(1, id="good"))
+
+    worker.until_committed(2)
+
+    assert lab.codes() == {"bad": INVALID_ARGUMENT, "good": 0}
+    assert "1 to 12 ASCII digits were expected" in lab.messages()["bad"]
+
+
+def test_on_demand_replies_say_which_request_they_answer() -> None:
+    """For requests without an id: topic, partition and offset, beside what is carried anyway."""
+    lab = Lab({REQUESTS: 2, REPLIES: 1, f"{REQUESTS}-dlt": 1})
+    lab.set_model()
+    worker = lab.worker(delivery={"request_coordinates": True}).join()
+    lab.send(request(1), partition=1)
+    lab.send(request(2), headers=[("correlation_id", b"c")], partition=1)
+    lab.send(request(3, model="nobody"), partition=0)
+
+    worker.until_committed(2, 1)
+    worker.until_committed(1, 0)
+
+    found = sorted(
+        dict(record.headers() or ())["headrace-request"] or b"" for record in lab.broker.records(REPLIES)
+    )
+    assert found == [f"{REQUESTS}/0/0".encode(), f"{REQUESTS}/1/0".encode(), f"{REQUESTS}/1/1".encode()]
