@@ -146,8 +146,9 @@ class KafkaBroker:
         self.start()
 
     def freeze(self) -> None:
-        """Let it stand still: connections stay open, nothing answers."""
+        """Let it stand still: connections stay open, nothing answers. It has stopped when this returns."""
         os.kill(self.pid, signal.SIGSTOP)
+        os.waitpid(self.pid, os.WUNTRACED)
 
     def thaw(self) -> None:
         """Let it go on."""

@@ -15,7 +15,7 @@ In reading order:
 * `confluent_consumer` - the consumer's adapter; `assignment` - its answers to rebalances; `first_start` -
   where it starts without a committed offset
 * `confluent_producer` - the producer's adapter
-* `admin` - topics, their configurations, groups' lag
+* `admin` - topics, their configurations, groups' lag; `admin_calls` - how it asks
 * `client_log` - the client library's own log lines
 * `clients` - a client of each kind in one call
 * `mock_cluster` - an embedded broker for demonstrations

@@ -1,9 +1,8 @@
 """Asking and changing topics and groups. Each call has a time-out and can be made from any thread."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +10,7 @@ import confluent_kafka
 from confluent_kafka import admin as client_admin
 
 from worker.kafka import errors
+from worker.kafka.admin_calls import AdminCalls
 from worker.kafka.client_config import ClientConfig
 from worker.kafka.records import TopicPartition
 
@@ -78,24 +78,16 @@ class Admin:
         *,
         log: logging.Logger | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """*config* comes from `client_config.admin_config`; *timeout_seconds* is for each call.
 
         Raises:
             InvalidProperty: librdkafka refuses a property.
         """
-        self._address = config["bootstrap.servers"]
         self._timeout_seconds = timeout_seconds
-        self._reason: errors.KafkaProblem | None = (
-            None  # the latest that the client said about its connections
-        )
-        callbacks: dict[str, Any] = {"error_cb": self._on_error}
-        if log is not None:
-            callbacks["logger"] = log
-        try:
-            self._client: Any = client_admin.AdminClient({**config, **callbacks})
-        except confluent_kafka.KafkaException as error:
-            raise errors.translate(error) from error
+        self._calls = AdminCalls(config, log, timeout_seconds, clock)
+        self._client = self._calls.client
 
     def topics(self) -> Mapping[str, TopicInfo]:
         """Every topic that this user may see, by name; asking makes none.
@@ -122,17 +114,24 @@ class Admin:
         """
         if not names:
             return {}
+        return self._calls.patiently(lambda: self._topic_config(names))
+
+    def _topic_config(self, names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         kind = client_admin.ConfigResource.Type.TOPIC
         wanted = [client_admin.ConfigResource(kind, name) for name in names]
-        futures = self._call(self._client.describe_configs, wanted, request_timeout=self._timeout_seconds)
+        futures = self._calls.call(
+            self._client.describe_configs, wanted, request_timeout=self._timeout_seconds
+        )
         found = {}
         for resource, future in futures.items():
-            entries = self._result(future, topic=resource.name)
+            entries = self._calls.result(future, topic=resource.name)
             found[resource.name] = {e.name: e.value for e in entries.values() if e.value is not None}
         return found
 
     def create_topics(self, specs: Sequence[TopicSpec]) -> Mapping[str, errors.KafkaProblem | None]:
         """Create each topic; what was wrong with each, None where it was created.
+
+        What was created can be used when this returns: a broker says yes before it knows the topic itself.
 
         Raises:
             BrokerUnreachable: no broker answered.
@@ -142,13 +141,16 @@ class Admin:
         ]
         if not wanted:
             return {}
-        futures = self._call(
+        futures = self._calls.call(
             self._client.create_topics,
             wanted,
             request_timeout=self._timeout_seconds,
             operation_timeout=self._timeout_seconds,
         )
-        return {name: self._outcome(future, topic=name) for name, future in futures.items()}
+        outcome = {name: self._calls.outcome(future, topic=name) for name, future in futures.items()}
+        created = [name for name, problem in outcome.items() if problem is None]
+        self._calls.patiently(lambda: self._require_ready(created))
+        return outcome
 
     def delete_topics(self, names: Sequence[str]) -> Mapping[str, errors.KafkaProblem | None]:
         """Delete each topic with its records; what was wrong with each.
@@ -158,13 +160,13 @@ class Admin:
         """
         if not names:
             return {}
-        futures = self._call(
+        futures = self._calls.call(
             self._client.delete_topics,
             list(names),
             request_timeout=self._timeout_seconds,
             operation_timeout=self._timeout_seconds,
         )
-        return {name: self._outcome(future, topic=name) for name, future in futures.items()}
+        return {name: self._calls.outcome(future, topic=name) for name, future in futures.items()}
 
     def lag(self, group: str, topics: Sequence[str]) -> Mapping[TopicPartition, Lag]:
         """How far the group is behind, for each partition of the topics.
@@ -172,6 +174,9 @@ class Admin:
         Raises:
             KafkaProblem: no answer, or no right.
         """
+        return self._calls.patiently(lambda: self._lag(group, topics))
+
+    def _lag(self, group: str, topics: Sequence[str]) -> Mapping[TopicPartition, Lag]:
         known = self.topics()
         partitions = [
             confluent_kafka.TopicPartition(name, number)
@@ -180,9 +185,9 @@ class Admin:
         ]
         if not partitions:
             return {}
-        committed = self.committed(group)
+        committed = self._committed(group)
         latest = client_admin.OffsetSpec.latest()
-        ends = self._call(
+        ends = self._calls.call(
             self._client.list_offsets,
             dict.fromkeys(partitions, latest),
             request_timeout=self._timeout_seconds,
@@ -190,7 +195,7 @@ class Admin:
         found = {}
         for theirs, future in ends.items():
             partition = TopicPartition(theirs.topic, theirs.partition)
-            end = self._result(future, topic=theirs.topic).offset
+            end = self._calls.result(future, topic=theirs.topic).offset
             found[partition] = Lag(committed.get(partition), end)
         return found
 
@@ -200,12 +205,15 @@ class Admin:
         Raises:
             KafkaProblem: no answer, or no right.
         """
-        futures = self._call(
+        return self._calls.patiently(lambda: self._committed(group))
+
+    def _committed(self, group: str) -> Mapping[TopicPartition, int]:
+        futures = self._calls.call(
             self._client.list_consumer_group_offsets,
             [confluent_kafka.ConsumerGroupTopicPartitions(group)],
             request_timeout=self._timeout_seconds,
         )
-        found = self._result(futures[group], group=group)
+        found = self._calls.result(futures[group], group=group)
         return {
             TopicPartition(tp.topic, tp.partition): tp.offset
             for tp in found.topic_partitions
@@ -213,54 +221,13 @@ class Admin:
         }
 
     def _metadata(self) -> Any:
-        return self._call(self._client.list_topics, timeout=self._timeout_seconds)
+        return self._calls.call(self._client.list_topics, timeout=self._timeout_seconds)
 
-    def _call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        try:
-            return function(*args, **kwargs)
-        except confluent_kafka.KafkaException as error:
-            raise self._unreachable_or(errors.translate(error)) from error
-
-    def _result(self, future: "Future[Any]", **about: str) -> Any:
-        problem: errors.KafkaProblem
-        try:
-            # The request has its own time-out; the margin is for the client to say so.
-            return future.result(self._timeout_seconds + 5.0)
-        except confluent_kafka.KafkaException as error:
-            problem = errors.translate(error, **about)
-            raise self._unreachable_or(problem) from error
-        except FutureTimeoutError as error:
-            raise self._unreachable_or(errors.TimedOut("no answer")) from error
-
-    def _outcome(self, future: "Future[Any]", **about: str) -> errors.KafkaProblem | None:
-        try:
-            self._result(future, **about)
-        except errors.BrokerUnreachable:
-            raise
-        except errors.KafkaProblem as problem:
-            return problem
-        return None
-
-    def _on_error(self, error: Any) -> None:
-        problem = errors.translate(error)
-        if problem.error_name != "_ALL_BROKERS_DOWN":  # says nothing about why
-            self._reason = problem
-
-    def _unreachable_or(self, problem: errors.KafkaProblem) -> errors.KafkaProblem:
-        """A time-out or a lost connection means the broker; the client may have said why before."""
-        if not isinstance(problem, errors.TimedOut | errors.BrokerUnreachable):
-            return problem
-        self._client.poll(0)  # lets the client tell
-        reason = self._reason
-        if isinstance(reason, errors.AuthenticationFailed):
-            return reason
-        because = "" if reason is None else f" ({reason.error_name})"
-        return errors.BrokerUnreachable(
-            f"no Kafka broker answers at {self._address} within {self._timeout_seconds:g} s{because}: check "
-            "the address, that the broker runs and advertises that address, and whether it wants TLS or SASL",
-            error_name=problem.error_name,
-            resource=self._address,
-        )
+    def _require_ready(self, names: Sequence[str]) -> None:
+        known = self.topics() if names else {}
+        for name in names:
+            if name not in known or known[name].problem is not None:
+                raise errors.Retriable(f"topic {name!r} was created and is not ready yet", resource=name)
 
 
 def _topic_info(found: Any) -> TopicInfo:

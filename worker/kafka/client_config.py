@@ -16,8 +16,6 @@ PropertyValue = str | int | float | bool
 ClientConfig = dict[str, str]
 """librdkafka's names and values, as one client takes them."""
 
-MASK = "********"
-
 _CONTROLLED: Mapping[str, str] = {
     "bootstrap.servers": "use the setting kafka.bootstrap_servers or --bootstrap-server",
     "metadata.broker.list": "use the setting kafka.bootstrap_servers or --bootstrap-server",
@@ -35,8 +33,6 @@ _CONTROLLED: Mapping[str, str] = {
     "transactional.id": "headrace names its transactions itself",
     "delivery.report.only.error": "headrace needs the reports that it asks for",
 }
-_SECRET_WORDS = ("password", "secret", "pem", "jaas", "token", "key.pem", "username")
-_NOT_SECRET = frozenset({"sasl.oauthbearer.token.endpoint.url"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +145,6 @@ def is_incremental(config: ClientConfig) -> bool:
     if config.get("group.protocol") == "consumer":
         return True
     return config.get("partition.assignment.strategy") == "cooperative-sticky"
-
-
-def mask(config: Mapping[str, PropertyValue]) -> dict[str, str]:
-    """The same with each value hidden whose name sounds like a secret; for logs and `headrace config`."""
-    return {name: MASK if _is_secret(name) else _text(value) for name, value in config.items()}
-
-
-def _is_secret(name: str) -> bool:
-    return name not in _NOT_SECRET and any(word in name for word in _SECRET_WORDS)
 
 
 def _text(value: PropertyValue) -> str:

@@ -5,6 +5,7 @@ whether the same call can succeed later without anybody changing anything. Nothi
 its errors are read through their four methods, so that a fake's errors go the same way.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
@@ -34,7 +35,7 @@ class KafkaProblem(Exception):
 
     Attributes:
         error_name: the protocol's or the client's name of the error, empty where there is none.
-        resource: the topic or group at fault, where one is known.
+        resource: the topic, group or property at fault, where one is known.
     """
 
     retriable: ClassVar[bool] = False
@@ -124,7 +125,7 @@ _BY_NAME: Mapping[str, type[KafkaProblem]] = {
     **dict.fromkeys(("_MAX_POLL_EXCEEDED",), StaleMember),
     **dict.fromkeys(("FENCED_INSTANCE_ID", "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH", "_FENCED"), Fenced),
     **dict.fromkeys(("TRANSACTION_COORDINATOR_FENCED",), Fenced),
-    **dict.fromkeys(("_INVALID_ARG", "_UNSUPPORTED_FEATURE", "INVALID_CONFIG"), InvalidProperty),
+    **dict.fromkeys(("_INVALID_ARG", "_UNSUPPORTED_FEATURE"), InvalidProperty),
     # Errors that pass by themselves though the client does not call them retriable in each place.
     **dict.fromkeys(
         ("COORDINATOR_NOT_AVAILABLE", "NOT_COORDINATOR", "COORDINATOR_LOAD_IN_PROGRESS"), Retriable
@@ -140,8 +141,11 @@ _ADVICE: Mapping[type[KafkaProblem], str] = {
     BrokerUnreachable: "check the address, that the broker runs and advertises that address, and whether it "
     "expects TLS or SASL",
     AuthenticationFailed: "check security.protocol, sasl.* and ssl.* of the client properties",
+    InvalidProperty: "names and values of Kafka client properties are librdkafka's",
     StaleMember: "the group has given the partitions to another member; their records will be read again",
 }
+
+_PROPERTY = re.compile(r"configuration property:? \"([^\"]+)\"")
 
 
 def translate(error: Any, *, topic: str | None = None, group: str | None = None) -> KafkaProblem:
@@ -163,7 +167,10 @@ def translate(error: Any, *, topic: str | None = None, group: str | None = None)
         text = f"{resource}: {text}"
     advice = _ADVICE.get(kind)
     message = f"{text} ({name}); {advice}" if advice else f"{text} ({name})"
-    problem = kind(message, error_name=name, resource=group if name.startswith("GROUP_") else topic)
+    about = group if name.startswith("GROUP_") else topic
+    if kind is InvalidProperty and (named := _PROPERTY.search(text)):
+        about = named[1]
+    problem = kind(message, error_name=name, resource=about)
     problem.__cause__ = cause
     return problem
 

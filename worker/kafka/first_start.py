@@ -43,6 +43,7 @@ class FirstStart:
             except KafkaProblem as problem:
                 self._events.on_problem(problem)
                 return
+            self._without_place.discard(partition)
             self._to_commit[partition] = first
         if self._to_commit and not self._committing:
             self._commit(dict(self._to_commit))

@@ -1,62 +1,182 @@
-"""What the consumer on librdkafka does when its client answers as brokers seldom do."""
+"""What only the consumer on librdkafka can get wrong: brokers that stand still, properties, listeners' errors."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 
-import confluent_kafka
 import pytest
 
-from tests.kit.kafka_worlds import Witness
-from worker.kafka import client_config, errors
-from worker.kafka.confluent_consumer import ConfluentConsumer
+from tests.conftest import TopicFactory
+from tests.kit.broker import Broker, KafkaBroker
+from tests.kit.kafka_worlds import Witness, poll_until, take
+from worker.kafka import client_config, clients, errors
+from worker.kafka.admin import TopicSpec
+from worker.kafka.client_config import Connection
+from worker.kafka.consumer import Consumer
 from worker.kafka.records import TopicPartition
 
-PLACE = TopicPartition("requests", 0)
+MakeConsumer = Callable[[Witness], Consumer]
 
 
-class ScriptedClient:
-    """Answers questions for watermarks with one error after the other, then with offsets."""
-
-    def __init__(self, *failures: int) -> None:
-        self.failures = list(failures)
-
-    def get_watermark_offsets(self, _partition: Any, timeout: float) -> tuple[int, int]:
-        """The next answer."""
-        if self.failures:
-            raise confluent_kafka.KafkaException(confluent_kafka.KafkaError(self.failures.pop(0)))
-        return 3, 7
+@pytest.fixture
+def where(kafka_broker: Broker) -> Connection:
+    """The broker of this run."""
+    return client_config.connection(kafka_broker.bootstrap_servers)
 
 
-@contextmanager
-def consumer_on(client: ScriptedClient) -> Iterator[ConfluentConsumer]:
-    """A consumer that asks *client*."""
-    config = client_config.reader_config(client_config.connection("127.0.0.1:1"))
-    consumer = ConfluentConsumer({**config, "log_level": "0"}, Witness())
-    real, consumer._client = consumer._client, client
-    try:
-        yield consumer
-    finally:
-        consumer._client = real
+@pytest.fixture
+def frozen(kafka_broker: Broker) -> Iterator[KafkaBroker]:
+    """The broker, if it is ours to freeze; it goes on after the test."""
+    if not isinstance(kafka_broker, KafkaBroker):
+        pytest.skip("freezes the broker, so it must be one of this run")
+    yield kafka_broker
+    kafka_broker.thaw()
+
+
+@pytest.fixture
+def make(where: Connection) -> Iterator[MakeConsumer]:
+    """Makes members of one group."""
+    group = f"group-{uuid.uuid4().hex[:8]}"
+    made: list[Consumer] = []
+
+    def make(witness: Witness) -> Consumer:
+        own = {"topic.metadata.refresh.interval.ms": 300, "fetch.wait.max.ms": 20}
+        made.append(clients.group_consumer(where, group, witness, own))
+        return made[-1]
+
+    yield make
+    for consumer in made:
         consumer.close()
 
 
-def test_watermarks_of_a_partition_that_gets_its_leader_just_now_are_asked_for_again() -> None:
-    """A topic is shown before somebody leads it: who asks in that moment is not turned away."""
-    refused = confluent_kafka.KafkaError.NOT_LEADER_FOR_PARTITION
-    with consumer_on(ScriptedClient(refused, refused)) as consumer:
-        assert consumer.watermarks(PLACE, 5.0) == (3, 7)
+def fill(where: Connection, topic: str, count: int) -> None:
+    """Put some records into a topic."""
+    producer = clients.producer(where, Witness().on_problem)
+    producer.send(topic, [b"%d" % n for n in range(count)])
+    assert producer.flush(10.0) == 0
+    producer.close()
 
 
-def test_watermarks_are_not_asked_for_past_the_time_out() -> None:
-    """Without a leader in that time, the caller is told."""
-    client = ScriptedClient(*[confluent_kafka.KafkaError.NOT_LEADER_FOR_PARTITION] * 100)
-    with consumer_on(client) as consumer, pytest.raises(errors.Retriable, match="requests"):
-        consumer.watermarks(PLACE, 0.1)
+@pytest.mark.kafka
+def test_a_commit_does_not_wait_longer_than_told(
+    where: Connection, topic: TopicFactory, make: MakeConsumer, frozen: KafkaBroker
+) -> None:
+    """A broker that stands still makes a commit a problem, and not a stop; afterwards all goes on."""
+    name, witness = topic(), Witness()
+    partition = TopicPartition(name, 0)
+    fill(where, name, 5)
+    consumer = make(witness)
+    consumer.subscribe([name], witness)
+    take(consumer, 5)
+    consumer.commit({partition: 1})
+
+    frozen.freeze()
+    with pytest.raises(errors.TimedOut):
+        consumer.commit({partition: 2}, timeout_seconds=0.3)
+    with pytest.raises(errors.TimedOut):
+        consumer.committed([partition], timeout_seconds=0.3)
+    with pytest.raises(errors.TimedOut):
+        consumer.watermarks(partition, timeout_seconds=0.3)
+    assert consumer.poll(10, 0.1) == ()
+    frozen.thaw()
+    outcomes: list[object] = []
+    consumer.commit_async({partition: 3}, lambda _, problem: outcomes.append(problem))
+    poll_until(lambda: bool(outcomes), consumer)
+
+    assert outcomes == [None]
+    assert consumer.committed([partition]) == {partition: 3}
 
 
-def test_a_question_that_nobody_answers_is_not_asked_twice() -> None:
-    """A time-out has used up the time already."""
-    client = ScriptedClient(confluent_kafka.KafkaError._TIMED_OUT)
-    with consumer_on(client) as consumer, pytest.raises(errors.TimedOut):
-        consumer.watermarks(PLACE, 5.0)
+@pytest.mark.kafka
+def test_leaving_does_not_wait_for_a_broker_that_stands_still(
+    where: Connection, topic: TopicFactory, make: MakeConsumer, frozen: KafkaBroker
+) -> None:
+    """With a commit on the way, the client is left alone after the time, and that is told."""
+    name, witness = topic(), Witness()
+    fill(where, name, 1)
+    consumer = make(witness)
+    consumer.subscribe([name], witness)
+    take(consumer, 1)
+    consumer.commit({TopicPartition(name, 0): 1})
+    poll_until(lambda: True, consumer)
+
+    frozen.freeze()
+    consumer.commit_async({TopicPartition(name, 0): 0})
+    consumer.close(0.5)
+
+    assert witness.names() == ["assigned", "revoked"]
+    assert isinstance(witness.problems[-1], errors.TimedOut)
+    assert consumer.assignment() == frozenset()
+
+
+@pytest.mark.kafka
+def test_a_topic_that_comes_later_is_found(where: Connection, make: MakeConsumer) -> None:
+    """A missing topic is a problem that names it; once it is there it is read from its beginning."""
+    name, witness = f"later-{uuid.uuid4().hex[:8]}", Witness()
+    consumer = make(witness)
+    consumer.subscribe([name], witness)
+    poll_until(lambda: bool(witness.problems), consumer)
+    problem = witness.problems[0]
+
+    assert clients.admin(where).create_topics([TopicSpec(name, 1, 1)]) == {name: None}
+    fill(where, name, 3)
+
+    assert [m.value() for m in take(consumer, 3)] == [b"0", b"1", b"2"]
+    assert isinstance(problem, errors.TopicMissing)
+    assert problem.resource == name
+
+
+@pytest.mark.kafka
+def test_an_error_of_a_listener_loses_no_record(
+    where: Connection, topic: TopicFactory, make: MakeConsumer
+) -> None:
+    """It leaves `poll`, and the next polls return every record."""
+
+    class Failing(Witness):
+        def assigned(self, partitions: Sequence[TopicPartition]) -> None:
+            super().assigned(partitions)
+            raise ZeroDivisionError
+
+    name, witness = topic(), Failing()
+    fill(where, name, 5)
+    consumer = make(witness)
+    consumer.subscribe([name], witness)
+
+    with pytest.raises(ZeroDivisionError):
+        poll_until(lambda: False, consumer)
+
+    assert [m.offset() for m in take(consumer, 5)] == list(range(5))
+
+
+def test_a_property_that_the_client_does_not_know_is_refused() -> None:
+    """The message names it, and says whose names these are."""
+    where = client_config.connection("127.0.0.1:1", {"sasl.passwort": "x"})
+
+    with pytest.raises(errors.InvalidProperty, match=r"sasl\.passwort.*librdkafka") as caught:
+        clients.group_consumer(where, "group", Witness())
+    assert caught.value.resource == "sasl.passwort"
+    with pytest.raises(errors.InvalidProperty):
+        clients.producer(where, Witness().on_problem)
+    with pytest.raises(errors.InvalidProperty):
+        clients.admin(where)
+
+
+def test_a_property_that_does_not_fit_the_protocol_is_refused() -> None:
+    """The client's own sentence is passed on."""
+    where = client_config.connection("127.0.0.1:1")
+
+    with pytest.raises(errors.InvalidProperty, match=r"session\.timeout\.ms"):
+        clients.group_consumer(
+            where, "group", Witness(), {"group.protocol": "consumer", "session.timeout.ms": 6000}
+        )
+
+
+def test_a_broker_that_is_not_there_is_a_problem_and_no_stop() -> None:
+    """The consumer goes on polling, says what is wrong, and can be closed."""
+    witness = Witness()
+    consumer = clients.group_consumer(client_config.connection("127.0.0.1:1"), "group", witness)
+    consumer.subscribe(["topic"], witness)
+
+    poll_until(lambda: bool(witness.problems), consumer)
+    consumer.close()
+
+    assert {type(p) for p in witness.problems} == {errors.BrokerUnreachable}
