@@ -29,6 +29,7 @@ does.
 import dataclasses
 import functools
 import json
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,10 @@ FILE_NAME = "model.json"
 METHOD_NAME = "headrace/numpy"
 
 Array = npt.NDArray[Any]
+
+_READING = threading.Lock()
+"""NumPy reads a file's header through the interpreter's own parser, which in Python 3.11 two threads at once can upset
+(SystemError: AST constructor recursion depth mismatch; seen once)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -119,7 +124,8 @@ def _read_array(directory: Path, name: str) -> Array:
     if Path(name).name != name or not name.endswith(".npy"):
         raise errors.InvalidModel(f"{FILE_NAME}: {name!r} is no .npy file beside it")
     try:
-        array: Array = np.load(directory / name, allow_pickle=False)
+        with _READING:
+            array: Array = np.load(directory / name, allow_pickle=False)
     except OSError as error:
         raise errors.LoadFailed(f"{name} cannot be read: {error.strerror or type(error).__name__}") from error
     except (ValueError, EOFError) as error:

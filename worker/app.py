@@ -214,7 +214,7 @@ def _manager(settings: Settings, metrics: Metrics) -> AspiredVersionsManager:
     manager = AspiredVersionsManager(
         AspiredVersionsManagerOptions(
             step_interval_seconds=own.step_seconds,
-            retry_failed_after_seconds=own.retry_interval_seconds,
+            retry_failed_after_seconds=own.retry_failed_seconds,
             reload_failed_when_aspired_again=True,
             basic=BasicManagerOptions(
                 load_threads=own.load_threads,

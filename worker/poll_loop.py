@@ -22,7 +22,7 @@ from worker.refusals import Refusals
 log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 0.2
-IN_FLIGHT_SECONDS = 0.05
+IN_FLIGHT_SECONDS = 0.005
 WAITING_SECONDS = 0.002
 SHORT_OF_BUDGET = 0.5
 
@@ -96,7 +96,7 @@ class PollLoop:
             Fatal: a producer is of no use any more.
         """
         if self._step_batches is not None:
-            while self._step_batches():
+            while not self._publisher.backlogged and self._step_batches():
                 pass
         self._publisher.serve(timeout_seconds)
         self._refusals.step(self._publisher)

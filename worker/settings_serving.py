@@ -113,6 +113,11 @@ class LifecycleSettings(SettingsGroup):
     """Seconds between two tries of a load. Long enough to be no burden on the storage, short enough for
     people who wait."""
 
+    retry_failed_seconds: Seconds = 60.0
+    """Seconds after which a version that has failed for good is given another chance. A minute: people who
+    mend its files need not say so, and a model that cannot be loaded costs little by being tried that
+    rarely."""
+
     load_timeout_seconds: PositiveSeconds = 600.0
     """Seconds after which a load counts as failed. Ten minutes: the largest models from slow storage take a
     few."""

@@ -48,6 +48,7 @@ DEFAULTS = {
         "unload_threads": 1,
         "load_retries": 5,
         "retry_interval_seconds": 10.0,
+        "retry_failed_seconds": 60.0,
         "load_timeout_seconds": 600.0,
         "warmup": True,
         "step_seconds": 0.1,
