@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check format bench gpu-check kafka lock clean
+.PHONY: help demo test check format docs bench gpu-check kafka lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -33,6 +33,11 @@ check: $(READY) ## formatter, linter, types, import rules
 format: $(READY) ## lay the code out as `check` wants it
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: $(READY) ## write the generated parts of the pages anew (settings, metrics, schemas, example bytes)
+	$(BIN)/python -m worker.settings_docs
+	$(BIN)/python -m worker.metrics_docs
+	$(BIN)/python -m tests.docs.parts
 
 bench: $(READY) ## headrace beside a hand-written loop and a bare echo, on a real broker
 	$(BIN)/python -m benchmarks $(ARGS)
