@@ -9,5 +9,6 @@
 * `dense_model`: the model
 * `measuring`: rates and CPU time, from outside the process that is measured
 * `report`: the table and the JSON file
+* `readme`: puts that table into the README
 * `gpu_check`: what a GPU is used for, on a machine that has one
 """

@@ -1,0 +1,37 @@
+"""The results of `make bench` find their place in the README."""
+
+from benchmarks import readme
+from tests.docs import parts
+
+
+def test_results_become_a_table_and_say_what_they_were_measured_on() -> None:
+    """Every contender has its row; machine and releases stand below."""
+    run = {"records": 10, "records_per_second": 1000.0, "cpu_us_per_record": 5.0}
+    contenders = [
+        {
+            "name": name,
+            "records_per_second": rate,
+            "cpu_us_per_record": cost,
+            "spread": 0.02,
+            "runs": [run, run],
+        }
+        for name, rate, cost in (("echo", 4000.0, 2.0), ("hand loop", 1000.0, 8.0), ("headrace", 2000.0, 4.0))
+    ]
+    shown = readme.section(
+        {
+            "at": "2026-01-02T03:04:05+00:00",
+            "machine": {"cpu": "A CPU", "cores": 2, "system": "Linux", "python": "3.13.1"},
+            "versions": {"headrace": "0.1.0", "tensorflow": "2.21.0"},
+            "contenders": contenders,
+        }
+    )
+
+    assert "| headrace | 2,000 | 4.00 | 2% | 2.00 | 0.50 | 2.00 |" in shown
+    assert "2026-01-02; medians of 2 rounds; A CPU, 2 cores" in shown
+    assert "tensorflow 2.21.0" in shown
+
+
+def test_the_readme_has_the_place() -> None:
+    """`python -m benchmarks.readme` would not find it otherwise."""
+    assert parts.between(parts.README.read_text(encoding="utf-8"), "bench").strip()
+    assert readme.START.strip() == "<!-- bench:start -->"
