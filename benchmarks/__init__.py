@@ -2,7 +2,8 @@
 
 `make bench` runs `__main__`: a broker, a topic full of requests, and then the contenders in turn, several rounds.
 
-* `contender`: what a contender is, and the process that runs one
+* `contender`: what a contender is, and what the baselines share
+* `baseline`: the process of a baseline
 * `echo`: consume and produce, with nothing between
 * `hand_loop`: the loop that one would write: batch consume, fastavro, one TensorFlow call, fastavro, produce
 * `load`: the requests

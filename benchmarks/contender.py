@@ -1,25 +1,20 @@
 """What a contender is: a process that answers requests from one topic on another until it is told to end.
 
-The two baselines run as `python -m benchmarks.contender NAME JOB`, JOB being a JSON object; headrace runs as a user
+The two baselines run as `python -m benchmarks.baseline NAME JOB`, JOB being a JSON object; headrace runs as a user
 runs it, with `headrace worker`. All use the same client settings (`worker.kafka.client_config`).
 """
 
 import json
-import os
 import signal
 import sys
 import threading
 from dataclasses import asdict, dataclass
 from operator import methodcaller
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import confluent_kafka
 
 from worker.kafka import client_config
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 COMMIT_SECONDS = 0.5
 
@@ -113,17 +108,4 @@ def headrace_command(job: Job) -> tuple[list[str], dict[str, str]]:
 
 def baseline_command(name: str, job: Job) -> tuple[list[str], dict[str, str]]:
     """The command line of a baseline for that job."""
-    return [sys.executable, "-m", "benchmarks.contender", name, job.text()], {"TF_CPP_MIN_LOG_LEVEL": "2"}
-
-
-def main() -> None:
-    """Run a baseline."""
-    from benchmarks import echo, hand_loop
-
-    baselines: dict[str, Callable[[Job], None]] = {"echo": echo.run, "hand loop": hand_loop.run}
-    os.chdir(Path(__file__).parent.parent)
-    baselines[sys.argv[1]](Job(**json.loads(sys.argv[2])))
-
-
-if __name__ == "__main__":
-    main()
+    return [sys.executable, "-m", "benchmarks.baseline", name, job.text()], {"TF_CPP_MIN_LOG_LEVEL": "2"}
