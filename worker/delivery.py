@@ -55,12 +55,16 @@ class Origin:
         """A position that is settled elsewhere (its dead letter is another delivery)."""
         self.forgotten.add(position)
 
+    @property
+    def own(self) -> Sequence[int]:
+        """The positions that this delivery settles."""
+        if not self.forgotten:
+            return self.positions
+        return [position for position in self.positions if position not in self.forgotten]
+
     def settle(self) -> None:
         """Count every request as acknowledged; poll thread only."""
-        if self.forgotten:
-            self.records.settle([p for p in self.positions if p not in self.forgotten])
-        else:
-            self.records.settle(self.positions)
+        self.records.settle(self.own)
 
     @classmethod
     def of_part(cls, part: Part) -> "Origin":
@@ -144,18 +148,26 @@ class Sent:
     Attributes:
         delivery: what it belongs to.
         headers: its headers.
-        position: the request's position in its poll; -1 where only headers matter.
+        position: the request's position in its poll; -1 where that is not known.
+        partition: the partition that was asked for; -1: the key's choice.
         alone: whether it was sent in a batch of its own.
     """
 
-    __slots__ = ("alone", "delivery", "headers", "position")
+    __slots__ = ("alone", "delivery", "headers", "partition", "position")
 
     def __init__(
-        self, delivery: Delivery, headers: Headers | None, position: int, *, alone: bool = False
+        self,
+        delivery: Delivery,
+        headers: Headers | None,
+        position: int,
+        partition: int = -1,
+        *,
+        alone: bool = False,
     ) -> None:
         self.delivery = delivery
         self.headers = headers
         self.position = position
+        self.partition = partition
         self.alone = alone
 
     def report(self, error: Any, message: Message) -> None:

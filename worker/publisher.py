@@ -5,8 +5,9 @@ has acknowledged it (promise 1). What the broker refuses is `worker.refusals`' b
 """
 
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
+from itertools import repeat
 
 from schemas import codec, dead_letter, reply_columns
 from schemas import headers as names
@@ -68,6 +69,10 @@ class Publisher:
         self._coordinates = coordinates
         self._poll_thread = threading.get_ident()
         self._room = threading.Condition()
+        # The poll thread must not wait; what it could not hand over is no more than the budget lets it read.
+        self._backlog: deque[tuple[Producer, tuple[str, int], Columns, OnDelivery | Sequence[OnDelivery]]] = (
+            deque()
+        )
         self._closed = False
 
     def replies(self, origin: Origin, payloads: list[bytes], answer: Answer) -> None:
@@ -94,7 +99,7 @@ class Publisher:
             )
             groups[place].append(n)
             headers = self._reply_headers(records, position, None if route is None else route.headers)
-            sent.append(Sent(delivery, headers, position))
+            sent.append(Sent(delivery, headers, position, place[1]))
         for place, members in groups.items():
             self._send_fitting(
                 place,
@@ -127,13 +132,13 @@ class Publisher:
 
     def send_again(self, failure: Failure, *, alone: bool, value: bytes | None = None) -> None:
         """Send a record that was not taken once more (or *value* in its place); poll thread only."""
-        message, before = failure.message, failure.sent
+        message = failure.message
         topic = message.topic()
         producer = self._producers.alone() if alone else self._producers.for_topic(topic)
-        headers = None if before is None else before.headers
-        sent = Sent(failure.delivery, headers, -1 if before is None else before.position, alone=alone)
-        columns = ([message.value() if value is None else value], [message.key()], [headers])
-        self._send(producer, (topic, ANY_PARTITION), columns, [sent.report])
+        before = failure.sent or Sent(failure.delivery, None, -1)
+        sent = Sent(failure.delivery, before.headers, before.position, before.partition, alone=alone)
+        columns = ([message.value() if value is None else value], [message.key()], [before.headers])
+        self._send(producer, (topic, before.partition), columns, [sent.report])
 
     def serve(self, timeout_seconds: float = 0.0) -> int:
         """Take the client's reports of what was delivered and what was not; poll thread only."""
@@ -143,11 +148,20 @@ class Publisher:
         if served:
             with self._room:
                 self._room.notify_all()
+        waiting, self._backlog = self._backlog, deque()
+        while waiting and not self._backlog:
+            self._send(*waiting.popleft())
+        self._backlog += waiting
         return served
+
+    @property
+    def backlogged(self) -> bool:
+        """Whether the poll thread has records to send that the producers have no room for."""
+        return bool(self._backlog)
 
     def outstanding(self) -> int:
         """Records handed over whose report has not been served."""
-        return len(self._producers)
+        return len(self._producers) + sum(len(columns[0]) for _, _, columns, _ in self._backlog)
 
     def close(self) -> None:
         """Take nothing more; threads that wait for room give up."""
@@ -191,10 +205,15 @@ class Publisher:
         headers = None if callable(reports) else [sent.headers for sent in reports]
         on_delivery = reports if callable(reports) else [sent.report for sent in reports]
         limit = self._directory.max_message_bytes(place[0]) - RECORD_OVERHEAD_BYTES
-        limit -= max(map(_key_bytes, keys)) if keys else 0
-        limit -= max(map(_header_bytes, headers)) if headers else 0
-        if max(map(len, payloads)) > limit:
-            payloads = [p if len(p) <= limit else too_large(p, limit, place[0]) for p in payloads]
+        beside = max(map(_key_bytes, keys)) if keys else 0
+        beside += max(map(_header_bytes, headers)) if headers else 0
+        if max(map(len, payloads)) > limit - beside:
+            of_keys = map(_key_bytes, keys) if keys else repeat(0)
+            of_headers = map(_header_bytes, headers) if headers else repeat(0)
+            payloads = [
+                p if len(p) <= limit - k - h else too_large(p, limit - k - h, place[0])
+                for p, k, h in zip(payloads, of_keys, of_headers, strict=False)
+            ]
         self._send(self._producers.for_topic(place[0]), place, (payloads, keys, headers), on_delivery)
 
     def _send(
@@ -204,37 +223,30 @@ class Publisher:
         columns: Columns,
         on_delivery: OnDelivery | Sequence[OnDelivery],
     ) -> None:
+        """Hand records over, however long a batch thread has to wait for room; the poll thread comes back to it."""
         topic, partition = place
         values, keys, headers = columns
-        sent = 0
         while True:
-            sent += producer.send(
-                topic,
-                values[sent:],
-                keys and keys[sent:],
-                headers and headers[sent:],
-                partition,
-                on_delivery if callable(on_delivery) else on_delivery[sent:],
-            )
+            sent = producer.send(topic, values, keys, headers, partition, on_delivery)
             if sent == len(values):
                 return
-            self._wait_for_room()
+            values, keys, headers = values[sent:], keys and keys[sent:], headers and headers[sent:]
+            on_delivery = on_delivery if callable(on_delivery) else on_delivery[sent:]
+            if threading.get_ident() == self._poll_thread:
+                self._backlog.append((producer, place, (values, keys, headers), on_delivery))
+                return
+            if self._closed:
+                raise PublisherClosedError
+            with self._room:
+                self._room.wait(ROOM_WAIT_SECONDS)
 
-    def _wait_for_room(self) -> None:
-        if self._closed:
-            raise PublisherClosedError
-        if threading.get_ident() == self._poll_thread:
-            self.serve(ROOM_WAIT_SECONDS)
-            return
-        with self._room:
-            self._room.wait(ROOM_WAIT_SECONDS)
 
-
-def too_large(payload: bytes, limit_bytes: int, topic: str) -> bytes:
-    """The error reply in place of one that its topic does not take."""
+def too_large(payload: bytes, limit_bytes: int | None, topic: str) -> bytes:
+    """The error reply in place of one that its topic does not take; without a limit where it is not known."""
     reply = codec.decode(payload, PredictReply)
+    takes = "fewer" if limit_bytes is None else f"{max(0, limit_bytes)}"
     message = (
-        f"the reply has {len(payload)} bytes and topic {topic!r} takes {max(0, limit_bytes)}; "
+        f"the reply has {len(payload)} bytes and topic {topic!r} takes {takes}; "
         "ask for fewer rows or outputs, or raise the topic's max.message.bytes"
     )
     return reply_columns.encode_error(

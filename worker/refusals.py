@@ -1,7 +1,8 @@
 """What becomes of a record that the broker did not take.
 
 - Too large: one record too large fails every record of its batch, so each is sent again in a batch of its own; the
-  one that is refused there is answered with an error that says so.
+  one that is refused there is answered with an error that says so. Where not even the error fits, because key,
+  headers or id are too large, the request becomes a dead letter: it cannot be answered.
 - Its topic has gone: a topic that the request named makes the request a dead letter; the binding's own is waited for.
 - Anything that may pass (the broker is away, a right is missing): sent again after a pause, for as long as it takes.
 - The producer itself is beyond repair: the worker ends, and what was not acknowledged is served again.
@@ -12,16 +13,25 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from schemas import codec
+from schemas.errors import WireError
+from schemas.predict_reply import PredictReply
+from schemas.predict_request import PredictRequest
 from worker.delivery import Failure, Origin
 from worker.kafka import errors as kafka_errors
 from worker.log import Occasionally
 from worker.polled_records import PolledRecords
-from worker.publisher import Publisher, is_error, too_large
+from worker.publisher import RECORD_OVERHEAD_BYTES, Publisher, is_error, too_large
 from worker.reply_routing import NoRouteError
+from worker.topic_directory import TopicDirectory
 
 log = logging.getLogger(__name__)
 
 AGAIN_AFTER_SECONDS = 1.0
+
+
+class ReplyTooLargeError(Exception):
+    """Neither a reply nor the error in its place fits its topic: the request is a dead letter."""
 
 
 class Refusals:
@@ -29,26 +39,29 @@ class Refusals:
 
     Args:
         own_topics: the bindings' reply topics and all dead-letter topics: never given up.
-        limit_bytes: how large a record a topic takes.
+        directory: how large a record a topic takes; asked to look again when a topic turns out to take less.
         on_stuck: told of records that neither a reply nor a dead letter could be delivered for; their partition
             must stop.
+        on_dead_letter: counts what became a dead letter, by request topic and the kind of error.
         on_refused: counts what was refused, by the kind of problem.
         on_reproduced: counts what was sent again in a batch of its own.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - whom it tells of what, each by its name
         self,
         *,
         own_topics: frozenset[str],
-        limit_bytes: Callable[[str], int],
+        directory: TopicDirectory,
         on_stuck: Callable[[PolledRecords, Sequence[int]], None],
+        on_dead_letter: Callable[[str, str], None],
         on_refused: Callable[[str], None],
         on_reproduced: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._own_topics = own_topics
-        self._limit_bytes = limit_bytes
+        self._directory = directory
         self._on_stuck = on_stuck
+        self._on_dead_letter = on_dead_letter
         self._on_refused = on_refused
         self._on_reproduced = on_reproduced
         self._clock = clock
@@ -85,6 +98,7 @@ class Refusals:
         if isinstance(problem, kafka_errors.Fatal):
             raise problem
         if isinstance(problem, kafka_errors.MessageTooLarge):
+            self._directory.look_again()
             if failure.sent is None or not failure.sent.alone:
                 self._on_reproduced()
                 publisher.send_again(failure, alone=True)
@@ -93,7 +107,11 @@ class Refusals:
             return
         gone = isinstance(problem, kafka_errors.TopicMissing)
         if gone and failure.sent is not None and failure.message.topic() not in self._own_topics:
-            self._give_up_topic(publisher, failure, failure.sent.position)
+            topic = failure.message.topic()
+            error = NoRouteError(
+                f"the reply topic {topic!r} was there when the request was read and has gone"
+            )
+            self._give_up(publisher, failure, failure.sent.position, error)
             return
         topic = failure.message.topic()
         self._occasionally.warning(
@@ -103,24 +121,59 @@ class Refusals:
 
     def _refuse_too_large(self, publisher: Publisher, failure: Failure) -> None:
         delivery, topic, value = failure.delivery, failure.message.topic(), failure.message.value() or b""
-        refused = None
-        if not delivery.is_dead_letter and not is_error(value):
-            refused = too_large(value, self._limit_bytes(topic), topic)
-        if refused is not None and len(refused) < len(value):
-            publisher.send_again(failure, alone=True, value=refused)
-            return
+        if not delivery.is_dead_letter:
+            limit: int | None = self._directory.max_message_bytes(topic) - RECORD_OVERHEAD_BYTES
+            if limit is not None and len(value) <= limit:
+                limit = None  # the topic takes less than was known of it
+            refused = None if is_error(value) else too_large(value, limit, topic)
+            if refused is not None and len(refused) < len(value):
+                publisher.send_again(failure, alone=True, value=refused)
+                return
+            position = _position(failure)
+            if position is not None:
+                error = ReplyTooLargeError(
+                    f"topic {topic!r} takes neither the reply nor an error in its place ({len(value)} bytes, and "
+                    "the request's key and headers); raise the topic's max.message.bytes"
+                )
+                self._give_up(publisher, failure, position, error)
+                return
         log.error(
-            "neither a reply nor the error in its place fits its topic, so the request topic's partition stops; "
+            "neither an answer nor a dead letter fits its topic, so the request topic's partition stops; "
             "raise max.message.bytes of the topic and start the worker again",
             extra={"topic": topic, "size_bytes": len(value), "request_topic": delivery.origin.records.topic},
         )
         self._on_stuck(delivery.origin.records, delivery.origin.positions)
 
-    def _give_up_topic(self, publisher: Publisher, failure: Failure, position: int) -> None:
-        """The topic that a request named has gone since it was read: the request becomes a dead letter."""
+    def _give_up(self, publisher: Publisher, failure: Failure, position: int, error: Exception) -> None:
+        """A request that cannot be answered any more becomes a dead letter."""
         delivery = failure.delivery
-        topic = failure.message.topic()
-        error = NoRouteError(f"the reply topic {topic!r} was there when the request was read and has gone")
-        publisher.dead_letter(Origin(delivery.origin.records, [position], None, 0, 0), error)
+        records = delivery.origin.records
+        publisher.dead_letter(Origin(records, [position], None, 0, 0), error)
+        self._on_dead_letter(records.topic, type(error).__name__)
         delivery.origin.forget(position)
         delivery.acknowledged()
+
+
+def _position(failure: Failure) -> int | None:
+    """Which request of its poll a refused reply belongs to.
+
+    Replies that are sent many at a time have no record of that; then it is the request with the reply's id and key.
+    Of several such requests any will do, since nobody can tell their replies apart.
+    """
+    if failure.sent is not None and failure.sent.position >= 0:
+        return failure.sent.position
+    origin, message = failure.delivery.origin, failure.message
+    records = origin.records
+    if len(origin.own) == 1:
+        return origin.own[0]
+    reply_id = codec.decode(message.value() or b"", PredictReply).id
+    for position in origin.own:
+        if records.keys is not None and records.keys[position] != message.key():
+            continue
+        try:
+            request = codec.decode(records.values[position] or b"", PredictRequest)
+        except WireError:
+            continue  # in a schema that only this worker's own catalogue knows
+        if request.id == reply_id:
+            return position
+    return None

@@ -98,8 +98,9 @@ class RequestPath:
         own_topics = frozenset({b.reply_topic for b in bindings} | set(dead_letter_topics.values()))
         self._refusals = Refusals(
             own_topics=own_topics,
-            limit_bytes=directory.max_message_bytes,
+            directory=directory,
             on_stuck=self._stop_partitions,
+            on_dead_letter=metrics.dead_lettered,
             on_refused=metrics.replies_refused,
             on_reproduced=metrics.replies_reproduced,
             clock=clock,

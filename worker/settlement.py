@@ -34,13 +34,13 @@ class Settlement:
         records = origin.records
         if origin.model is not None:
             self._budget.give_back_model(records.binding, origin.model, origin.rows, origin.size_bytes)
-        answer = delivery.answer
-        if answer is None:
+        answer, answered = delivery.answer, origin.own
+        if answer is None or not answered:
             return
         self._metrics.requests_answered(
-            answer.model, answer.version, answer.signature, answer.code.name, len(origin.positions)
+            answer.model, answer.version, answer.signature, answer.code.name, len(answered)
         )
-        waited_ms = self._wall() * 1000 - records.timestamps_ms[np.asarray(origin.positions)]
+        waited_ms = self._wall() * 1000 - records.timestamps_ms[np.asarray(answered)]
         self._metrics.latencies_observed(answer.model, answer.version, waited_ms / 1000)
 
     def committed(self, runs: list[Run], ok: bool) -> None:  # noqa: FBT001 - the committer's callback

@@ -69,13 +69,17 @@ class TopicDirectory:
             return found
         if self._assume_existing:
             return KnownTopic(partitions=0)
-        self._wanted.set()
+        self.look_again()
         return None
 
     def max_message_bytes(self, topic: str) -> int:
         """The largest record batch that a topic takes; Kafka's default where it is not known."""
         found = self._topics.get(topic)
         return DEFAULT_MAX_MESSAGE_BYTES if found is None else found.max_message_bytes
+
+    def look_again(self) -> None:
+        """Ask for a new look: somebody met what the last one did not show. Any thread."""
+        self._wanted.set()
 
     def missing(self, topics: Iterable[str]) -> tuple[str, ...]:
         """Those of the topics that did not exist at the last look."""

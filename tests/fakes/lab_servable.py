@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from lifecycle.signature import Signature, TensorSpec
 
-POISON = 666.0
+POISON = -1.0
 """A row whose first number is this makes the model fail, whatever stands beside it."""
 METHOD = "tensorflow/serving/predict"
 
@@ -32,14 +32,14 @@ class LabServable:
         answers = TensorSpec("y", "DT_FLOAT", (None, 2))
         square = TensorSpec("x", "DT_FLOAT", (2, 2))
         scalar = TensorSpec("x", "DT_FLOAT", ())
-        wide = TensorSpec("y", "DT_FLOAT", (None, None))
+        texts = TensorSpec("y", "DT_STRING", (None,))
         self.signatures: Mapping[str, Signature] = {
             "serving_default": Signature("serving_default", METHOD, {"x": rows}, {"y": answers}),
             # Nothing free in dimension 0: its requests cannot be stacked.
             "square": Signature("square", METHOD, {"x": square}, {"y": square}),
             "scalar": Signature("scalar", METHOD, {"x": scalar}, {"y": scalar}),
-            # As many numbers a row as the first number of the first row says.
-            "wide": Signature("wide", METHOD, {"x": rows}, {"y": wide}),
+            # A text for each row, as long as its first number says: answers of different sizes in one batch.
+            "text": Signature("text", METHOD, {"x": rows}, {"y": texts}),
         }
 
     def run(self, signature: str, inputs: Mapping[str, Array], outputs: Sequence[str]) -> Mapping[str, Array]:
@@ -49,8 +49,10 @@ class LabServable:
         self.runs.append((signature, len(x) if x.ndim else 0))
         if self.broken or (x == POISON).any():
             raise ValueError("this model does not like that number")
-        if signature == "wide":
-            return {"y": np.zeros((len(x), int(x[0, 0])), np.float32)}
+        if signature == "text":
+            texts = np.empty(len(x), object)
+            texts[:] = [b"t" * int(row[0]) for row in x]
+            return {"y": texts}
         y = np.asarray(x * 2 + self.version, np.float32)
         return {"y": y[:-1] if self.short else y}
 

@@ -113,7 +113,7 @@ def test_every_handle_is_given_back() -> None:
     lab.set_model()
     worker = lab.worker(batching={"max_batch_rows": 2, "max_enqueued_batches": 1}).join()
     for n in range(9):
-        lab.send(request(n, 666 if n == 4 else n, id=f"{n}"))
+        lab.send(request(n, -1 if n == 4 else n, id=f"{n}"))
     lab.send(request(1, 2, 3, id="large"))
     lab.send(request(1, id="sig", signature="nothing"))
     worker.step()
@@ -196,7 +196,7 @@ def test_nothing_is_skipped_whatever_arrives() -> None:
         lambda n: request(n, id=f"{n}"),
         lambda n: request(n, n, id=f"{n}"),
         lambda n: request(n, id=f"{n}", model="nobody"),
-        lambda n: request(666, id=f"{n}"),
+        lambda n: request(-1, id=f"{n}"),
         lambda n: b"\xc3\x01garbage %d" % n,
         lambda n: None,
     ]

@@ -142,7 +142,7 @@ def test_unknown_signatures_and_outputs_are_invalid_arguments() -> None:
 
     said = answered(lab, request(1, id="s", signature="nothing"), request(1, id="o", outputs=("z",)))
 
-    assert "expected one of 'scalar', 'serving_default', 'square', 'wide'" in said[f"{INVALID_ARGUMENT} s"]
+    assert "expected one of 'scalar', 'serving_default', 'square', 'text'" in said[f"{INVALID_ARGUMENT} s"]
     assert "no output 'z'; expected one of 'y'" in said[f"{INVALID_ARGUMENT} o"]
 
 

@@ -1,0 +1,211 @@
+"""What becomes of replies that the broker refuses."""
+
+import pytest
+
+from schemas import codec
+from schemas.predict_request import PredictRequest
+from tests.fakes.kafka_broker import FakeError
+from tests.fakes.request_path import DEAD_LETTERS, REPLIES, REQUESTS, Lab, Worker, request
+from worker.kafka import errors
+from worker.kafka.records import TopicPartition
+
+RESOURCE_EXHAUSTED = 8
+
+
+def lowered(limit: int, *, topic: str = REPLIES) -> tuple[Lab, Worker]:
+    """A worker that does not know yet that a topic takes so little."""
+    lab = Lab()
+    lab.set_model()
+    worker = lab.worker().join()
+    lab.broker.configs[topic]["max.message.bytes"] = str(limit)
+    return lab, worker
+
+
+def test_one_reply_too_large_does_not_take_its_batch_with_it() -> None:
+    """The broker refuses the whole batch; each record is sent again alone, and only that one becomes an error."""
+    lab, worker = lowered(20_000)
+    for n in range(20):
+        lab.send(request(1, id=f"small{n}", signature="text"), b"k%d" % n)
+    lab.send(request(30_000, id="large", signature="text"), b"key")
+
+    worker.until_committed(21)
+
+    assert lab.codes() == {"large": RESOURCE_EXHAUSTED} | {f"small{n}": 0 for n in range(20)}
+    assert "takes fewer" in lab.messages()["large"]
+    assert worker.metric("headrace_replies_reproduced_total") == 21
+
+
+def test_a_batch_that_is_too_large_together_is_produced_one_by_one() -> None:
+    """1,000 replies, each of which fits: after the refusal all of them arrive, as they were."""
+    lab, worker = lowered(20_000)
+    for n in range(1000):
+        lab.send(request(n, id=f"{n}"))
+
+    worker.until_committed(1000)
+
+    assert lab.codes() == {f"{n}": 0 for n in range(1000)}
+
+
+def test_a_limit_that_was_lowered_is_learnt() -> None:
+    """After the first refusal the topic is looked at again, and nothing is refused any more."""
+    lab, worker = lowered(20_000)
+    for n in range(1000):
+        lab.send(request(n, id=f"{n}"))
+    worker.until_committed(1000)
+    worker.directory.step()
+    refused = worker.metric("headrace_replies_refused_total", reason="MessageTooLarge")
+
+    for n in range(1000, 2000):
+        lab.send(request(n, id=f"{n}"))
+    lab.send(request(30_000, id="large", signature="text"))
+    worker.until_committed(2001)
+
+    assert refused > 0
+    assert worker.metric("headrace_replies_refused_total", reason="MessageTooLarge") == refused
+    assert lab.codes()["large"] == RESOURCE_EXHAUSTED
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["limit known", "limit lowered"])
+@pytest.mark.parametrize("what", ["key", "header", "id"])
+def test_a_request_that_no_answer_fits_becomes_a_dead_letter(what: str, *, known: bool) -> None:
+    """Not even an error fits, for what it must repeat is too large: that request alone is a dead letter."""
+    lab = Lab(limits={REPLIES: 20_000 if known else 1_000_000})
+    lab.set_model()
+    worker = lab.worker().join()
+    lab.broker.configs[REPLIES]["max.message.bytes"] = "20000"
+    large = "i" * 30_000
+    record = request(1, id=large if what == "id" else "bad")
+    lab.send(request(1, id="before"))
+    lab.send(
+        record,
+        large.encode() if what == "key" else None,
+        [("traceparent", large.encode())] if what == "header" else None,
+    )
+    for n in range(20):
+        lab.send(request(n, id=f"behind{n}"))
+
+    worker.until_committed(22)
+
+    assert lab.codes() == {"before": 0} | {f"behind{n}": 0 for n in range(20)}
+    (letter,) = lab.dead_letters()
+    assert letter.value() == codec.encode(record)
+    assert dict(letter.headers() or ())["kafka_dlt-exception-fqcn"] == b"worker.refusals.ReplyTooLargeError"
+    assert worker.path.flow.stopped == {}
+    assert worker.metric("headrace_dead_letters_total", topic=REQUESTS, reason="ReplyTooLargeError") == 1
+
+
+def test_of_requests_with_one_id_each_has_its_outcome() -> None:
+    """Ids are the requesters' affair; replies that nobody can tell apart still settle every record once."""
+    lab, worker = lowered(20_000)
+    for _ in range(3):
+        lab.send(request(1, id="i" * 30_000))
+    lab.send(request(1, id="good"))
+
+    worker.until_committed(4)
+
+    assert lab.codes() == {"good": 0}
+    assert sorted(
+        dict(m.headers() or ())["kafka_dlt-original-offset"] or b"" for m in lab.dead_letters()
+    ) == [n.to_bytes(8, "big") for n in range(3)]
+
+
+def test_a_request_that_lies_and_that_no_answer_fits_becomes_a_dead_letter() -> None:
+    """It could be decoded far enough to be answered, and the answer does not fit."""
+    lab, worker = lowered(20_000)
+    body = codec.encode(request(1, 2, id="i" * 30_000)).replace(b"\x04\x04\x04\x00", b"\x04\x06\x04\x00", 1)
+    lab.send(body)
+    lab.send(request(1, id="good"))
+
+    worker.until_committed(2)
+
+    assert [m.value() for m in lab.dead_letters()] == [body]
+
+
+def test_a_dead_letter_that_does_not_fit_stops_its_partition() -> None:
+    """Nothing is skipped: the partition stands still with a reason until an operator acts; others go on."""
+    lab = Lab({REQUESTS: 2, REPLIES: 1, DEAD_LETTERS: 1})
+    lab.set_model()
+    worker = lab.worker().join()
+    lab.broker.configs[DEAD_LETTERS]["max.message.bytes"] = "1000"
+    lab.send(b"g" * 2000, partition=0)
+    lab.send(request(1, id="other"), partition=1)
+
+    worker.until_committed(1, 1)
+    worker.run_for(3.0)
+    lab.send(request(2, id="more"), partition=1)
+    worker.until_committed(2, 1)
+
+    assert lab.committed(0) == 0
+    assert list(worker.path.flow.stopped) == [TopicPartition(REQUESTS, 0)]
+
+
+def test_a_reply_topic_that_is_deleted_meanwhile_makes_dead_letters() -> None:
+    """It was there when the request was read; its reply finds it gone. The request comes back as a dead letter."""
+    lab = Lab({REQUESTS: 1, REPLIES: 1, DEAD_LETTERS: 1, "team-a": 1})
+    lab.set_model()
+    worker = lab.worker(bindings=[{"allowed_reply_topics": ["team-.*"]}]).join()
+    for n in range(4):
+        lab.send(request(n, id=f"{n}"), b"k", [("reply_to", b"team-a")] if n % 2 else None)
+    lab.broker.stalled = True
+    worker.step(3)
+    lab.broker.delete_topic("team-a")
+    lab.broker.stalled = False
+
+    worker.until_committed(4)
+
+    assert lab.codes() == {"0": 0, "2": 0}
+    assert [codec.decode(m.value() or b"", PredictRequest).id for m in lab.dead_letters()] == ["1", "3"]
+    assert worker.metric("headrace_dead_letters_total", topic=REQUESTS, reason="NoRouteError") == 2
+    ok = {"model": "m", "version": "1", "signature": "serving_default", "code": "OK"}
+    assert worker.metric("headrace_requests_total", **ok) == 2
+
+
+def test_the_bindings_own_reply_topic_is_waited_for() -> None:
+    """Deleted by mistake: nothing is committed, nothing is given up, and it goes on when the topic is back."""
+    lab = Lab()
+    lab.set_model()
+    worker = lab.worker().join()
+    lab.send(request(1, id="r"))
+    lab.broker.stalled = True
+    worker.step(3)
+    lab.broker.delete_topic(REPLIES)
+    lab.broker.stalled = False
+    worker.run_for(10.0)
+    assert lab.committed() == 0
+    assert lab.dead_letters() == []
+
+    lab.broker.create_topic(REPLIES)
+    worker.until_committed(1)
+
+    assert lab.codes() == {"r": 0}
+
+
+def test_a_right_that_is_missing_is_waited_for() -> None:
+    """The operator grants it, and what waited arrives; nothing is lost meanwhile."""
+    lab = Lab()
+    lab.set_model()
+    worker = lab.worker().join()
+    lab.broker.refuse(REPLIES, FakeError("TOPIC_AUTHORIZATION_FAILED"), records=5)
+    lab.send(request(1, id="r"))
+
+    worker.run_for(3.0)
+    assert lab.committed() == 0
+    worker.until_committed(1)
+
+    assert lab.codes() == {"r": 0}
+    assert worker.metric("headrace_replies_refused_total", reason="NotAuthorized") == 5
+
+
+def test_a_report_that_the_producer_is_beyond_repair_ends_the_loop() -> None:
+    """Nothing more can be delivered by this process: another one repeats what was not committed."""
+    lab = Lab()
+    lab.set_model()
+    worker = lab.worker().join()
+    lab.broker.refuse(REPLIES, FakeError("_FATAL", fatal=True))
+    lab.send(request(1, id="r"))
+
+    with pytest.raises(errors.Fatal):
+        worker.run_for(3.0)
+
+    assert lab.committed() == 0
+    worker.close()
