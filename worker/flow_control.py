@@ -103,6 +103,11 @@ class FlowControl:
         return [name for name in self._budget.bindings if name not in self._paused_bindings]
 
     @property
+    def holds_back(self) -> bool:
+        """Whether a binding is paused because its budget is used up."""
+        return bool(self._paused_bindings)
+
+    @property
     def paused(self) -> int:
         """How many partitions stand still."""
         return len(self._paused)

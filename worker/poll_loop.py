@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 0.2
 IN_FLIGHT_SECONDS = 0.005
+PAUSED_SECONDS = 0.01  # nothing comes that would end a poll early, and acknowledgements and commits make room
 WAITING_SECONDS = 0.002
 SHORT_OF_BUDGET = 0.5
 
@@ -131,6 +132,8 @@ class PollLoop:
     def _poll_seconds(self) -> float:
         if self._step_batches is not None or self._queues.waiting:
             return WAITING_SECONDS
+        if self._flow.holds_back:
+            return PAUSED_SECONDS
         if self._publisher.outstanding() or self._intake.holds or self._refusals.waiting:
             return IN_FLIGHT_SECONDS
         return IDLE_SECONDS

@@ -83,6 +83,7 @@ class Deployment:
         self._broker = broker
         self._admin = clients.admin(self.where)
         self._producer = clients.producer(self.where, _ignore, queue_records=200_000)
+        self._refused: list[KafkaProblem] = []
         self._access: ControlAccess = access_of(self.settings)
         self._create_topics(topic_config or {})
 
@@ -139,19 +140,33 @@ class Deployment:
         Raises:
             KafkaProblem: one was refused.
         """
+        reports = self.begin_sending(values, keys=keys, headers=headers, topic=topic, partition=partition)
+        self.finish_sending()
+        return reports
+
+    def begin_sending(
+        self,
+        values: Sequence[bytes | PredictRequest],
+        *,
+        keys: Sequence[bytes | None] | None = None,
+        headers: Sequence[Headers | None] | None = None,
+        topic: str | None = None,
+        partition: int = -1,
+    ) -> list[Message]:
+        """Give requests to the producer, which sends them in the background; `finish_sending` fills the reports."""
         encoded = [each if isinstance(each, bytes) else codec.encode(each) for each in values]
+        place = topic or self.requests
         reports: list[Message] = []
-        problems: list[KafkaProblem] = []
 
         def delivered(error: Any, message: Message) -> None:
             if error is not None:
-                problems.append(translate(error, topic=topic or self.requests))
+                self._refused.append(translate(error, topic=place))
             reports.append(message)
 
         sent = 0
         while sent < len(encoded):
             sent += self._producer.send(
-                topic or self.requests,
+                place,
                 encoded[sent:],
                 None if keys is None else keys[sent:],
                 None if headers is None else headers[sent:],
@@ -159,10 +174,17 @@ class Deployment:
                 delivered,
             )
             self._producer.poll(0.05 if sent < len(encoded) else 0.0)
-        assert self._producer.flush(30.0) == 0, "the broker has not taken the requests in time"
-        if problems:
-            raise problems[0]
         return reports
+
+    def finish_sending(self) -> None:
+        """Wait until the broker has everything.
+
+        Raises:
+            KafkaProblem: a record was refused.
+        """
+        assert self._producer.flush(30.0) == 0, "the broker has not taken the requests in time"
+        if self._refused:
+            raise self._refused.pop()
 
     # What came of them
 

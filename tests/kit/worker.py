@@ -173,6 +173,15 @@ class RunningWorker:
             if all(has.get(label) == wanted for label, wanted in labels.items())
         )
 
+    def unanswered(self) -> float:
+        """Requests that it has read and whose replies the broker has not acknowledged, at this moment."""
+        samples = self.metrics()
+        read, *out = (
+            sum(value for _, value in samples.get(f"headrace_{name}_total", ()))
+            for name in ("records_consumed", "requests", "dead_letters")
+        )
+        return read - sum(out)
+
     def metrics(self) -> dict[str, list[tuple[dict[str, str], float]]]:
         """Every sample of `/metrics` by its name, with its labels; empty when there is no answer."""
         _, body = self.get("/metrics")

@@ -181,6 +181,9 @@ def _reading(prefetch_bytes: int) -> ClientConfig:
         "allow.auto.create.topics": "false",
         "enable.partition.eof": "false",
         "queued.max.messages.kbytes": str(max(1, prefetch_bytes >> 10)),
+        # A fetch that waits for records to come holds up the one for a partition that is resumed meanwhile; the
+        # default is 500 ms.
+        "fetch.wait.max.ms": "100",
         # Once the prefetch is full, fetching rests this long; the default of 1 s halves a fast worker's rate.
         "fetch.queue.backoff.ms": "50",
     }

@@ -9,8 +9,6 @@ What the client library does by itself and this adapter does otherwise, each see
 * Closing, or freeing, a client with a commit on the way waits for the broker without end (seen: as long as it
   was gone).
 * A client that is closing answers no question about committed offsets, so the listener's turn is before that.
-* A topic that brokers show already may be without a leader for some milliseconds: whoever asks for its
-  watermarks is refused, so `watermarks` asks again.
 * `consume(n, t)` waits the whole time unless *n* records are there; `poll(t)` and then `consume(n - 1, 0)`
   does not.
 * A rebalance can happen between those two calls; the record of the first may then belong to somebody else.
@@ -26,7 +24,7 @@ from typing import Any
 
 import confluent_kafka
 
-from worker.kafka import errors
+from worker.kafka import errors, leaders
 from worker.kafka.assignment import Assignment, bare, theirs
 from worker.kafka.client_config import ClientConfig, is_incremental
 from worker.kafka.consumer import CommitDone, ConsumerEvents, RebalanceListener
@@ -36,7 +34,6 @@ from worker.kafka.records import Message, TopicPartition
 LONGEST_WAIT_SECONDS = 0.2
 _STALE_READINGS = 3
 _READING_INTERVAL_SECONDS = 0.1
-_ASK_AGAIN_SECONDS = 0.05
 _OUT_OF_RANGE = frozenset({"_AUTO_OFFSET_RESET", "OFFSET_OUT_OF_RANGE"})
 
 _error = methodcaller("error")
@@ -135,6 +132,7 @@ class ConfluentConsumer:
         """See `Consumer.resume`."""
         ours = self._assignment.partitions.intersection(partitions)
         self._call(self._client.resume, bare(ours))
+        leaders.wake(self._client, bare(ours))
 
     def commit(self, offsets: Mapping[TopicPartition, int], timeout_seconds: float = 5.0) -> None:
         """See `Consumer.commit`."""
@@ -195,24 +193,7 @@ class ConfluentConsumer:
 
     def watermarks(self, partition: TopicPartition, timeout_seconds: float = 5.0) -> tuple[int, int]:
         """See `Consumer.watermarks`."""
-        end = time.monotonic() + timeout_seconds
-        while True:
-            left_seconds = max(0.0, end - time.monotonic())
-            try:
-                low, high = self._call(
-                    self._client.get_watermark_offsets,
-                    confluent_kafka.TopicPartition(*partition),
-                    timeout=left_seconds,
-                    topic=partition.topic,
-                )
-            except errors.Retriable as problem:
-                # Only what a broker has answered at once: nobody leads the partition, of a new topic above all.
-                answered = type(problem) is errors.Retriable
-                if not answered or left_seconds <= _ASK_AGAIN_SECONDS:
-                    raise
-            else:
-                return low, high
-            Event().wait(_ASK_AGAIN_SECONDS)
+        return leaders.watermarks(self._client, confluent_kafka.TopicPartition(*partition), timeout_seconds)
 
     def cached_high(self, partition: TopicPartition) -> int | None:
         """See `Consumer.cached_high`."""

@@ -1,0 +1,21 @@
+"""How long the loop waits in a poll."""
+
+from tests.fakes.request_path import Lab, request
+from tests.fakes.servables import ManualExecutor
+from worker import poll_loop
+
+
+def test_a_loop_that_is_held_back_looks_often_for_room() -> None:
+    """While a full budget keeps partitions paused, no record ends a poll early: it must not be a long one."""
+    lab = Lab(load_executor=ManualExecutor())
+    lab.set_model()
+    worker = lab.worker(delivery={"budget_rows": 4}, batching={"threads": 1}).join()
+    for n in range(8):
+        lab.send(request(n, id=f"{n}"))
+    worker.until(lambda: worker.path.flow.holds_back, "paused for a model that is loading")
+
+    before = lab.clock()
+    worker.step(10)
+    worker.close()
+
+    assert 0 < lab.clock() - before <= 10 * poll_loop.PAUSED_SECONDS
