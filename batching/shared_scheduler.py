@@ -34,9 +34,9 @@ class SharedScheduler:
     4. neither a callback nor an observer that raises stops a thread.
 
     It does not finish tasks, retry, or give results back: that is the callback's. With `threads=0` nothing
-    happens by
-    itself: `step` processes one batch on the caller's thread. Close it, or use it in a `with` statement,
-        which drains; the threads are daemons, so that a scheduler that was forgotten keeps no process alive.
+    happens by itself: `step` processes one batch on the caller's thread. Close it, or use it in a `with`
+    statement, which drains; the threads are daemons, so that a scheduler that was forgotten keeps no process
+    alive.
     """
 
     def __init__(

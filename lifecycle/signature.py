@@ -33,8 +33,11 @@ class TensorSpec:
         """Whether dimension 0 is free, so that rows of several requests can be stacked along it."""
         return self.shape is not None and len(self.shape) > 0 and self.shape[0] is None
 
-    def difference(self, dtype: str, shape: Sequence[int]) -> str | None:
-        """Why a tensor of that dtype and shape does not fit, or None when it does."""
+    def difference(self, dtype: str, shape: Sequence[int | None]) -> str | None:
+        """Why a tensor of that dtype and shape does not fit, or None when it does.
+
+        A size of None is one that is not known yet: it fits whatever is expected.
+        """
         if dtype != self.dtype:
             return "the dtype differs"
         if self.shape is None:
@@ -42,7 +45,7 @@ class TensorSpec:
         if len(shape) != len(self.shape):
             return f"the rank differs ({len(self.shape)} expected, {len(shape)} given)"
         for axis, (expected, given) in enumerate(zip(self.shape, shape, strict=True)):
-            if expected is not None and expected != given:
+            if expected is not None and given is not None and expected != given:
                 return f"dimension {axis} differs ({expected} expected, {given} given)"
         return None
 
@@ -78,7 +81,7 @@ def find_signature(signatures: Mapping[str, Signature], name: str) -> Signature:
     return found
 
 
-def check_inputs(signature: Signature, given: Mapping[str, tuple[str, Sequence[int]]]) -> None:
+def check_inputs(signature: Signature, given: Mapping[str, tuple[str, Sequence[int | None]]]) -> None:
     """Check the (dtype, shape) of each given input, by name.
 
     Raises:

@@ -2,9 +2,8 @@
 
 A layout is learnt from a record that the general decoder took, never constructed: another encoder may write
 an array in several blocks, or in blocks with sizes. It is sound for any encoding, because a decoder reads
-from left to
-right: a record with the same bytes everywhere but inside tensors' data (of the same lengths, whose content
-means nothing to a decoder), and with the same end but for the id, is read in the same way.
+from left to right: a record with the same bytes everywhere but inside tensors' data (of the same lengths,
+whose content means nothing to a decoder), and with the same end but for the id, is read in the same way.
 """
 
 from collections.abc import Sequence

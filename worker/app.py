@@ -28,6 +28,7 @@ from worker.loaders import Loaders
 from worker.log import Occasionally
 from worker.metrics import Metrics, new_registry
 from worker.metrics_observers import ModelMetrics
+from worker.model_log import log_event
 from worker.model_table import ModelTable
 from worker.request_path import Clients, RequestPath
 from worker.servable_reports import ServableReports
@@ -82,12 +83,7 @@ def build(settings: Settings) -> WorkerProcess:
     process = WorkerProcess(settings, side, make_request_path)
     metrics.watch_poll_age(process.poll_age_seconds)
     if settings.http.port >= 0:
-        process.health = HealthServer(
-            (settings.http.host, settings.http.port),
-            metrics.registry,
-            stalled(process.poll_age_seconds, settings.http.stalled_seconds),
-            process.not_ready,
-        )
+        process.health = _health(settings, metrics, process)
     return process
 
 
@@ -99,6 +95,20 @@ def connection(settings: Settings) -> Connection:
     """
     kafka = settings.kafka
     return client_config.connection(kafka.bootstrap_servers, kafka.properties, kafka.command_config)
+
+
+def _health(settings: Settings, metrics: Metrics, process: WorkerProcess) -> HealthServer:
+    http = settings.http
+    live = stalled(process.poll_age_seconds, http.stalled_seconds)
+    try:
+        return HealthServer((http.host, http.port), metrics.registry, live, process.not_ready)
+    except OSError as error:
+        process.close()
+        raise OSError(
+            error.errno,
+            f"cannot listen on {http.host}:{http.port} for /metrics, /livez and /readyz ({error.strerror}); "
+            "set http.port (--http-port) to another port, 0 for any free one, or -1 for none",
+        ) from error
 
 
 def _catalog(settings: Settings) -> Catalog:
@@ -224,4 +234,5 @@ def _manager(settings: Settings, metrics: Metrics) -> AspiredVersionsManager:
         )
     )
     manager.bus.subscribe(ModelMetrics(metrics))
+    manager.bus.subscribe(log_event)
     return manager

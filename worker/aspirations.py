@@ -103,8 +103,7 @@ def sayable(
     A life of a version keeps its loader (*lives* says where that is from). So a version that is to come from
     elsewhere must go first, and is aspired anew once it is gone. As long as another can serve meanwhile, one
     does: versions are replaced in turns, and only the last available one that nothing can stand in for is
-        away
-    for as long as its replacement loads.
+    away for as long as its replacement loads.
     """
     alive = {v for v, s in status.items() if s.state is not ServableState.END}
     aspired = {v for v in alive if status[v].aspired}

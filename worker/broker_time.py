@@ -1,11 +1,9 @@
 """What time it is by the broker's clock, guessed from the records that it has stamped.
 
 Leases run by the broker's timestamps, but somebody who only reads is told of that clock by records alone. A
-record that
-arrives while one reads has just been stamped: its stamp against the own clock is the difference of the two,
-    but for the
-time of its way. Until such a record has come, the own clock is taken, moved forward at least so far that no
-record comes from the future.
+record that arrives while one reads has just been stamped: its stamp against the own clock is the difference
+of the two, but for the time of its way. Until such a record has come, the own clock is taken, moved forward
+at least so far that no record comes from the future.
 """
 
 import math

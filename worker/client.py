@@ -1,15 +1,14 @@
 """Asking models through Kafka, from Python: send a request, get the future of its prediction.
 
     with Client("localhost:9092") as client:
-        prediction = client.predict("digits", {"image": images}) print(prediction.version,
-        prediction["scores"])
+        prediction = client.predict("digits", {"image": images})
+        print(prediction.version, prediction["scores"])
 
 Many requests may be under way at once (`submit` gives a future for each), from any number of threads;
 `predict_async` is the same for asyncio. A client reads every partition of its reply topic from the moment of
-its construction, without a consumer group:
-several clients share a topic, each sees all replies and keeps those with its own correlation ids. Where many
-clients with heavy traffic share a cluster, give each (or each few) a `reply_topic` of its own, and allow it
-in the workers' binding.
+its construction, without a consumer group: several clients share a topic, each sees all replies and keeps
+those with its own correlation ids. Where many clients with heavy traffic share a cluster, give each (or each
+few) a `reply_topic` of its own, and allow it in the workers' binding.
 
 Neither importing nor using this loads TensorFlow. One thread of the client's own serves the replies,
 deadlines and delivery reports; callbacks added to a future run on it and must not block.

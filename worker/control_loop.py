@@ -246,7 +246,8 @@ class ControlThread:
     def close(self, timeout_seconds: float) -> None:
         """Step no more, say goodbye, and end; at most that long, twice."""
         self._closing.set()
-        self._thread.join(timeout_seconds)
+        if self._thread.ident is not None:
+            self._thread.join(timeout_seconds)
         if self._thread.is_alive():
             _log.warning("the control thread has not ended in time; its status ends with its lease")
             return

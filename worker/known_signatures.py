@@ -62,10 +62,16 @@ class KnownModel:
         if not self.reported:
             return f"{alive}, and none knows the model '{self.model}'; see `headrace models list`"
         if not self.available or (version is not None and version not in self.available):
+            what = f"the model '{self.model}'" if version is None else f"version {version} of '{self.model}'"
             told = "; ".join(
                 f"version {v}: {reason}" for v, reason in self.reported.items() if v not in self.available
             )
-            return f"{alive}, and none has it available ({told}); see `headrace status`"
+            served = ", ".join(map(str, sorted(self.available))) or "none"
+            told = f" ({told})" if told else ""
+            return (
+                f"{alive}, and none has {what} available{told}; versions of it that can answer: {served}; "
+                "see `headrace status`"
+            )
         return f"{alive} and can serve it; see their logs and lag, and that they answer on this reply topic"
 
 

@@ -141,7 +141,7 @@ HELD_ROWS = _gauge(
 CONSUMER_LAG = _gauge(
     "consumer_lag_records",
     "records",
-    "Records behind the end of an assigned partition.",
+    "Records from what is committed to the end of an assigned partition; requests in hand count.",
     "topic",
     "partition",
 )

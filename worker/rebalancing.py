@@ -65,6 +65,8 @@ class Rebalancing:
         """Follow what the group gives."""
         self._tracker.assign(partitions)
         self._observer.rebalanced("assigned", partitions)
+        if not partitions:
+            return  # a rebalance that concerned others
         log.info("partitions assigned", extra={"partitions": _shown(partitions)})
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:

@@ -161,7 +161,7 @@ def wrong_rows(kind: RequestKind, signature: Signature, rows: int | None) -> str
     if signature.batchable:
         return None if rows is not None else "the inputs differ in dimension 0, which is the number of rows"
     try:
-        signatures.check_inputs(signature, _given(kind, dict.fromkeys(signature.inputs, rows)))
+        signatures.check_inputs(signature, _given(kind, rows))
     except lifecycle_errors.InvalidInput as error:
         return str(error)
     return None
@@ -171,8 +171,7 @@ def _compare(kind: RequestKind, servable_id: ServableId, known: Mapping[str, Sig
     """Everything but the number of rows, in which requests of one kind differ."""
     try:
         signature = signatures.find_signature(known, kind.signature)
-        fixed = {name: spec.shape[0] if spec.shape else None for name, spec in signature.inputs.items()}
-        signatures.check_inputs(signature, _given(kind, fixed))
+        signatures.check_inputs(signature, _given(kind, None))
         signatures.check_outputs(signature, kind.outputs)
     except lifecycle_errors.InvalidInput as error:
         message = f"model {servable_id}: {error}"
@@ -180,12 +179,12 @@ def _compare(kind: RequestKind, servable_id: ServableId, known: Mapping[str, Sig
     return Checked(known, signature)
 
 
-def _given(kind: RequestKind, rows: Mapping[str, int | None]) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Each input's dtype and whole shape, with that number of rows."""
+def _given(kind: RequestKind, rows: int | None) -> dict[str, tuple[str, tuple[int | None, ...]]]:
+    """Each input's dtype and whole shape, with that number of rows; None leaves it open."""
     return {
         layout.name: (
             layout.dtype.name,
-            (rows.get(layout.name) or 0, *layout.inner_shape) if kind.batchable else layout.inner_shape,
+            (rows, *layout.inner_shape) if kind.batchable else layout.inner_shape,
         )
         for layout in kind.inputs
     }

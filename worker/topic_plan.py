@@ -1,7 +1,7 @@
 """Which topics a deployment needs, with which settings, and what is wrong with those that are there.
 
 Pure: asks no broker. `headrace topics create` creates what is missing and reports, never changes, what is
-    wrong.
+wrong.
 """
 
 from collections.abc import Mapping

@@ -100,7 +100,7 @@ class WorkerProcess:
             try:
                 return self._run()
             finally:
-                self._close()
+                self.close()
 
     def poll_age_seconds(self) -> float:
         """How long ago the loop last came round, serving or waiting; any thread."""
@@ -186,7 +186,8 @@ class WorkerProcess:
             return None
         return control.problem or control.waiting_for
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Let go of everything; for a worker that ends, or that is not run after all."""
         self._ending = True
         if self._path is not None:
             self._path.close()

@@ -108,10 +108,12 @@ def test_advice_names_what_to_look_at(world: World) -> None:
     world.worker()
     assert world.known().advice().startswith("1 worker is alive, and none knows the model 'digits'")
     world.version(2, state=ServableState.END, code=14, message="disk on fire")
-    assert "none has it available (version 2: disk on fire)" in world.known().advice()
+    assert "none has the model 'digits' available (version 2: disk on fire)" in world.known().advice()
     world.worker("v")
     world.version(1, signature(x="DT_FLOAT"), worker="v")
     assert "2 workers are alive and can serve it" in world.known().advice()
-    assert "2 workers are alive, and none has it available (version 2: disk on fire)" in world.known().advice(
-        2
+    told = world.known().advice(2)
+    assert (
+        "2 workers are alive, and none has version 2 of 'digits' available (version 2: disk on fire)" in told
     )
+    assert "versions of it that can answer: 1" in told

@@ -102,7 +102,12 @@ def show_models(access: ControlAccess, output: Output) -> None:
         for entry in entries
     ]
     columns = ("model", "revision", "versions", "labels", "base path", "author", "time", "comment")
-    output.show([entry_document(entry) for entry in entries], table(columns, rows))
+    shown = (
+        table(columns, rows)
+        if rows
+        else "no model is set; set one with: headrace models set NAME --base-path DIR"
+    )
+    output.show([entry_document(entry) for entry in entries], shown)
     for offset, reason in view.rejected:
         _tell(f"warning: control record {offset} names no model: {reason}")
 

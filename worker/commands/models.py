@@ -159,9 +159,8 @@ def wait(loaded: "Loaded", name: str, version: int | None, timeout: float, outpu
     """Wait until a model is served as the control topic says.
 
     That is, until there is a live worker in the group, and each live one has applied the model's record and
-    has
-    its versions available. Exit status 1: a worker cannot (it is named, with the reason), or the time is
-        over.
+    has its versions available. Exit status 1: a worker cannot (it is named, with the reason), or the time is
+    over.
     """
     from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
     from worker.commands.model_actions import await_model  # noqa: PLC0415 - likewise

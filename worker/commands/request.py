@@ -222,8 +222,10 @@ def _inputs(question: Question, signature: str, known: "KnownModel") -> "Mapping
     except UnknownSignature as error:
         raise CommandFailedError(str(error), ExitCode.USAGE) from error
     except InvalidJson as error:
-        guessed = "" if known.available else f" ({known.advice(question.version)})"
-        raise CommandFailedError(f"the request is not usable: {error}{guessed}", ExitCode.USAGE) from error
+        if not known.available:
+            # What is wrong is not the request: nobody can tell how its names are to be read.
+            raise CommandFailedError(known.advice(question.version)) from error
+        raise CommandFailedError(f"the request is not usable: {error}", ExitCode.USAGE) from error
 
 
 def _client(settings: "Settings", binding: "Binding") -> "Client":

@@ -74,6 +74,12 @@ def show_status(access: "ControlAccess", model: str | None, output: Output) -> N
         )
         for each in sorted(servables, key=lambda s: (s.model, s.version, s.worker))
     ]
+    if not workers:
+        output.show(
+            as_document(fleet, servables, now_ms),
+            "no worker has been heard of in the last day; start one with: headrace worker",
+        )
+        return
     output.show(
         as_document(fleet, servables, now_ms),
         table(("worker", "group", "host", "release", "state", "control offset", "heard", "problem"), workers),

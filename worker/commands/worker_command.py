@@ -45,9 +45,9 @@ def worker(ctx: click.Context, loaded: "Loaded") -> None:
     """Serve models: requests in, replies out.
 
     Reads the control topic, loads the models that it names, joins the consumer group, and serves until
-    SIGTERM or
-    SIGINT: then it stops reading, finishes what it has read, commits, and leaves. Run as many as there are
-    partitions. Every other setting: --set, HEADRACE_ variables, or the file; `headrace config` shows them.
+    SIGTERM or SIGINT: then it stops reading, finishes what it has read, commits, and leaves. Run as many as
+    there are partitions. Every other setting: --set, HEADRACE_ variables, or the file; `headrace config`
+    shows them.
     """
     from worker import app  # noqa: PLC0415 - a worker's parts are many, and --help needs none
     from worker.log import configure_logging  # noqa: PLC0415 - likewise
