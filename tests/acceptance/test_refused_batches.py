@@ -1,0 +1,116 @@
+"""Acceptance 5: a reply topic limited to 20 KB, known beforehand or not; only what is too large becomes an error."""
+
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import Code
+from schemas.predict_request import PredictRequest
+from schemas.tensor import Tensor
+from tests.kit import numpy_models
+from tests.kit.deployment import Deployment, DeploymentFactory
+from tests.kit.topic_changes import change_topic
+from tests.kit.worker import RunningWorker
+
+pytestmark = pytest.mark.kafka
+
+MODEL = "three"
+LIMIT = {"max.message.bytes": "20000"}
+TOGETHER = {"kafka.producer_properties.linger.ms": 200}
+"""So that replies that could share a record batch do."""
+
+
+def echo(name: str, size_bytes: int) -> PredictRequest:
+    """A request that is answered with a text of that size."""
+    text = Tensor.from_numpy("s", numpy_models.rows(b"t" * size_bytes))
+    return PredictRequest(MODEL, signature="strings", inputs=(text,), id=name)
+
+
+@pytest.fixture(params=["known beforehand", "lowered afterwards"])
+def limited(
+    request: pytest.FixtureRequest, deployment: DeploymentFactory, tmp_path: Path
+) -> tuple[Deployment, RunningWorker, bool]:
+    """A worker that answers on a topic of 20 KB, and whether it knew that when it started.
+
+    One that learns it from the broker's refusals has pauses between two looks of its own.
+    """
+    numpy_models.write_three_signatures(tmp_path / MODEL)
+    known = request.param == "known beforehand"
+    deployed = deployment(TOGETHER, partitions=1, topic_config={"replies": LIMIT} if known else {})
+    deployed.set_model(MODEL, tmp_path / MODEL)
+    worker = deployed.start_worker()
+    worker.wait_until_assigned(1)
+    if not known:
+        change_topic(deployed.where, deployed.replies, LIMIT)
+    return deployed, worker, known
+
+
+def finish(deployed: Deployment, worker: RunningWorker) -> None:
+    """The worker lives: it answers a last request, and ends in order."""
+    deployed.send([echo("last", 10)])
+    deployed.wait_until_answered()
+    assert deployed.account().the_reply("last").code == 0
+    assert worker.stop() == 0
+
+
+def refused(worker: RunningWorker) -> float:
+    """Replies that the broker did not take."""
+    return worker.metric("headrace_replies_refused_total", reason="MessageTooLarge")
+
+
+def test_one_reply_of_30_kb_among_20_small_ones(limited: tuple[Deployment, RunningWorker, bool]) -> None:
+    """The small ones arrive; the large one becomes an error that says why."""
+    deployed, worker, known = limited
+    small = [f"small{n}" for n in range(20)]
+    requests = [echo(name, 60) for name in small]
+
+    deployed.send([*requests[:10], echo("large", 30_000), *requests[10:]])
+    deployed.wait_until_answered()
+
+    found = deployed.account()
+    assert {name: found.the_reply(name).code for name in small} == dict.fromkeys(small, 0)
+    assert {found.the_reply(name).outputs["echo"][0] for name in small} == {b"t" * 60}
+    large = found.the_reply("large")
+    assert large.code == Code.RESOURCE_EXHAUSTED
+    assert "max.message.bytes" in large.message
+    assert found.dead_letters == []
+    assert (refused(worker) == 0) is known
+    finish(deployed, worker)
+
+
+def test_1000_replies_of_100_bytes(limited: tuple[Deployment, RunningWorker, bool]) -> None:
+    """All of them together are more than the topic takes at once; each arrives, once."""
+    deployed, worker, known = limited
+    ids = [f"{n}" for n in range(1000)]
+
+    deployed.send([echo(each, 70) for each in ids])
+    deployed.wait_until_answered()
+
+    found = deployed.account()
+    assert found.missing(ids) == []
+    assert found.repeated() == {}
+    assert found.codes() == {0: 1000}
+    assert found.dead_letters == []
+    assert (refused(worker) == 0) is known
+    finish(deployed, worker)
+
+
+def test_a_request_that_no_answer_fits_is_a_dead_letter(
+    limited: tuple[Deployment, RunningWorker, bool],
+) -> None:
+    """Its key alone is larger than the reply topic takes: it alone is a dead letter, and nothing stands still."""
+    deployed, worker, _ = limited
+    key = b"k" * 30_000
+
+    deployed.send([echo("before", 10), echo("unanswerable", 10), echo("behind", 10)], keys=[None, key, None])
+    deployed.wait_until_answered()
+
+    found = deployed.account()
+    assert {name: [reply.code for reply in replies] for name, replies in found.replies.items()} == {
+        "before": [0],
+        "behind": [0],
+    }
+    (letter,) = found.dead_letters
+    assert letter.key == key
+    assert letter.kind == "ReplyTooLargeError"
+    finish(deployed, worker)
