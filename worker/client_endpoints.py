@@ -42,7 +42,9 @@ def connect(bootstrap_servers: str, reply_topic: str, properties: Mapping[str, P
     consumer = events.consumer = clients.reader(where, events)
     try:
         listen(consumer, reply_topic, found.partitions)
-        return Endpoints(clients.producer(where, events.on_problem, only_failures=True), consumer)
+        # A request that is written twice is answered twice, and the second reply finds nobody waiting.
+        producer = clients.producer(where, events.on_problem, only_failures=True, idempotent=False)
+        return Endpoints(producer, consumer)
     except KafkaProblem:
         consumer.close()
         raise

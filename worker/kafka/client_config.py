@@ -108,12 +108,14 @@ def producer_config(
     queue_bytes: int = 256 << 20,
     batch_bytes: int | None = None,
     only_failures: bool = False,
+    idempotent: bool = True,
 ) -> ClientConfig:
     """A producer of replies. *queue_records* and *queue_bytes* bound what it holds.
 
     *batch_bytes* is the smallest limit of the topics that it writes to: no batch on the wire is made larger,
     because the broker refuses a whole batch. With *only_failures*, records that arrived get no report of
-    their own.
+    their own. Without *idempotent* a record may be written twice, when the broker's answer is lost; and the first
+    one does not wait half a second for the producer's id.
 
     Raises:
         InvalidProperty: *own* names a property that is headrace's own.
@@ -123,11 +125,14 @@ def producer_config(
         wanted["batch.size"] = str(min(int(wanted.get("batch.size", batch_bytes)), batch_bytes))
     config = _common(where) | {
         "acks": "all",
-        "enable.idempotence": "true",
+        "enable.idempotence": _text(idempotent),
         "partitioner": "murmur2_random",
         # None costs half of the throughput (a request for every few records), 5 ms (the default) costs
         # latency.
         "linger.ms": "0.5",
+        # What a topic takes is the topic's to say; the client's own limit of 1 MB would refuse what a larger
+        # one allows. A broker takes no request of more than 100 MiB (socket.request.max.bytes).
+        "message.max.bytes": "100000000",
         "queue.buffering.max.messages": str(queue_records),
         "queue.buffering.max.kbytes": str(max(1, queue_bytes >> 10)),
         "delivery.report.only.error": _text(only_failures),
