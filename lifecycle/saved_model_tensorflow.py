@@ -3,9 +3,13 @@
 import functools
 import logging
 import os
+from pathlib import Path
 from typing import Any
 
 from lifecycle import errors
+
+
+NVIDIA_DRIVER = Path("/proc/driver/nvidia")
 
 
 class _WithoutKnownAdvice(logging.Filter):
@@ -25,13 +29,15 @@ def import_tensorflow() -> Any:
     Thread-safe. Called on load threads, never on the way of a request. The environment may say otherwise than
     these defaults:
 
-    * TF_CPP_MIN_LOG_LEVEL=2: what TensorFlow's C++ side logs below ERROR is left out. A few lines of its
-      start-up come before the level applies and cannot be told to go.
+    * TF_CPP_MIN_LOG_LEVEL=2: what TensorFlow's C++ side logs below ERROR is left out; 3, which leaves out
+      errors as well, on a machine without an NVIDIA driver, where the only one is that there is none (what
+      goes wrong in a model is raised, not logged). A few lines of its start-up come before the level applies
+      and cannot be told to go.
     * TF_ONEDNN_USE_SYSTEM_ALLOCATOR=true: on x86 TensorFlow keeps large tensors in a pool of its own and never
       gives one back, so that an unloaded model goes on using its memory. With the system's allocator a model
       of 100 MB gave back all of it, and ran as fast.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if NVIDIA_DRIVER.exists() else "3")
     os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "true")
     import tensorflow as tf  # noqa: PLC0415  # see above
 

@@ -100,7 +100,7 @@ def reader_config(where: Connection, own: Mapping[str, PropertyValue] | None = N
     return _common(where) | _reading(16 << 20) | {"group.id": "headrace-reader"} | wanted
 
 
-def producer_config(
+def producer_config(  # noqa: PLR0913 - each is a property by another name
     where: Connection,
     own: Mapping[str, PropertyValue] | None = None,
     *,
