@@ -26,6 +26,9 @@ def echo(name: str, size_bytes: int) -> PredictRequest:
     return PredictRequest(MODEL, signature="strings", inputs=(text,), id=name)
 
 
+LARGE = {"max.message.bytes": "8000000"}
+
+
 @pytest.fixture(params=["known beforehand", "lowered afterwards"])
 def limited(
     request: pytest.FixtureRequest, deployment: DeploymentFactory, tmp_path: Path
@@ -113,4 +116,26 @@ def test_a_request_that_no_answer_fits_is_a_dead_letter(
     (letter,) = found.dead_letters
     assert letter.key == key
     assert letter.kind == "ReplyTooLargeError"
+    finish(deployed, worker)
+
+
+def test_topics_that_take_more_than_the_default_are_used_in_full(
+    deployment: DeploymentFactory, tmp_path: Path
+) -> None:
+    """Requests, replies and dead letters of 3 MB pass where their topics take 8 MB; the clients have no say in it."""
+    numpy_models.write_three_signatures(tmp_path / MODEL)
+    deployed = deployment(
+        partitions=1, topic_config=dict.fromkeys(("requests", "replies", "dead_letters"), LARGE)
+    )
+    deployed.set_model(MODEL, tmp_path / MODEL)
+    worker = deployed.start_worker()
+    garbage = b"g" * 3_000_000
+
+    deployed.send([echo("large", 3_000_000), garbage, echo("small", 10)])
+    deployed.wait_until_answered()
+
+    found = deployed.account()
+    assert found.the_reply("large").outputs["echo"][0] == b"t" * 3_000_000
+    assert found.the_reply("small").code == 0
+    assert [letter.value for letter in found.dead_letters] == [garbage]
     finish(deployed, worker)
