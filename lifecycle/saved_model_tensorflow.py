@@ -8,7 +8,6 @@ from typing import Any
 
 from lifecycle import errors
 
-
 NVIDIA_DRIVER = Path("/proc/driver/nvidia")
 
 
