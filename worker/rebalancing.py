@@ -5,6 +5,7 @@ forget. What was lost is another's already: nothing is committed for it.
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -53,13 +54,14 @@ class Rebalancing:
         self._flow = flow
         self._pump = pump
         self._drain_seconds = drain_seconds
+        self._end_by = math.inf
         self._on_forgotten = on_forgotten
         self._observer = observer
         self._clock = clock
 
-    def stop_draining(self) -> None:
-        """Wait for nothing in a revocation from now on: the worker ends, and its time is over."""
-        self._drain_seconds = 0.0
+    def end_by(self, deadline: float) -> None:
+        """The worker ends: a revocation waits no longer than until then (monotonic), however late it comes."""
+        self._end_by = min(self._end_by, deadline)
 
     def assigned(self, partitions: Sequence[TopicPartition]) -> None:
         """Follow what the group gives."""
@@ -72,7 +74,7 @@ class Rebalancing:
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """Finish, commit and forget what the group takes."""
         started = self._clock()
-        deadline = started + self._drain_seconds
+        deadline = min(started + self._drain_seconds, self._end_by)
         while self._tracker.unsettled(partitions) and self._clock() < deadline:
             self._pump(PUMP_SECONDS)
         left = self._tracker.unsettled(partitions)

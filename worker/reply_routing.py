@@ -104,6 +104,7 @@ class ReplyRouting:
         known = self._directory.find(topic)
         if known is None:
             raise ReplyTopicUnknownError(f"the reply topic {topic!r} does not exist")
+        self._directory.watch((topic,))
         if partition >= known.partitions > 0:
             raise NoRouteError(
                 f"the reply partition {partition} does not exist: topic {topic!r} has {known.partitions}"

@@ -4,6 +4,7 @@ Built once the worker may join its group, because the producers' batch sizes fol
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -213,19 +214,19 @@ class RequestPath:
 
     def finish(self, deadline: float) -> bool:
         """Read nothing more, answer and commit what was read until *deadline*, leave the group; whether all was."""
+        self._listener.end_by(deadline)
         done = self.loop.finish(deadline)
         if not done:
             log.warning(
                 "the time to end is over; what is not answered is repeated by another worker",
                 extra={"unanswered": self._tracker.unsettled()},
             )
-        self._listener.stop_draining()
         self._consumer.close()
         return done
 
     def close(self) -> None:
         """Let go of threads and clients, whatever state they are in; what is not committed is repeated."""
-        self._listener.stop_draining()
+        self._listener.end_by(-math.inf)
         self._publisher.close()
         self._queues.drop_waiting()
         for block in self._scheduler.close(drain=False, wait=False):

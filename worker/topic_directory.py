@@ -7,7 +7,7 @@ every half minute, and at once when somebody met a topic that the snapshot does 
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Protocol
 
 DEFAULT_MAX_MESSAGE_BYTES = 1_048_588  # Kafka's own default of max.message.bytes
@@ -85,9 +85,15 @@ class TopicDirectory:
         """Those of the topics that did not exist at the last look."""
         return () if self._assume_existing else tuple(t for t in topics if t not in self._topics)
 
-    def watch(self, topics: Iterable[str]) -> None:
-        """Topics whose size limits must be known: those that replies and dead letters go to."""
-        self._watched |= frozenset(topics)
+    def watch(self, topics: Collection[str]) -> None:
+        """Topics whose size limits must be known: those that replies and dead letters go to.
+
+        Called by the main thread, which is the poll thread later; a topic that is new here has the next look made
+        soon.
+        """
+        if not self._watched.issuperset(topics):
+            self._watched |= frozenset(topics)
+            self.look_again()
 
     def step(self) -> None:
         """Refresh when it is time or asked for; called by the background thread only.

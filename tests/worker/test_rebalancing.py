@@ -59,6 +59,22 @@ def test_a_revocation_waits_no_longer_than_it_may() -> None:
     assert held_rows(worker) == 0
 
 
+def test_a_revocation_during_the_end_does_not_make_it_longer() -> None:
+    """A worker that ends has its own time; a rebalance in the middle of it adds none."""
+    lab = Lab(PLAN)
+    worker = reading(lab, delivery={"revoke_drain_seconds": 20})
+    lab.send(request(1, id="r"), partition=0)
+    lab.broker.stalled = True
+    worker.step()
+    lab.broker.move(GROUP, ZERO, None)
+    began = lab.clock()
+
+    worker.finish(within_seconds=5.0)
+
+    assert lab.clock() - began < 6.0
+    assert lab.committed(0) == 0
+
+
 def test_what_another_owner_takes_over_is_answered_once() -> None:
     """Two workers, one partition moved while requests flow: every request has one reply."""
     lab = Lab(PLAN)

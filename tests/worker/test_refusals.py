@@ -65,6 +65,24 @@ def test_a_limit_that_was_lowered_is_learnt() -> None:
     assert lab.codes()["large"] == RESOURCE_EXHAUSTED
 
 
+def test_the_limit_of_a_topic_that_requests_name_is_learnt() -> None:
+    """It is looked up once a request has named it; after that nothing sent there is refused."""
+    lab = Lab({REQUESTS: 1, REPLIES: 1, DEAD_LETTERS: 1, "team-a": 1}, limits={"team-a": 2_000})
+    lab.set_model()
+    worker = lab.worker(bindings=[{"allowed_reply_topics": ["team-.*"]}]).join()
+    lab.send(request(1, id="first"), headers=[("reply_to", b"team-a")])
+    worker.until_committed(1)
+    worker.directory.step()
+
+    for n in range(100):
+        lab.send(request(n, id=f"{n}"), headers=[("reply_to", b"team-a")])
+    lab.send(request(3_000, id="large", signature="text"), headers=[("reply_to", b"team-a")])
+    worker.until_committed(102)
+
+    assert lab.codes("team-a") == {"first": 0, "large": RESOURCE_EXHAUSTED} | {f"{n}": 0 for n in range(100)}
+    assert worker.metric("headrace_replies_refused_total", reason="MessageTooLarge") == 0
+
+
 @pytest.mark.parametrize("known", [True, False], ids=["limit known", "limit lowered"])
 @pytest.mark.parametrize("what", ["key", "header", "id"])
 def test_a_request_that_no_answer_fits_becomes_a_dead_letter(what: str, *, known: bool) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from schemas.predict_request import PredictRequest
 from tests.fakes.request_path import DEAD_LETTERS, REPLIES, REQUESTS, Lab, request
 from tests.fakes.servables import ManualExecutor
+from tests.kit.waiting import wait_until
 from worker.kafka import errors
 
 MakeRecord = Callable[[int], PredictRequest | bytes | None]
@@ -138,6 +139,29 @@ def test_a_producer_beyond_repair_ends_the_worker_in_order() -> None:
         raise AssertionError("the worker went on")
 
     assert worker.consumer.closed
+    assert lab.committed() == 0
+    assert lab.manager.close(0.0) == ()
+
+
+def test_batch_threads_that_wait_for_room_do_not_hold_up_the_end() -> None:
+    """With replies that nobody takes, a close gives up what is not committed, and every thread ends."""
+    lab = Lab()
+    lab.set_model()
+    worker = lab.worker(
+        batching={"threads": 2, "max_batch_rows": 1}, producer_limits={"queue_records": 3}
+    ).join()
+    lab.broker.stalled = True
+    for n in range(50):
+        lab.send(request(n, id=f"{n}"))
+
+    def full() -> bool:
+        worker.step()
+        return len(worker.producers[0]) == 3
+
+    wait_until(full, "a full producer", every_seconds=0.0)
+
+    worker.close()
+
     assert lab.committed() == 0
     assert lab.manager.close(0.0) == ()
 
