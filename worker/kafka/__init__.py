@@ -13,7 +13,8 @@ In reading order:
 * `consumer`, `producer` - the protocols
 * `client_config` - librdkafka's properties; `java_properties` - those of `--command-config`
 * `confluent_consumer` - the consumer's adapter; `assignment` - its answers to rebalances; `first_start` -
-  where it starts without a committed offset; `leaders` - what the client does not ask or wake by itself
+  where it starts without a committed offset; `leaders` - asks those of partitions; `resuming` - goes on with
+  paused ones
 * `confluent_producer` - the producer's adapter
 * `admin` - topics, their configurations, groups' lag; `admin_calls` - how it asks
 * `client_log` - the client library's own log lines

@@ -24,7 +24,7 @@ from typing import Any
 
 import confluent_kafka
 
-from worker.kafka import errors, leaders
+from worker.kafka import errors, leaders, resuming
 from worker.kafka.assignment import Assignment, bare, theirs
 from worker.kafka.client_config import ClientConfig, is_incremental
 from worker.kafka.consumer import CommitDone, ConsumerEvents, RebalanceListener
@@ -131,8 +131,7 @@ class ConfluentConsumer:
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
         """See `Consumer.resume`."""
         ours = self._assignment.partitions.intersection(partitions)
-        self._call(self._client.resume, bare(ours))
-        leaders.wake(self._client, bare(ours))
+        self._call(resuming.resume, self._client, bare(ours))
 
     def commit(self, offsets: Mapping[TopicPartition, int], timeout_seconds: float = 5.0) -> None:
         """See `Consumer.commit`."""

@@ -1,14 +1,10 @@
-"""Two things that librdkafka leaves to whoever uses it, both about the brokers that lead partitions.
+"""Asking the brokers that lead partitions.
 
 A partition that brokers show already may be without a leader for some milliseconds, above all one of a new topic;
 a question about it is refused, and not asked again by the client.
-
-A partition that is resumed is fetched by the client's thread for its leader, which nobody wakes: with every
-partition paused it sleeps for up to a second [measured: 740 ms from `resume` to the first record, 6 ms when woken].
 """
 
 import time
-from collections.abc import Iterable
 from threading import Event
 from typing import Any
 
@@ -38,12 +34,3 @@ def watermarks(client: Any, partition: Any, timeout_seconds: float) -> tuple[int
         else:
             return low, high
         Event().wait(_ASK_AGAIN_SECONDS)
-
-
-def wake(client: Any, partitions: Iterable[Any]) -> None:
-    """Wake the client's threads for the leaders of these partitions, by a question whose answer nobody awaits."""
-    for partition in partitions:
-        try:
-            client.get_watermark_offsets(partition, timeout=0.0)
-        except confluent_kafka.KafkaException:
-            continue  # the time-out, as wanted, or trouble that the fetching itself will tell
