@@ -241,7 +241,7 @@ class RequestPath:
     def _stop_partitions(self, records: PolledRecords, positions: Sequence[int]) -> None:
         for number in {records.partitions[p] for p in positions}:
             self.flow.stop(
-                TopicPartition(records.topic, number), "a reply fits neither its topic nor an error"
+                TopicPartition(records.topic, number), "neither an answer nor a dead letter fits its topic"
             )
 
 

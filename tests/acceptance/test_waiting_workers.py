@@ -71,9 +71,14 @@ def assert_said(worker: RunningWorker, event: str, field: str, words: str) -> No
 def assert_nothing_is_consumed(deployed: Deployment, worker: RunningWorker) -> None:
     """The worker runs, has not joined its group, and has committed nothing."""
     assert worker.exit_status is None
+    assert_joined_nothing(deployed, worker)
+    assert worker.metric("headrace_records_consumed_total") == 0
+
+
+def assert_joined_nothing(deployed: Deployment, worker: RunningWorker) -> None:
+    """The group has no offsets, and the worker has not asked to be a member."""
     assert clients.admin(deployed.where).committed(deployed.group) == {}
     assert worker.log("joining the group") == []
-    assert worker.metric("headrace_records_consumed_total") == 0
 
 
 def assert_it_goes_on(deployed: Deployment, worker: RunningWorker) -> None:
@@ -141,6 +146,17 @@ def test_an_empty_control_topic_is_waited_for(deployment: DeploymentFactory, tmp
 
     set_model(deployed, tmp_path)
     assert_it_goes_on(deployed, worker)
+
+
+def test_a_worker_that_waits_ends_when_it_is_asked_to(deployment: DeploymentFactory) -> None:
+    """It need not have begun to be ended in order."""
+    deployed = deployment()
+    worker = deployed.start_worker()
+    assert_said(worker, NOT_YET, "waiting_for", "no model is configured")
+
+    assert worker.stop() == 0
+
+    assert_joined_nothing(deployed, worker)
 
 
 @pytest.mark.parametrize("kind", ["requests", "replies", "dead_letters"])
