@@ -15,6 +15,7 @@ from schemas.predict_request import PredictRequest
 from schemas.servable_status import ServableStatus
 from schemas.version_selection import LatestVersions, SpecificVersions, VersionSelection
 from tests.kit.broker import Broker, ForeignBroker
+from tests.kit.sending import Sender, Traffic
 from tests.kit.verifier import Account, account, read_topic
 from tests.kit.waiting import wait_until
 from tests.kit.worker import RunningWorker, run_command
@@ -23,7 +24,6 @@ from worker.commands.control_access import ControlAccess, access_of
 from worker.control_writer import Written
 from worker.kafka import clients
 from worker.kafka.admin import TopicSpec
-from worker.kafka.errors import KafkaProblem, translate
 from worker.kafka.records import Headers, Message
 from worker.settings_loading import load_settings
 from worker.topic_plan import planned_dead_letter_topics, planned_topics
@@ -82,8 +82,7 @@ class Deployment:
         self._folder = folder
         self._broker = broker
         self._admin = clients.admin(self.where)
-        self._producer = clients.producer(self.where, _ignore, queue_records=200_000)
-        self._refused: list[KafkaProblem] = []
+        self._sender = Sender(self.where)
         self._access: ControlAccess = access_of(self.settings)
         self._create_topics(topic_config or {})
 
@@ -140,51 +139,19 @@ class Deployment:
         Raises:
             KafkaProblem: one was refused.
         """
-        reports = self.begin_sending(values, keys=keys, headers=headers, topic=topic, partition=partition)
-        self.finish_sending()
+        reports = self._sender.begin(
+            topic or self.requests, values, keys=keys, headers=headers, partition=partition
+        )
+        self._sender.finish()
         return reports
 
-    def begin_sending(
-        self,
-        values: Sequence[bytes | PredictRequest],
-        *,
-        keys: Sequence[bytes | None] | None = None,
-        headers: Sequence[Headers | None] | None = None,
-        topic: str | None = None,
-        partition: int = -1,
-    ) -> list[Message]:
-        """Give requests to the producer, which sends them in the background; `finish_sending` fills the reports."""
-        encoded = [each if isinstance(each, bytes) else codec.encode(each) for each in values]
-        place = topic or self.requests
-        reports: list[Message] = []
+    def begin_sending(self, values: Sequence[bytes | PredictRequest]) -> None:
+        """Hand requests over, which are then sent in the background; `send` waits for them too."""
+        self._sender.begin(self.requests, values)
 
-        def delivered(error: Any, message: Message) -> None:
-            if error is not None:
-                self._refused.append(translate(error, topic=place))
-            reports.append(message)
-
-        sent = 0
-        while sent < len(encoded):
-            sent += self._producer.send(
-                place,
-                encoded[sent:],
-                None if keys is None else keys[sent:],
-                None if headers is None else headers[sent:],
-                partition,
-                delivered,
-            )
-            self._producer.poll(0.05 if sent < len(encoded) else 0.0)
-        return reports
-
-    def finish_sending(self) -> None:
-        """Wait until the broker has everything.
-
-        Raises:
-            KafkaProblem: a record was refused.
-        """
-        assert self._producer.flush(30.0) == 0, "the broker has not taken the requests in time"
-        if self._refused:
-            raise self._refused.pop()
+    def traffic(self, request: Callable[[int], PredictRequest], **options: Any) -> Traffic:
+        """Requests without a pause for the length of a `with` block."""
+        return Traffic(self.where, self.requests, request, **options)
 
     # What came of them
 
@@ -272,7 +239,7 @@ class Deployment:
         """End every worker, and take the topics away from a broker that is not ours."""
         for worker in self.workers:
             worker.close()
-        self._producer.close()
+        self._sender.close()
         if isinstance(self._broker, ForeignBroker):
             self._admin.delete_topics(
                 [self.control, self.status, self.requests, self.replies, self.dead_letters]
@@ -303,7 +270,3 @@ DeploymentFactory = Callable[..., Deployment]
 def batching(rows: int) -> BatchingOptions:
     """Batches of at most so many rows, for `set_model(..., batching=...)`."""
     return BatchingOptions(max_batch_rows=rows)
-
-
-def _ignore(problem: KafkaProblem) -> None:
-    """A producer's troubles on the way: what counts is what came of each record."""
