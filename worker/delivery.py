@@ -95,9 +95,16 @@ class Delivery:
 
     Made by the thread that publishes, then counted down by the poll thread. A report says nothing about other
     records, so every record has its own.
+
+    Attributes:
+        origin: the requests.
+        answer: how they were answered; None for dead letters.
+        reason: why they are dead letters; None for replies.
+        pending: records that the broker has not acknowledged yet.
+        too_large: replies among them with an error in their place, because their topic does not take them.
     """
 
-    __slots__ = ("_on_failure", "_on_settled", "answer", "origin", "pending", "reason")
+    __slots__ = ("_on_failure", "_on_settled", "answer", "origin", "pending", "reason", "too_large")
 
     def __init__(
         self,
@@ -112,6 +119,7 @@ class Delivery:
         self.answer = answer
         self.reason = reason
         self.pending = len(origin.positions)
+        self.too_large = 0
         self._on_settled = on_settled
         self._on_failure = on_failure
 

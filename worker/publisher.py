@@ -86,7 +86,7 @@ class Publisher:
         keys = None if records.keys is None else [records.keys[i] for i in positions]
         if records.routes is None and not self._coordinates:
             topic = self._topics[records.binding]
-            self._send_fitting((topic, ANY_PARTITION), payloads, keys, delivery.report)
+            self._send_fitting(delivery, (topic, ANY_PARTITION), payloads, keys)
             return
         groups: dict[tuple[str, int], list[int]] = defaultdict(list)
         sent: list[Sent] = []
@@ -102,6 +102,7 @@ class Publisher:
             sent.append(Sent(delivery, headers, position, place[1]))
         for place, members in groups.items():
             self._send_fitting(
+                delivery,
                 place,
                 [payloads[n] for n in members],
                 None if keys is None else [keys[n] for n in members],
@@ -196,24 +197,27 @@ class Publisher:
 
     def _send_fitting(
         self,
+        delivery: Delivery,
         place: tuple[str, int],
         payloads: list[bytes],
         keys: list[bytes | None] | None,
-        reports: OnDelivery | list[Sent],
+        sent: list[Sent] | None = None,
     ) -> None:
-        """Send replies, with an error in place of each that its topic cannot take."""
-        headers = None if callable(reports) else [sent.headers for sent in reports]
-        on_delivery = reports if callable(reports) else [sent.report for sent in reports]
+        """Send replies, with an error in place of each that its topic cannot take; *sent* where they have headers."""
+        headers = None if sent is None else [each.headers for each in sent]
+        on_delivery = delivery.report if sent is None else [each.report for each in sent]
         limit = self._directory.max_message_bytes(place[0]) - RECORD_OVERHEAD_BYTES
         beside = max(map(_key_bytes, keys)) if keys else 0
         beside += max(map(_header_bytes, headers)) if headers else 0
         if max(map(len, payloads)) > limit - beside:
             of_keys = map(_key_bytes, keys) if keys else repeat(0)
             of_headers = map(_header_bytes, headers) if headers else repeat(0)
-            payloads = [
+            fitting = [
                 p if len(p) <= limit - k - h else too_large(p, limit - k - h, place[0])
                 for p, k, h in zip(payloads, of_keys, of_headers, strict=False)
             ]
+            delivery.too_large += sum(a is not b for a, b in zip(payloads, fitting, strict=True))
+            payloads = fitting
         self._send(self._producers.for_topic(place[0]), place, (payloads, keys, headers), on_delivery)
 
     def _send(

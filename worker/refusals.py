@@ -127,6 +127,7 @@ class Refusals:
                 limit = None  # the topic takes less than was known of it
             refused = None if is_error(value) else too_large(value, limit, topic)
             if refused is not None and len(refused) < len(value):
+                delivery.too_large += 1
                 publisher.send_again(failure, alone=True, value=refused)
                 return
             position = _position(failure)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from schemas.errors import Code
 from worker.budget import Budget
 from worker.delivery import Delivery
 from worker.metrics import Metrics
@@ -37,9 +38,13 @@ class Settlement:
         answer, answered = delivery.answer, origin.own
         if answer is None or not answered:
             return
-        self._metrics.requests_answered(
-            answer.model, answer.version, answer.signature, answer.code.name, len(answered)
-        )
+        too_large = min(delivery.too_large, len(answered))
+        counts = ((answer.code, len(answered) - too_large), (Code.RESOURCE_EXHAUSTED, too_large))
+        for code, count in counts:
+            if count:
+                self._metrics.requests_answered(
+                    answer.model, answer.version, answer.signature, code.name, count
+                )
         waited_ms = self._wall() * 1000 - records.timestamps_ms[np.asarray(answered)]
         self._metrics.latencies_observed(answer.model, answer.version, waited_ms / 1000)
 

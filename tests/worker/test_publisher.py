@@ -84,6 +84,8 @@ def test_a_reply_that_is_known_not_to_fit_becomes_an_error() -> None:
     assert lab.codes() == {"large": RESOURCE_EXHAUSTED} | {f"small{n}": 0 for n in range(20)}
     assert "raise the topic's max.message.bytes" in lab.messages()["large"]
     assert worker.metric("headrace_replies_refused_total", reason="MessageTooLarge") == 0
+    of_model = {"model": "m", "version": "1", "signature": "text"}
+    assert worker.metric("headrace_requests_total", **of_model, code="RESOURCE_EXHAUSTED") == 1
 
 
 def test_many_small_replies_are_no_batch_that_is_too_large() -> None:
