@@ -6,7 +6,7 @@ out of the client's messages once, by C-speed maps, and found again by position.
 
 from collections import Counter
 from collections.abc import Sequence
-from operator import methodcaller
+from operator import itemgetter, methodcaller
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,12 +25,13 @@ _headers = methodcaller("headers")
 _partition = methodcaller("partition")
 _offset = methodcaller("offset")
 _timestamp = methodcaller("timestamp")
+_milliseconds = itemgetter(1)
 
 
 def _lengths(values: "Sequence[bytes | None]") -> "npt.NDArray[np.int64]":
     if None in values:
         return np.fromiter((0 if v is None else len(v) for v in values), np.int64, len(values))
-    return np.fromiter(map(len, values), np.int64, len(values))  # type: ignore[arg-type]  # no None left
+    return np.array(list(map(len, values)), np.int64)  # type: ignore[arg-type]  # no None left
 
 
 class PolledRecords:
@@ -72,7 +73,7 @@ class PolledRecords:
         self.messages = messages
         self.values: list[bytes | None] = list(map(_value, messages))
         keys: list[bytes | None] = list(map(_key, messages))
-        self.keys = keys if any(key is not None for key in keys) else None
+        self.keys = None if keys.count(None) == len(keys) else keys
         headers: list[Headers | None] = list(map(_headers, messages))
         self.headers = headers if any(headers) else None
         self.partitions: list[int] = list(map(_partition, messages))
@@ -92,16 +93,22 @@ class PolledRecords:
     def timestamps_ms(self) -> "npt.NDArray[np.float64]":
         """Each record's timestamp; one that is missing or lies in the future counts as the poll's time."""
         if self._timestamps is None:
-            stamps = np.fromiter(
-                (ms for _, ms in map(_timestamp, self.messages)), np.float64, len(self.messages)
-            )
+            stamps = np.array(list(map(_milliseconds, map(_timestamp, self.messages))), np.float64)
             stamps[(stamps <= 0) | (stamps > self.polled_ms)] = self.polled_ms
             self._timestamps = stamps
         return self._timestamps
 
     def make_runs(self, rows: "npt.NDArray[np.int64]") -> list[Run]:
         """One run for each partition that the records come from; *rows* are the rows of each record."""
-        partitions = np.fromiter(self.partitions, np.int64, len(self.partitions))
+        first = self.partitions[0]
+        if self.partitions.count(first) == len(self.partitions):
+            end = self.messages[-1].offset() + 1
+            run = Run(
+                TopicPartition(self.topic, first), end, len(self), int(rows.sum()), int(self.sizes.sum())
+            )
+            self._runs = {first: run}
+            return [run]
+        partitions = np.array(self.partitions, np.int64)
         rows_by = np.bincount(partitions, weights=rows)
         bytes_by = np.bincount(partitions, weights=self.sizes)
         counts = np.bincount(partitions)
