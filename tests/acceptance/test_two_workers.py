@@ -15,7 +15,7 @@ from tests.kit.worker import RunningWorker
 pytestmark = pytest.mark.kafka
 
 MODEL = "mixed"
-SMALL_STEPS = {"delivery.budget_rows": 8192, "delivery.poll_records": 256}
+SMALL_STEPS = {"delivery.budget_rows": 16_384, "delivery.poll_records": 256}
 """Whoever is killed has read some, and much is still to come."""
 
 
@@ -23,7 +23,7 @@ SMALL_STEPS = {"delivery.budget_rows": 8192, "delivery.poll_records": 256}
 def numpy_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Base path of a NumPy model of three signatures whose every call takes a few milliseconds."""
     base = tmp_path_factory.mktemp("numpy") / MODEL
-    numpy_models.write_three_signatures(base, sleep_seconds=0.01)
+    numpy_models.write_three_signatures(base, sleep_seconds=0.005)
     return base
 
 
