@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0
+TOPICS_LOOK_SECONDS = 1.0  # asks a broker
+MODELS_LOOK_SECONDS = 0.05  # asks nobody, and what has loaded should not wait for work
 CLOSE_SECONDS = 5.0
 
 
@@ -125,7 +126,9 @@ class WorkerProcess:
             log.info("serving /metrics, /livez and /readyz", extra={"port": self.health.port})
         self._side.thread.start()
         try:
-            if not self._wait_until(self._topics_missing) or not self._wait_until(self._models_missing):
+            if not self._wait_until(self._topics_missing, TOPICS_LOOK_SECONDS):
+                return ExitCode.DONE
+            if not self._wait_until(self._models_missing, MODELS_LOOK_SECONDS):
                 return ExitCode.DONE
             return self._serve()
         except AuthenticationFailed as problem:
@@ -153,7 +156,7 @@ class WorkerProcess:
         self._path.finish(deadline)
         return ExitCode.DONE
 
-    def _wait_until(self, missing: Callable[[], str | None]) -> bool:
+    def _wait_until(self, missing: Callable[[], str | None], look_seconds: float) -> bool:
         """Wait until nothing is missing, saying what is; False when told to stop meanwhile."""
         while not self._stop.is_set():
             self._alive_at = self._clock()
@@ -162,7 +165,7 @@ class WorkerProcess:
                 return True
             self._waiting = waiting
             self._occasionally.info("nothing is consumed yet", key=waiting, waiting_for=waiting)
-            self._stop.wait(LOOK_SECONDS)
+            self._stop.wait(look_seconds)
         return False
 
     def _topics_missing(self) -> str | None:
