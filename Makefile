@@ -39,8 +39,8 @@ docs: $(READY) ## write the generated parts of the pages anew (settings, metrics
 	$(BIN)/python -m worker.metrics_docs
 	$(BIN)/python -m tests.docs.parts
 
-bench: $(READY) ## headrace beside a hand-written loop and a bare echo, on a real broker
-	$(BIN)/python -m benchmarks $(ARGS)
+bench: $(READY) ## headrace beside a hand-written loop and a bare echo, on a real broker; SCENARIO=with_headers
+	$(BIN)/python -m benchmarks $(if $(SCENARIO),--scenario $(SCENARIO)) $(ARGS)
 
 gpu-check: $(READY) ## loading, batching, memory growth and unloading on a GPU; exits 77 without one
 	@$(BIN)/python -m benchmarks.gpu_check

@@ -17,7 +17,7 @@ from schemas.model_config import ModelConfig
 from tests.kit.broker import FULL_SPEED, Broker, ForeignBroker, KafkaBroker
 from worker.kafka import client_config, clients
 from worker.kafka.admin import Admin, TopicSpec
-from worker.kafka.errors import KafkaProblem, Retriable, TopicMissing
+from worker.kafka.errors import KafkaProblem
 from worker.kafka.records import TopicPartition
 
 PARTITIONS = 4
@@ -25,6 +25,9 @@ TIMEOUT_SECONDS = 300.0
 WORKER_CORE, OTHER_CORE = 0, 1
 RECORDS = {"echo": 1_000_000, "hand loop": 200_000, "headrace": 1_000_000}
 """Replies that a contender is measured over: a few seconds each, however fast it is."""
+
+SCENARIOS = {"small_records": False, "with_headers": True}
+"""What is measured; whether requests name a reply topic and carry a correlation id in their headers."""
 
 Command = Callable[[Job], tuple[list[str], dict[str, str]]]
 COMMANDS: Mapping[str, Command] = {
@@ -37,12 +40,14 @@ COMMANDS: Mapping[str, Command] = {
 class Bench:
     """One broker, one topic of requests, and runs on it."""
 
-    def __init__(self, bootstrap_servers: str, model: Path, scale: float) -> None:
+    def __init__(self, bootstrap_servers: str, model: Path, scale: float, *, headers: bool) -> None:
         self._where = client_config.connection(bootstrap_servers)
         self._admin = clients.admin(self._where)
         self._model = model
         self.records = {name: int(count * scale) for name, count in RECORDS.items()}
+        self._headers = headers
         self._requests = f"bench-requests-{uuid.uuid4().hex[:8]}"
+        self._replies = f"bench-replies-{uuid.uuid4().hex[:8]}"
 
     def prepare(self) -> None:
         """Make the topics, set the model, write the requests."""
@@ -51,38 +56,36 @@ class Bench:
             "headrace.status": {"cleanup.policy": "compact"},
         }
         specs = [TopicSpec(name, 1, 1, config) for name, config in fresh.items()]
-        specs += [TopicSpec(self._requests, PARTITIONS, 1), TopicSpec(f"{self._requests}-dlt", 1, 1)]
+        specs += [TopicSpec(name, PARTITIONS, 1) for name in (self._requests, self._replies)]
+        specs.append(TopicSpec(f"{self._requests}-dlt", 1, 1))
         _made(self._admin, specs)
         config = ModelConfig(base_path=str(self._model.parent))
         producer = clients.producer(self._where, _raise)
         producer.send("headrace.control", [codec.encode(config)], [load.MODEL.encode()])
         producer.flush(30.0)
         producer.close()
-        load.fill(self._where.bootstrap_servers, self._requests, max(self.records.values()))
+        reply_topic = self._replies if self._headers else None
+        load.fill(self._where.bootstrap_servers, self._requests, max(self.records.values()), reply_topic)
 
     def run(self, name: str) -> measuring.Result:
-        """One contender, once, in a group of its own, on a reply topic of its own."""
-        replies = f"bench-replies-{uuid.uuid4().hex[:8]}"
-        _made(self._admin, [TopicSpec(replies, PARTITIONS, 1)])
+        """One contender, once, in a group of its own; its replies follow those of the runs before."""
         job = Job(
             self._where.bootstrap_servers,
             f"bench-{uuid.uuid4().hex[:8]}",
             self._requests,
-            replies,
+            self._replies,
             str(self._model),
+            self._headers,
         )
         reader = clients.reader(self._where, _Silent())
 
-        def count() -> int:
-            try:
-                return sum(reader.watermarks(TopicPartition(replies, p))[1] for p in range(PARTITIONS))
-            except (Retriable, TopicMissing):
-                return 0  # a new topic whose leaders are not known everywhere yet
+        def end() -> int:
+            return sum(reader.watermarks(TopicPartition(self._replies, p))[1] for p in range(PARTITIONS))
 
+        before = end()
         with _process(*COMMANDS[name](job)) as process:
-            samples = measuring.watch(process, count, self.records[name], TIMEOUT_SECONDS)
+            samples = measuring.watch(process, lambda: end() - before, self.records[name], TIMEOUT_SECONDS)
         reader.close()
-        self._admin.delete_topics([replies])
         return measuring.result(samples, self.records[name])
 
 
@@ -132,13 +135,13 @@ def _made(admin: Admin, specs: list[TopicSpec]) -> None:
             raise problem
 
 
-def small_records(scale: float, rounds: int) -> list[measuring.Summary]:
-    """64 floats in, 10 out, no headers: echo, hand loop and headrace in turn."""
+def in_turn(scale: float, rounds: int, *, headers: bool) -> list[measuring.Summary]:
+    """64 floats in, 10 out: echo, hand loop and headrace in turn."""
     with tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder:
         model = Path(folder) / load.MODEL / "1"
         subprocess.run([sys.executable, "-m", "benchmarks.dense_model", str(model)], check=True)
         with _broker() as broker:
-            bench = Bench(broker.bootstrap_servers, model, scale)
+            bench = Bench(broker.bootstrap_servers, model, scale, headers=headers)
             bench.prepare()
             runs: dict[str, list[measuring.Result]] = {name: [] for name in COMMANDS}
             for number in range(rounds):
@@ -160,12 +163,18 @@ def main() -> None:
     parser.add_argument(
         "--scale", type=float, default=1.0, help="more or fewer records than usual (default: 1)"
     )
+    parser.add_argument(
+        "--scenario",
+        choices=SCENARIOS,
+        default="small_records",
+        help="what is measured (default: small_records)",
+    )
     options = parser.parse_args()
     os.sched_setaffinity(0, {OTHER_CORE})
-    summaries = small_records(options.scale, options.rounds)
+    summaries = in_turn(options.scale, options.rounds, headers=SCENARIOS[options.scenario])
     print()
     print(report.table(summaries))
-    path = report.write("small_records", summaries, vars(options))
+    path = report.write(options.scenario, summaries, {"rounds": options.rounds, "scale": options.scale})
     print(f"\nkept in {path.relative_to(Path.cwd())}")
 
 

@@ -31,6 +31,7 @@ class Job:
         requests: the topic to read.
         replies: the topic to write.
         model: the SavedModel's version directory.
+        headers: whether replies carry their request's headers.
     """
 
     bootstrap_servers: str
@@ -38,6 +39,7 @@ class Job:
     requests: str
     replies: str
     model: str
+    headers: bool = False
 
     def text(self) -> str:
         """As an argument of a process."""

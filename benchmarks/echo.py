@@ -14,7 +14,10 @@ def run(job: Job) -> None:
         for message in clients.consume(2048):
             while True:
                 try:
-                    produce(topic, message.value(), on_delivery=on_delivery)
+                    if job.headers:
+                        produce(topic, message.value(), on_delivery=on_delivery, headers=message.headers())
+                    else:
+                        produce(topic, message.value(), on_delivery=on_delivery)
                     break
                 except BufferError:
                     clients.producer.poll(0.05)

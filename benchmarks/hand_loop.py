@@ -39,7 +39,7 @@ def run(job: Job) -> None:
                 -1, 64
             )
             scores = call(x=tf.constant(rows))["scores"].numpy()
-            for request, row in zip(requests, scores, strict=True):
+            for message, request, row in zip(messages, requests, scores, strict=True):
                 stream = io.BytesIO()
                 stream.write(reply_header)
                 output = {"name": "scores", "dtype": "DT_FLOAT", "shape": [1, 10], "data": row.tobytes()}
@@ -52,7 +52,10 @@ def run(job: Job) -> None:
                     "parameters": {},
                 }
                 fastavro.schemaless_writer(stream, reply_schema.parsed, reply)
-                produce(topic, stream.getvalue(), on_delivery=on_delivery)
+                if job.headers:
+                    produce(topic, stream.getvalue(), on_delivery=on_delivery, headers=message.headers())
+                else:
+                    produce(topic, stream.getvalue(), on_delivery=on_delivery)
             clients.producer.poll(0)
         if time.monotonic() - committed >= COMMIT_SECONDS:
             clients.commit()

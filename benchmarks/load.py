@@ -1,4 +1,4 @@
-"""The requests of the benchmarks: 64 floats and an id of their own each, no headers."""
+"""The requests of the benchmarks: 64 floats and an id of their own each, with reply headers if wanted."""
 
 from collections.abc import Iterator
 
@@ -10,6 +10,7 @@ from schemas.predict_request import PredictRequest
 from schemas.tensor import Tensor
 from worker.kafka import client_config, clients
 from worker.kafka.errors import KafkaProblem
+from worker.kafka.records import Headers
 
 MODEL = "dense"
 CHUNK = 10_000
@@ -32,17 +33,24 @@ def values(count: int) -> Iterator[list[bytes]]:
         ]
 
 
-def fill(bootstrap_servers: str, topic: str, count: int) -> None:
-    """Write *count* requests to a topic, spread over its partitions."""
+def reply_headers(start: int, count: int, reply_topic: str) -> list[Headers]:
+    """A reply topic and a correlation id of its own for each request."""
+    to = ("kafka_replyTopic", reply_topic.encode())
+    return [[to, ("kafka_correlationId", b"%016d" % (start + n))] for n in range(count)]
+
+
+def fill(bootstrap_servers: str, topic: str, count: int, reply_topic: str | None = None) -> None:
+    """Write *count* requests to a topic, spread over its partitions; with headers where a reply topic is given."""
 
     def on_problem(problem: KafkaProblem) -> None:
         raise problem
 
     producer = clients.producer(client_config.connection(bootstrap_servers), on_problem)
-    for chunk in values(count):
+    for number, chunk in enumerate(values(count)):
+        headers = None if reply_topic is None else reply_headers(number * CHUNK, len(chunk), reply_topic)
         sent = 0
         while sent < len(chunk):
-            sent += producer.send(topic, chunk[sent:])
+            sent += producer.send(topic, chunk[sent:], None, headers and headers[sent:])
             producer.poll(0.0 if sent == len(chunk) else 0.05)
     if left := producer.flush(120.0):
         raise TimeoutError(f"{left} requests did not reach the broker")
