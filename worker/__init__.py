@@ -15,7 +15,8 @@ The way of a request:
 * `request_block`, `batch_queues`, `model_queue_options`: blocks, and the queues they wait in
 * `held_requests` (p): what waits for a model or a topic
 * `inference`: a batch becomes replies, on the batch threads
-* `delivery`, `publisher`, `producer_pool`, `refusals`: replies on their way out, and what the broker does not take
+* `delivery`, `publisher`, `producer_pool`: replies on their way out
+* `reply_sizes`, `refusals`: what a topic takes, and what becomes of the rest
 * `settlement`, `committer`, `rebalancing` (p): acknowledged, committed, given away
 * `budget`, `backpressure`, `flow_control` (p): how much is read ahead, and when to pause
 * `topic_directory`, `cluster`: what is known of the cluster's topics

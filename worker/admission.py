@@ -12,7 +12,10 @@ from schemas import headers as names
 from schemas.errors import InvalidHeader
 from worker.kafka.records import Headers
 from worker.polled_records import PolledRecords
-from worker.reply_routing import NoRouteError, ReplyRouting, ReplyTopicUnknownError
+from worker.reply_routing import NoRouteError, ReplyRoute, ReplyRouting, ReplyTopicUnknownError
+
+HEADER_OVERHEAD_BYTES = 8  # the lengths of name and value, generously
+_TIMEOUT_MS = names.TIMEOUT_MS
 
 
 @dataclasses.dataclass(slots=True)
@@ -54,21 +57,27 @@ class Admission:
         if records.headers is None:
             return exceptions
         routing = self._routings[records.binding]
-        routes = [None] * len(records)
-        records.routes = routes  # type: ignore[assignment]  # filled below
+        routes: list[ReplyRoute | None] = [None] * len(records)
+        records.routes = routes
+        route, largest = routing.route, 0
         for position, headers in enumerate(records.headers):
             if not headers:
                 continue
+            size, timed = _look_over(headers)
+            largest = max(largest, size + HEADER_OVERHEAD_BYTES * len(headers))
             try:
-                self._check_size(headers)
-                records.routes[position] = routing.route(headers)  # type: ignore[index]  # set above
-                self._note_deadline(records, position, headers)
+                if size > self._header_bytes:
+                    raise NoRouteError(_too_large(size, self._header_bytes))  # noqa: TRY301 - one place decides
+                routes[position] = route(headers)
+                if timed:
+                    self._note_deadline(records, position, headers)
             except NoRouteError as error:
                 exceptions.no_route[position] = error
             except ReplyTopicUnknownError as error:
                 exceptions.topic_unknown[position] = error
             except InvalidHeader as error:
                 exceptions.invalid[position] = str(error)
+        records.header_bytes = largest
         return exceptions
 
     def try_again(self, records: PolledRecords, position: int) -> bool:
@@ -89,13 +98,6 @@ class Admission:
         self._note_deadline(records, position, headers)
         return True
 
-    def _check_size(self, headers: Headers) -> None:
-        size = sum(len(name) + len(value or b"") for name, value in headers)
-        if size > self._header_bytes:
-            raise NoRouteError(
-                f"the headers have {size} bytes; limits.header_bytes allows {self._header_bytes}"
-            )
-
     @staticmethod
     def _note_deadline(records: PolledRecords, position: int, headers: Headers) -> None:
         for name, value in headers:
@@ -104,3 +106,19 @@ class Admission:
                     records.deadlines_ms = np.full(len(records), np.inf)
                 timeout_ms = names.parse_timeout_ms(value)
                 records.deadlines_ms[position] = records.timestamps_ms[position] + timeout_ms
+
+
+def _look_over(headers: Headers) -> tuple[int, bool]:
+    """The bytes of names and values, and whether there is a deadline among them."""
+    size, timed = 0, False
+    for name, value in headers:
+        size += len(name)
+        if value is not None:
+            size += len(value)
+        if name == _TIMEOUT_MS:
+            timed = True
+    return size, timed
+
+
+def _too_large(size: int, limit: int) -> str:
+    return f"the headers have {size} bytes; limits.header_bytes allows {limit}"

@@ -135,6 +135,16 @@ class Delivery:
         else:
             self.failed(error, message, None)
 
+    def report_at(self, position: int, error: Any, message: Message) -> None:
+        """The client's report of the reply to the request at a position, sent by that request's own route."""
+        if error is None:
+            self.acknowledged()
+            return
+        routes = self.origin.records.routes
+        route = None if routes is None else routes[position]
+        headers, partition = (None, -1) if route is None else (route.headers, route.partition)
+        self.failed(error, message, Sent(self, headers, position, partition))
+
     def acknowledged(self) -> None:
         """One record is safe with the broker, or is another delivery's now."""
         self.pending -= 1

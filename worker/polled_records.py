@@ -48,6 +48,7 @@ class PolledRecords:
         routes: each record's reply route, or None where all take the binding's own without headers.
         deadlines_ms: each record's deadline (wall clock, ms), infinity for none; None where no record has one.
         polled_ms: wall clock of the poll, ms.
+        header_bytes: at least what the headers of any one record take up.
         sizes: bytes of each record's value and key.
     """
 
@@ -56,6 +57,7 @@ class PolledRecords:
         "_timestamps",
         "binding",
         "deadlines_ms",
+        "header_bytes",
         "headers",
         "keys",
         "messages",
@@ -80,6 +82,7 @@ class PolledRecords:
         self.routes: list[ReplyRoute | None] | None = None
         self.deadlines_ms: npt.NDArray[np.float64] | None = None
         self.polled_ms = polled_ms
+        self.header_bytes = 0
         self._timestamps: npt.NDArray[np.float64] | None = None
         self._runs: dict[int, Run] = {}
         self.sizes: npt.NDArray[np.int64] = _lengths(self.values)

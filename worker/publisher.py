@@ -7,25 +7,29 @@ has acknowledged it (promise 1). What the broker refuses is `worker.refusals`' b
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import repeat
+from operator import itemgetter
 
-from schemas import codec, dead_letter, reply_columns
+from schemas import dead_letter, reply_columns
 from schemas import headers as names
-from schemas.errors import Code
-from schemas.predict_reply import PredictReply
+from worker import reply_sizes
 from worker.delivery import Answer, Delivery, Failure, Origin, Sent
 from worker.kafka.producer import OnDelivery, Producer
 from worker.kafka.records import Headers
 from worker.polled_records import PolledRecords
 from worker.producer_pool import ProducerPool
-from worker.reply_routing import ANY_PARTITION
+from worker.reply_routing import ANY_PARTITION, ReplyRoute
 from worker.request_block import Part
 from worker.topic_directory import TopicDirectory
 
 Columns = tuple[Sequence[bytes | None], Sequence[bytes | None] | None, Sequence[Headers | None] | None]
 
-RECORD_OVERHEAD_BYTES = 128  # the batch's own header (61) and a record's lengths, generously
+COORDINATES_BYTES = 512  # a topic's name has 249 characters at most
 ROOM_WAIT_SECONDS = 0.02
+
+_place_of: Callable[[ReplyRoute], tuple[str, int]] = itemgetter(0, 1)
+_headers_of: Callable[[ReplyRoute], Headers | None] = itemgetter(2)
 
 
 class PublisherClosedError(Exception):
@@ -86,28 +90,26 @@ class Publisher:
         keys = None if records.keys is None else [records.keys[i] for i in positions]
         if records.routes is None and not self._coordinates:
             topic = self._topics[records.binding]
-            self._send_fitting(delivery, (topic, ANY_PARTITION), payloads, keys)
+            self._send_fitting(delivery, (topic, ANY_PARTITION), (payloads, keys, None), delivery.report)
+            return
+        routes = self._routes(records, positions)
+        reports = self._reports(delivery, routes, positions)
+        of_routes = list(map(_headers_of, routes))
+        headers = of_routes if any(of_routes) else None
+        places = list(map(_place_of, routes))
+        if places.count(places[0]) == len(places):
+            self._send_fitting(delivery, places[0], (payloads, keys, headers), reports)
             return
         groups: dict[tuple[str, int], list[int]] = defaultdict(list)
-        sent: list[Sent] = []
-        for n, position in enumerate(positions):
-            route = None if records.routes is None else records.routes[position]
-            place = (
-                (self._topics[records.binding], ANY_PARTITION)
-                if route is None
-                else (route.topic, route.partition)
-            )
+        for n, place in enumerate(places):
             groups[place].append(n)
-            headers = self._reply_headers(records, position, None if route is None else route.headers)
-            sent.append(Sent(delivery, headers, position, place[1]))
         for place, members in groups.items():
-            self._send_fitting(
-                delivery,
-                place,
+            columns = (
                 [payloads[n] for n in members],
-                None if keys is None else [keys[n] for n in members],
-                [sent[n] for n in members],
+                keys and [keys[n] for n in members],
+                headers and [headers[n] for n in members],
             )
+            self._send_fitting(delivery, place, columns, [reports[n] for n in members])
 
     def refusal(self, part: Part, message: str, answer: Answer) -> None:
         """Answer every request of a part with one error."""
@@ -186,39 +188,49 @@ class Publisher:
             on_failure=self._on_failure,
         )
 
-    def _reply_headers(
-        self, records: PolledRecords, position: int, headers: Headers | None
-    ) -> Headers | None:
+    def _routes(self, records: PolledRecords, positions: Sequence[int]) -> list[ReplyRoute]:
+        """The route of each reply, coordinates included where they are wanted."""
+        own = ReplyRoute(self._topics[records.binding], ANY_PARTITION, None)
+        if records.routes is None:
+            routes = [own] * len(positions)
+        else:
+            routes = [route or own for route in map(records.routes.__getitem__, positions)]
         if not self._coordinates:
-            return headers
-        original = records.messages[position]
-        own = names.Coordinates(records.topic, original.partition(), original.offset())
-        return [*(headers or ()), (names.REQUEST, names.request_coordinates(own))]
+            return routes
+        return [
+            route._replace(headers=[*(route.headers or ()), _coordinates(records, position)])
+            for route, position in zip(routes, positions, strict=True)
+        ]
+
+    def _reports(
+        self, delivery: Delivery, routes: Sequence[ReplyRoute], positions: Sequence[int]
+    ) -> list[OnDelivery]:
+        """Where the client reports each reply: what another try needs is found again by position, or kept."""
+        if not self._coordinates:
+            return list(map(partial, repeat(delivery.report_at), positions))
+        return [
+            Sent(delivery, route.headers, position, route.partition).report
+            for route, position in zip(routes, positions, strict=True)
+        ]
 
     def _send_fitting(
         self,
         delivery: Delivery,
         place: tuple[str, int],
-        payloads: list[bytes],
-        keys: list[bytes | None] | None,
-        sent: list[Sent] | None = None,
+        columns: reply_sizes.ReplyColumns,
+        reports: OnDelivery | list[OnDelivery],
     ) -> None:
-        """Send replies, with an error in place of each that its topic cannot take; *sent* where they have headers."""
-        headers = None if sent is None else [each.headers for each in sent]
-        on_delivery = delivery.report if sent is None else [each.report for each in sent]
-        limit = self._directory.max_message_bytes(place[0]) - RECORD_OVERHEAD_BYTES
-        beside = max(map(_key_bytes, keys)) if keys else 0
-        beside += max(map(_header_bytes, headers)) if headers else 0
+        """Send replies, with an error in place of each that its topic cannot take."""
+        payloads, keys, headers = columns
+        limit = self._directory.max_message_bytes(place[0]) - reply_sizes.RECORD_OVERHEAD_BYTES
+        beside = max(map(reply_sizes.key_bytes, keys)) if keys else 0
+        if headers:
+            beside += delivery.origin.records.header_bytes + COORDINATES_BYTES
         if max(map(len, payloads)) > limit - beside:
-            of_keys = map(_key_bytes, keys) if keys else repeat(0)
-            of_headers = map(_header_bytes, headers) if headers else repeat(0)
-            fitting = [
-                p if len(p) <= limit - k - h else too_large(p, limit - k - h, place[0])
-                for p, k, h in zip(payloads, of_keys, of_headers, strict=False)
-            ]
+            fitting = reply_sizes.fitting(place[0], limit, columns)
             delivery.too_large += sum(a is not b for a, b in zip(payloads, fitting, strict=True))
             payloads = fitting
-        self._send(self._producers.for_topic(place[0]), place, (payloads, keys, headers), on_delivery)
+        self._send(self._producers.for_topic(place[0]), place, (payloads, keys, headers), reports)
 
     def _send(
         self,
@@ -245,27 +257,7 @@ class Publisher:
                 self._room.wait(ROOM_WAIT_SECONDS)
 
 
-def too_large(payload: bytes, limit_bytes: int | None, topic: str) -> bytes:
-    """The error reply in place of one that its topic does not take; without a limit where it is not known."""
-    reply = codec.decode(payload, PredictReply)
-    takes = "fewer" if limit_bytes is None else f"{max(0, limit_bytes)}"
-    message = (
-        f"the reply has {len(payload)} bytes and topic {topic!r} takes {takes}; "
-        "ask for fewer rows or outputs, or raise the topic's max.message.bytes"
-    )
-    return reply_columns.encode_error(
-        reply.model, reply.version, Code.RESOURCE_EXHAUSTED, message, reply.id.encode()
-    )
-
-
-def is_error(payload: bytes) -> bool:
-    """Whether a reply is an error."""
-    return codec.decode(payload, PredictReply).error is not None
-
-
-def _key_bytes(key: bytes | None) -> int:
-    return 0 if key is None else len(key)
-
-
-def _header_bytes(headers: Headers | None) -> int:
-    return sum(len(name) + len(value or b"") + 8 for name, value in headers or ())
+def _coordinates(records: PolledRecords, position: int) -> tuple[str, bytes]:
+    original = records.messages[position]
+    own = names.Coordinates(records.topic, original.partition(), original.offset())
+    return names.REQUEST, names.request_coordinates(own)

@@ -21,8 +21,9 @@ from worker.delivery import Failure, Origin
 from worker.kafka import errors as kafka_errors
 from worker.log import Occasionally
 from worker.polled_records import PolledRecords
-from worker.publisher import RECORD_OVERHEAD_BYTES, Publisher, is_error, too_large
+from worker.publisher import Publisher
 from worker.reply_routing import NoRouteError
+from worker.reply_sizes import RECORD_OVERHEAD_BYTES, is_error, too_large
 from worker.topic_directory import TopicDirectory
 
 log = logging.getLogger(__name__)

@@ -4,9 +4,9 @@ Both ways of naming a reply topic that the field knows are taken: Spring's (`kaf
 `kafka_correlationId`) and `reply_to` with `correlation_id`. Correlation ids are echoed byte for byte.
 """
 
-import dataclasses
 import re
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from schemas import headers as names
 from schemas.errors import InvalidHeader
@@ -14,11 +14,14 @@ from worker.kafka.records import Headers
 from worker.topic_directory import TopicDirectory
 
 ANY_PARTITION = -1
+MOST_REMEMBERED_TOPICS = 1024
+
+_REPLY_TOPICS = frozenset({names.REPLY_TOPIC, names.PLAIN_REPLY_TOPIC})
+_REPLY_PARTITION = names.REPLY_PARTITION
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ReplyRoute:
-    """Where one reply goes and what it carries.
+class ReplyRoute(NamedTuple):
+    """Where one reply goes and what it carries; a tuple, because there is one for each request with headers.
 
     Attributes:
         topic: the reply topic.
@@ -65,6 +68,7 @@ class ReplyRouting:
         self._forbidden = frozenset(forbidden)
         self._echoed = frozenset((names.CORRELATION_ID, names.PLAIN_CORRELATION_ID, *carried))
         self._directory = directory
+        self._remembered: dict[bytes | None, str] = {reply_topic.encode(): reply_topic}
 
     def route(self, headers: Headers) -> ReplyRoute | None:
         """The route that a request's headers ask for; None: the binding's own, without headers.
@@ -75,13 +79,14 @@ class ReplyRouting:
         """
         topic, partition = self.reply_topic, ANY_PARTITION
         reply_headers = []
+        echoed = self._echoed
         for header in headers:
             name, value = header
-            if name in self._echoed:
+            if name in echoed:
                 reply_headers.append(header)
-            elif name in {names.REPLY_TOPIC, names.PLAIN_REPLY_TOPIC}:
-                topic = self._allowed_topic(value)
-            elif name == names.REPLY_PARTITION:
+            elif name in _REPLY_TOPICS:
+                topic = self._remembered.get(value) or self._allowed_topic(value)
+            elif name == _REPLY_PARTITION:
                 partition = _partition(value)
         if topic != self.reply_topic or partition != ANY_PARTITION:
             self._check_exists(topic, partition)
@@ -98,6 +103,8 @@ class ReplyRouting:
             return topic
         if topic in self._forbidden or not any(p.fullmatch(topic) for p in self._allowed):
             raise NoRouteError(f"the reply topic {topic[:249]!r} is not one that requests may name here")
+        if len(self._remembered) < MOST_REMEMBERED_TOPICS:
+            self._remembered[value] = topic
         return topic
 
     def _check_exists(self, topic: str, partition: int) -> None:
