@@ -128,6 +128,10 @@ def test_a_missing_path_fails_its_model_alone_and_heals_when_it_appears(
         assert (each["state"], each["code"]) == ("END", int(Code.NOT_FOUND))
         assert "No such file or directory" in each["message"]
         assert str(base) in each["message"]
+    waited = deployed.command("models", "wait", "listed", "--timeout", "20")
+    assert waited.returncode == 1
+    assert "worker w1" in waited.stderr
+    assert "No such file or directory" in waited.stderr
     deployed.send([ask(model, model) for model in ("good", "listed", "latest")])
     deployed.wait_until_answered()
     early = deployed.account()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit import numpy_models
-from tests.kit.deployment import Deployment, DeploymentFactory
+from tests.kit.deployment import MISSED_SOON, Deployment, DeploymentFactory
 from tests.kit.mixed_requests import MixedRequest, MixedRequests, RowAnswers, wrong_replies
 from tests.kit.models import SavedModels
 from tests.kit.verifier import Account
@@ -104,11 +104,32 @@ def test_sigterm_in_the_middle_loses_and_repeats_nothing(
     assert second.stop() == 0
 
 
+def test_a_worker_that_joins_in_the_middle_loses_and_repeats_nothing(
+    deployment: DeploymentFactory, numpy_model: Path, numpy_answers: RowAnswers
+) -> None:
+    """Partitions go over to it once what was read from them is answered and committed."""
+    deployed = deployment(SMALL_STEPS)
+    deployed.set_model(MODEL, numpy_model, [1])
+    first = deployed.start_worker()
+    first.wait_until_assigned(4)
+    mixed = MixedRequests()
+
+    with deployed.traffic(lambda number: mixed[number].record(MODEL), at_once=20) as traffic:
+        wait_until(lambda: first.unanswered() > 0, "a worker with unanswered requests", every_seconds=0.01)
+        second = deployed.start_worker()
+        second.wait_until_assigned(2)
+        wait_until(lambda: second.metric("headrace_requests_total") > 100, "answers by the second worker")
+    deployed.wait_until_answered()
+
+    assert_each_has_a_right_reply(deployed.account(), mixed.first(traffic.sent), numpy_answers)
+    assert [worker.stop() for worker in (first, second)] == [0, 0]
+
+
 def test_sigkill_in_the_middle_loses_nothing(
     deployment: DeploymentFactory, numpy_model: Path, numpy_answers: RowAnswers
 ) -> None:
     """What a killed worker had not committed is answered by the other; at most a budget of rows is repeated."""
-    deployed = deployment(SMALL_STEPS)
+    deployed = deployment({**SMALL_STEPS, **MISSED_SOON})
     deployed.set_model(MODEL, numpy_model, [1])
     first, _ = start_two(deployed)
     requests = MixedRequests().first(20_000)
