@@ -10,7 +10,7 @@ from schemas.tensor import Tensor
 from tests.kit import numpy_models
 from tests.kit.broker import KafkaBroker
 from tests.kit.deployment import Deployment, DeploymentFactory
-from tests.kit.kafka_jars import BrokerUnavailable
+from tests.kit.maven_jars import JavaUnavailable
 from tests.kit.waiting import wait_until
 from tests.kit.worker import RunningWorker
 from worker.kafka import clients
@@ -189,7 +189,7 @@ def test_a_broker_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
     """A worker that is started first says whom it cannot reach, and begins when the broker has come."""
     try:
         broker = KafkaBroker()
-    except BrokerUnavailable as error:
+    except JavaUnavailable as error:
         pytest.skip(f"no Kafka broker of our own: {error}")
     with broker, Deployment(broker, tmp_path) as deployed:
         set_model(deployed, tmp_path)

@@ -17,7 +17,7 @@ from schemas.request_decoder import RequestDecoder
 from schemas.wire_limits import DEFAULT_LIMITS
 from tests.docs import parts, wire_example
 from tests.docs.pages import ROOT, Block, blocks
-from tests.schemas.avro_jars import AvroUnavailable, avro_jars, java
+from tests.kit.maven_jars import AVRO, JAVA_FOR_AVRO, JavaUnavailable, require_java
 
 WIRE = blocks(parts.WIRE)
 PYTHON = [block for block in WIRE if block.language == "python"]
@@ -69,8 +69,14 @@ def test_the_java_encoder_gives_the_bytes(tmp_path: Path) -> None:
     (block,) = JAVA
     (tmp_path / "Ask.java").write_text(block.text, encoding="utf-8")
     try:
-        command = [java(), "-XX:TieredStopAtLevel=1", "-cp", f"{avro_jars()}/*", str(tmp_path / "Ask.java")]
-    except AvroUnavailable as error:
+        command = [
+            require_java(AVRO.title, JAVA_FOR_AVRO),
+            "-XX:TieredStopAtLevel=1",
+            "-cp",
+            f"{AVRO.folder()}/*",
+            str(tmp_path / "Ask.java"),
+        ]
+    except JavaUnavailable as error:
         if os.environ.get("TEST_REQUIRE_KAFKA") == "1":
             pytest.fail(f"TEST_REQUIRE_KAFKA is set, and Avro for Java cannot be asked: {error}")
         pytest.skip(f"Avro for Java cannot be asked: {error}")

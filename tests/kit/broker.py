@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from tests.kit.kafka_jars import BrokerUnavailable, kafka_jars, require_java
+from tests.kit.maven_jars import JAVA_FOR_KAFKA, KAFKA, JavaUnavailable, require_java
 
 _CLUSTER_ID = (
     "aGVhZHJhY2UtdGVzdC1rZg"  # any 16 bytes in base64; a broker's data folder belongs to one cluster
@@ -73,10 +73,10 @@ class KafkaBroker:
         """*config* adds to the broker's properties, or replaces them.
 
         Raises:
-            BrokerUnavailable: no Java, or Kafka is not here and cannot be fetched.
+            JavaUnavailable: no Java, or Kafka is not here and cannot be fetched.
         """
-        self._java = require_java()
-        self._classpath = f"{kafka_jars()}/*"
+        self._java = require_java(KAFKA.title, JAVA_FOR_KAFKA)
+        self._classpath = f"{KAFKA.folder()}/*"
         self._jvm_options = tuple(jvm_options)
         self._start_timeout_seconds = start_timeout_seconds
         self._port = port or free_port()
@@ -279,7 +279,7 @@ def main() -> int:
     _say("starting Apache Kafka (the first time it is fetched) …")
     try:
         broker = KafkaBroker(port, FULL_SPEED)
-    except BrokerUnavailable as error:
+    except JavaUnavailable as error:
         _say(f"cannot run a broker here: {error}")
         return 1
     try:

@@ -10,8 +10,8 @@ import pytest
 
 from schemas.catalog import Catalog
 from schemas.codec import decode, encode
+from tests.kit.maven_jars import AVRO, JAVA_FOR_AVRO, JavaUnavailable, require_java
 from tests.schemas import golden_records
-from tests.schemas.avro_jars import AvroUnavailable, avro_jars, java
 
 PROGRAM = Path(__file__).parent / "java" / "AvroCheck.java"
 
@@ -28,8 +28,14 @@ class Said(NamedTuple):
 def avro() -> dict[str, Said]:
     """What Avro's library says, by record; skipped where it cannot be asked, unless everything is required."""
     try:
-        command = [java(), "-XX:TieredStopAtLevel=1", "-cp", f"{avro_jars()}/*", str(PROGRAM)]
-    except AvroUnavailable as error:
+        command = [
+            require_java(AVRO.title, JAVA_FOR_AVRO),
+            "-XX:TieredStopAtLevel=1",
+            "-cp",
+            f"{AVRO.folder()}/*",
+            str(PROGRAM),
+        ]
+    except JavaUnavailable as error:
         if os.environ.get("TEST_REQUIRE_KAFKA") == "1":
             pytest.fail(f"TEST_REQUIRE_KAFKA is set, and Avro for Java cannot be asked: {error}")
         pytest.skip(f"Avro for Java cannot be asked: {error}")
