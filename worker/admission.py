@@ -4,7 +4,8 @@ Most records have no headers and cost nothing here.
 """
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -12,7 +13,14 @@ from schemas import headers as names
 from schemas.errors import InvalidHeader
 from worker.kafka.records import Headers
 from worker.polled_records import PolledRecords
-from worker.reply_routing import NoRouteError, ReplyRoute, ReplyRouting, ReplyTopicUnknownError
+from worker.reply_routing import (
+    ANY_PARTITION,
+    REPLY_TOPICS,
+    NoRouteError,
+    ReplyRoute,
+    ReplyRouting,
+    ReplyTopicUnknownError,
+)
 
 HEADER_OVERHEAD_BYTES = 8  # the lengths of name and value, generously
 _TIMEOUT_MS = names.TIMEOUT_MS
@@ -39,6 +47,38 @@ class Exceptions:
         return bool(self.no_route or self.topic_unknown or self.invalid)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Usual:
+    """Headers like those of a record before: the same reply topic, then a correlation id.
+
+    Most are so, and within one poll they are recognised by comparison.
+
+    Attributes:
+        reply_topic: the first header, whole.
+        name: the name of the second, which is echoed.
+        topic: the reply topic.
+        size: bytes of both but for the correlation id.
+    """
+
+    reply_topic: tuple[str, bytes | None]
+    name: str
+    topic: str
+    size: int
+
+    @classmethod
+    def of(cls, headers: Headers, route: ReplyRoute | None) -> "_Usual | None":
+        """What may be recognised again; None where headers mean more than a topic and a correlation id."""
+        if len(headers) != 2 or route is None or route.partition != ANY_PARTITION:
+            return None
+        (first, value), (second, _) = headers
+        if value is None or first not in REPLY_TOPICS or route.headers != [headers[1]]:
+            return None
+        return cls(headers[0], second, route.topic, len(first) + len(value) + len(second))
+
+
+_new_route: Callable[[tuple[str, int, Headers]], ReplyRoute] = functools.partial(tuple.__new__, ReplyRoute)
+
+
 class Admission:
     """Reads headers; used by the poll thread.
 
@@ -56,29 +96,45 @@ class Admission:
         exceptions = Exceptions()
         if records.headers is None:
             return exceptions
-        routing = self._routings[records.binding]
         routes: list[ReplyRoute | None] = [None] * len(records)
         records.routes = routes
-        route, largest = routing.route, 0
+        limit, largest, usual = self._header_bytes, 0, None
         for position, headers in enumerate(records.headers):
             if not headers:
                 continue
-            size, timed = _look_over(headers)
-            largest = max(largest, size + HEADER_OVERHEAD_BYTES * len(headers))
-            try:
-                if size > self._header_bytes:
-                    raise NoRouteError(_too_large(size, self._header_bytes))  # noqa: TRY301 - one place decides
-                routes[position] = route(headers)
-                if timed:
-                    self._note_deadline(records, position, headers)
-            except NoRouteError as error:
-                exceptions.no_route[position] = error
-            except ReplyTopicUnknownError as error:
-                exceptions.topic_unknown[position] = error
-            except InvalidHeader as error:
-                exceptions.invalid[position] = str(error)
-        records.header_bytes = largest
+            if usual is not None and len(headers) == 2 and headers[0] == usual.reply_topic:
+                correlation = headers[1]
+                name, value = correlation
+                if name == usual.name and value is not None and usual.size + len(value) <= limit:
+                    routes[position] = _new_route((usual.topic, ANY_PARTITION, [correlation]))
+                    largest = max(largest, usual.size + len(value))
+                    continue
+            usual = self._admit_one(records, position, exceptions) or usual
+        records.header_bytes = max(records.header_bytes, largest + 2 * HEADER_OVERHEAD_BYTES)
         return exceptions
+
+    def _admit_one(self, records: PolledRecords, position: int, exceptions: Exceptions) -> "_Usual | None":
+        """Admit a record whatever its headers are; what others like it may be recognised by, if anything."""
+        assert records.headers is not None
+        assert records.routes is not None
+        headers = records.headers[position] or ()
+        size, timed = _look_over(headers)
+        records.header_bytes = max(records.header_bytes, size + HEADER_OVERHEAD_BYTES * len(headers))
+        try:
+            if size > self._header_bytes:
+                raise NoRouteError(_too_large(size, self._header_bytes))  # noqa: TRY301 - one place decides
+            route = records.routes[position] = self._routings[records.binding].route(headers)
+            if timed:
+                self._note_deadline(records, position, headers)
+                return None
+            return _Usual.of(headers, route)
+        except NoRouteError as error:
+            exceptions.no_route[position] = error
+        except ReplyTopicUnknownError as error:
+            exceptions.topic_unknown[position] = error
+        except InvalidHeader as error:
+            exceptions.invalid[position] = str(error)
+        return None
 
     def try_again(self, records: PolledRecords, position: int) -> bool:
         """Route a record whose reply topic was not known; False while it still is not.

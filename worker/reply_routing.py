@@ -16,7 +16,7 @@ from worker.topic_directory import TopicDirectory
 ANY_PARTITION = -1
 MOST_REMEMBERED_TOPICS = 1024
 
-_REPLY_TOPICS = frozenset({names.REPLY_TOPIC, names.PLAIN_REPLY_TOPIC})
+REPLY_TOPICS = frozenset({names.REPLY_TOPIC, names.PLAIN_REPLY_TOPIC})
 _REPLY_PARTITION = names.REPLY_PARTITION
 
 
@@ -84,7 +84,7 @@ class ReplyRouting:
             name, value = header
             if name in echoed:
                 reply_headers.append(header)
-            elif name in _REPLY_TOPICS:
+            elif name in REPLY_TOPICS:
                 topic = self._remembered.get(value) or self._allowed_topic(value)
             elif name == _REPLY_PARTITION:
                 partition = _partition(value)

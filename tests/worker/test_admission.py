@@ -1,8 +1,18 @@
 """What headers ask for, and what comes back by them."""
 
-import pytest
+from collections.abc import Iterable, Mapping
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fakes.kafka_broker import FakeMessage
 from tests.fakes.request_path import EPOCH_SECONDS, REPLIES, REQUESTS, Lab, request
+from worker.admission import Admission
+from worker.polled_records import PolledRecords
+from worker.reply_routing import ReplyRouting
+from worker.reply_sizes import header_bytes
+from worker.topic_directory import TopicDirectory
 
 INVALID_ARGUMENT, DEADLINE_EXCEEDED = 3, 4
 NOW_MS = int(EPOCH_SECONDS * 1000)
@@ -159,3 +169,70 @@ def test_on_demand_replies_say_which_request_they_answer() -> None:
         dict(record.headers() or ())["headrace-request"] or b"" for record in lab.broker.records(REPLIES)
     )
     assert found == [f"{REQUESTS}/0/0".encode(), f"{REQUESTS}/1/0".encode(), f"{REQUESTS}/1/1".encode()]
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(
+                st.sampled_from(
+                    [
+                        "kafka_replyTopic",
+                        "reply_to",
+                        "kafka_correlationId",
+                        "correlation_id",
+                        "traceparent",
+                        "x",
+                    ]
+                ),
+                st.sampled_from([b"headrace.replies", b"team-a", b"nobody", b"1", b"22", b"", None]),
+            ),
+            max_size=3,
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_a_record_is_routed_as_if_it_were_alone(polled: list[list[tuple[str, bytes | None]]]) -> None:
+    """What records before it asked for changes nothing, although records like them are recognised by comparison."""
+
+    def routes(polls: list[list[list[tuple[str, bytes | None]]]]) -> list[object]:
+        admission = Admission(
+            {
+                "default": ReplyRouting(
+                    REPLIES, ["team-.*"], forbidden=(), carried=["traceparent"], directory=known
+                )
+            },
+            header_bytes=60,
+        )
+        found: list[object] = []
+        for poll in polls:
+            messages = [FakeMessage(REQUESTS, b"v", headers=headers or None, partition=0) for headers in poll]
+            records = PolledRecords(REQUESTS, "default", messages, 0.0)
+            exceptions = admission.admit(records)
+            asked = records.routes or [None] * len(records)
+            found += [
+                repr(exceptions.no_route.get(n) or exceptions.invalid.get(n) or asked[n])
+                for n in range(len(records))
+            ]
+            assert records.header_bytes >= max(
+                (header_bytes(route.headers) for route in asked if route is not None), default=0
+            )
+        return found
+
+    known = TopicDirectory(_TwoTopics())
+    known.refresh()
+
+    assert routes([polled]) == routes([[each] for each in polled])
+
+
+class _TwoTopics:
+    """A cluster with the reply topic and one more."""
+
+    def partition_counts(self) -> Mapping[str, int]:
+        """One partition each."""
+        return {REPLIES: 1, "team-a": 1}
+
+    def max_message_bytes(self, topics: Iterable[str]) -> Mapping[str, int]:
+        """Kafka's default."""
+        return {}
