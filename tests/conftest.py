@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.kit.broker import Broker, ForeignBroker, KafkaBroker
-from tests.kit.maven_jars import JavaUnavailable
+from tests.kit.maven_jars import JavaUnavailable, do_without
 
 _NO_BROKER = "no Kafka broker"
 
@@ -42,9 +42,7 @@ def kafka_broker() -> Iterator[Broker]:
     try:
         broker = KafkaBroker()
     except JavaUnavailable as error:
-        if os.environ.get("TEST_REQUIRE_KAFKA") == "1":
-            pytest.fail(f"TEST_REQUIRE_KAFKA is set, and there is {_NO_BROKER}: {error}")
-        pytest.skip(f"{_NO_BROKER}: {error}")
+        do_without(_NO_BROKER, error)
     with broker:
         yield broker
 

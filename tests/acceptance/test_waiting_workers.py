@@ -10,7 +10,7 @@ from schemas.tensor import Tensor
 from tests.kit import numpy_models
 from tests.kit.broker import KafkaBroker
 from tests.kit.deployment import Deployment, DeploymentFactory
-from tests.kit.maven_jars import JavaUnavailable
+from tests.kit.maven_jars import JavaUnavailable, do_without
 from tests.kit.waiting import wait_until
 from tests.kit.worker import RunningWorker
 from worker.kafka import clients
@@ -190,7 +190,7 @@ def test_a_broker_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
     try:
         broker = KafkaBroker()
     except JavaUnavailable as error:
-        pytest.skip(f"no Kafka broker of our own: {error}")
+        do_without("no Kafka broker of our own", error)
     with broker, Deployment(broker, tmp_path) as deployed:
         set_model(deployed, tmp_path)
         ask(deployed)

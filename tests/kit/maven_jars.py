@@ -11,12 +11,22 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
+
+import pytest
 
 BUILD = Path(__file__).parents[2] / ".build"
 
 
 class JavaUnavailable(Exception):
     """This machine cannot run it; the message says what is missing and what to do."""
+
+
+def do_without(what: str, error: JavaUnavailable) -> NoReturn:
+    """Skip the test that wants it; where TEST_REQUIRE_KAFKA is set, nothing that it needs may be missing."""
+    if os.environ.get("TEST_REQUIRE_KAFKA") == "1":
+        pytest.fail(f"TEST_REQUIRE_KAFKA is set, and there is {what}: {error}")
+    pytest.skip(f"{what}: {error}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,5 @@
 """Avro's own Java library agrees with us on fingerprints, on bytes, and on arrays in sized blocks."""
 
-import os
 import subprocess
 from importlib import resources
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 
 from schemas.catalog import Catalog
 from schemas.codec import decode, encode
-from tests.kit.maven_jars import AVRO, JAVA_FOR_AVRO, JavaUnavailable, require_java
+from tests.kit.maven_jars import AVRO, JAVA_FOR_AVRO, JavaUnavailable, do_without, require_java
 from tests.schemas import golden_records
 
 PROGRAM = Path(__file__).parent / "java" / "AvroCheck.java"
@@ -36,9 +35,7 @@ def avro() -> dict[str, Said]:
             str(PROGRAM),
         ]
     except JavaUnavailable as error:
-        if os.environ.get("TEST_REQUIRE_KAFKA") == "1":
-            pytest.fail(f"TEST_REQUIRE_KAFKA is set, and Avro for Java cannot be asked: {error}")
-        pytest.skip(f"Avro for Java cannot be asked: {error}")
+        do_without("no Avro for Java to ask", error)
     for known in sorted(Catalog.published(), key=lambda k: k.record_name):
         with resources.as_file(resources.files("schemas.avsc") / f"{known.record_name}.avsc") as schema:
             stored = golden_records.FOLDER / f"{known.record_name}-{known.fingerprint:016x}.hex"
