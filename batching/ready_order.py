@@ -109,8 +109,3 @@ class ReadyOrder:
             return 0.0
         due_at = self.next_due_at()
         return None if due_at is None else max(0.0, due_at - now)
-
-    @property
-    def round_lanes(self) -> int:
-        """How many lanes are in the round."""
-        return len(self._round)

@@ -205,7 +205,6 @@ def _control_side(settings: Settings, where: Connection, metrics: Metrics) -> Si
         housekeeping=PeriodicStep(
             functools.partial(_refresh, directory, Occasionally(log, seconds=30.0)), 1.0, "topics"
         ),
-        metrics=metrics,
     )
 
 

@@ -202,6 +202,19 @@ class Intake:
         parts = [live for part in parts for live in self._in_time(part)]
         if not parts:
             return
+        waits = self._try_route(kind, parts)
+        if waits is None:
+            return
+        until, message = self._clock() + self._hold_seconds, waits.message
+
+        def give_up(part: Part) -> None:
+            self._refuse(part, Code.UNAVAILABLE, message)
+
+        for part in parts:
+            self.held_for_models.hold(Held(part, until, self._retry_model, give_up))
+
+    def _try_route(self, kind: RequestKind, parts: Sequence[Part]) -> Hold | None:
+        """Send requests on their way to a version, or refuse them; what they have to wait for, if they have to."""
         outcome = self._router.route(kind, parts[0].records.binding)
         match outcome:
             case Routed():
@@ -209,14 +222,9 @@ class Intake:
             case Refused(code, message, model, version):
                 for part in parts:
                     self._publisher.refusal(part, message, Answer(model, version, "", code))
-            case Hold(message):
-                until = self._clock() + self._hold_seconds
-
-                def give_up(part: Part) -> None:
-                    self._refuse(part, Code.UNAVAILABLE, message)
-
-                for part in parts:
-                    self.held_for_models.hold(Held(part, until, self._retry_model, give_up))
+            case Hold():
+                return outcome
+        return None
 
     def _enqueue(self, kind: RequestKind, parts: Sequence[Part], routed: Routed) -> None:
         options = self._queues.options(routed.handle.id, routed.signature)
@@ -242,16 +250,7 @@ class Intake:
                     self._queues.put(block, routed.signature, options)
 
     def _retry_model(self, part: Part) -> bool:
-        outcome = self._router.route(part.columns.kind, part.records.binding)
-        if isinstance(outcome, Hold):
-            return False
-        if isinstance(outcome, Routed):
-            self._enqueue(part.columns.kind, [part], outcome)
-        else:
-            self._publisher.refusal(
-                part, outcome.message, Answer(outcome.model, outcome.version, "", outcome.code)
-            )
-        return True
+        return self._try_route(part.columns.kind, [part]) is None
 
     def _in_time(self, part: Part) -> list[Part]:
         live, late = part.unexpired(self._wall() * 1000)

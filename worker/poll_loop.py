@@ -67,11 +67,7 @@ class PollLoop:
         self._on_step = on_step
         self._clock = clock
         self.last_step = clock()
-        """When the loop last came round; monotonic."""
-
-    def age_seconds(self) -> float:
-        """How long ago the loop last came round; read from any thread."""
-        return self._clock() - self.last_step
+        """When the loop last came round; monotonic, read from any thread."""
 
     def step(self) -> None:
         """Come round once: at most a poll's wait.

@@ -123,10 +123,10 @@ class Refusals:
     def _refuse_too_large(self, publisher: Publisher, failure: Failure) -> None:
         delivery, topic, value = failure.delivery, failure.message.topic(), failure.message.value() or b""
         if not delivery.is_dead_letter:
-            limit: int | None = self._directory.max_message_bytes(topic) - RECORD_OVERHEAD_BYTES
-            if limit is not None and len(value) <= limit:
-                limit = None  # the topic takes less than was known of it
-            refused = None if is_error(value) else too_large(value, limit, topic)
+            limit = self._directory.max_message_bytes(topic) - RECORD_OVERHEAD_BYTES
+            # None: the topic takes less than was known of it.
+            known = limit if len(value) > limit else None
+            refused = None if is_error(value) else too_large(value, known, topic)
             if refused is not None and len(refused) < len(value):
                 delivery.too_large += 1
                 publisher.send_again(failure, alone=True, value=refused)

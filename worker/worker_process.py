@@ -23,7 +23,6 @@ from worker.control_loop import ControlLoop, ControlThread
 from worker.exit_codes import ExitCode
 from worker.kafka.errors import AuthenticationFailed, Fatal, KafkaProblem
 from worker.log import Occasionally
-from worker.metrics import Metrics
 from worker.model_table import ModelTable
 from worker.request_path import RequestPath
 from worker.settings import Settings
@@ -50,7 +49,6 @@ class Side:
         table: the desired models.
         directory: what is known of the cluster's topics.
         housekeeping: refreshes the directory.
-        metrics: the counters.
     """
 
     control: ControlLoop
@@ -59,7 +57,6 @@ class Side:
     table: ModelTable
     directory: TopicDirectory
     housekeeping: PeriodicStep
-    metrics: Metrics
 
 
 class WorkerProcess:

@@ -21,7 +21,6 @@ def group_consumer(
     own: Mapping[str, PropertyValue] | None = None,
     *,
     prefetch_bytes: int = 64 << 20,
-    on_statistics: Callable[[str], None] | None = None,
 ) -> Consumer:
     """A member of the group *group*; it joins with `subscribe`.
 
@@ -29,7 +28,7 @@ def group_consumer(
         InvalidProperty: a property is unknown, impossible, or headrace's own.
     """
     config = client_config.group_consumer_config(where, group, own, prefetch_bytes=prefetch_bytes)
-    return ConfluentConsumer(config, events, log=client_logger(), on_statistics=on_statistics)
+    return ConfluentConsumer(config, events, log=client_logger())
 
 
 def reader(where: Connection, events: ConsumerEvents) -> Consumer:

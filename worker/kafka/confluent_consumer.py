@@ -57,7 +57,6 @@ class ConfluentConsumer:
         events: ConsumerEvents,
         *,
         log: logging.Logger | None = None,
-        on_statistics: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """*config* comes from `client_config`.
@@ -74,8 +73,6 @@ class ConfluentConsumer:
         self._assignment = Assignment(is_incremental(config), self._first_start.forget)
         self._closed = False
         callbacks: dict[str, Any] = {"error_cb": self._on_error, "on_commit": self._on_commit}
-        if on_statistics is not None:
-            callbacks["stats_cb"] = on_statistics
         if log is not None:
             callbacks["logger"] = log
         try:

@@ -95,7 +95,6 @@ class ConfluentProducer:
         on_problem: Callable[[errors.KafkaProblem], None],
         *,
         log: logging.Logger | None = None,
-        on_statistics: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """*config* comes from `producer_config`; *on_problem* is called inside `poll` and `flush`.
@@ -112,8 +111,6 @@ class ConfluentProducer:
             # The binding does this one itself and takes no text for it.
             "delivery.report.only.error": config.get("delivery.report.only.error") == "true",
         }
-        if on_statistics is not None:
-            callbacks["stats_cb"] = on_statistics
         if log is not None:
             callbacks["logger"] = log
         try:
