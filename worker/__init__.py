@@ -25,7 +25,7 @@ The way of a request:
 Models:
 
 * `control_topic`, `control_record`, `model_table` (c): the desired models
-* `aspirations`, `version_paths`, `loaders` (c): from desired models to aspired versions
+* `aspirations`, `version_paths`, `loaders`, `custom_loaders` (c): from desired models to aspired versions
 * `joining`, `control_loop` (c): when requests may be taken; the control thread
 * `model_log`: what becomes of versions, in the log
 * `status_topic`, `servable_reports`, `worker_lease` (c): what this worker says of itself

@@ -11,7 +11,7 @@ from lifecycle.loader_harness import LoadOptions
 from lifecycle.threads import PeriodicStep, new_executor
 from lifecycle.warmup import WarmedLoader
 from schemas.catalog import Catalog, default_catalog
-from worker import process_tuning, release
+from worker import custom_loaders, process_tuning, release
 from worker.aspirations import Aspirations
 from worker.cluster import Cluster
 from worker.control_loop import ControlLoop, ControlParts, ControlThread
@@ -24,7 +24,7 @@ from worker.kafka.client_config import Connection
 from worker.kafka.consumer import Consumer, ConsumerEvents
 from worker.kafka.errors import KafkaProblem
 from worker.kafka.producer import Producer
-from worker.loaders import Loaders
+from worker.loaders import SHIPPED, Loaders
 from worker.log import Occasionally
 from worker.metrics import Metrics, new_registry
 from worker.metrics_observers import ModelMetrics
@@ -154,7 +154,7 @@ def _clients(settings: Settings, where: Connection) -> Clients:
 
 def _control_side(settings: Settings, where: Connection, metrics: Metrics) -> Side:
     manager, admin = _manager(settings, metrics), clients.admin(where)
-    loaders = Loaders(wrap=WarmedLoader if settings.lifecycle.warmup else None)
+    loaders = _loaders(warmup=settings.lifecycle.warmup)
     table = ModelTable(loaders)
     aspirations = Aspirations(table, manager, loaders, executor=new_executor(1, "paths"))
     checked = settings.topics.control_check == "checked"
@@ -206,6 +206,14 @@ def _control_side(settings: Settings, where: Connection, metrics: Metrics) -> Si
             functools.partial(_refresh, directory, Occasionally(log, seconds=30.0)), 1.0, "topics"
         ),
     )
+
+
+def _loaders(*, warmup: bool) -> Loaders:
+    """Our own and those that are installed beside them."""
+    custom = custom_loaders.find(SHIPPED)
+    for problem in custom.problems:
+        log.error("a loader cannot be used", extra={"problem": problem})
+    return Loaders({**SHIPPED, **custom.factories}, WarmedLoader if warmup else None)
 
 
 def _refresh(directory: TopicDirectory, occasionally: Occasionally) -> None:

@@ -8,7 +8,7 @@ removal. Commands check with the same functions before they write.
 import math
 import posixpath
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Iterator
 
 from schemas import codec
 from schemas.errors import WireError
@@ -52,7 +52,12 @@ def check_model_name(name: str) -> None:
     _check_name("model name", name)
 
 
-def read_config(value: bytes, loaders: Container[str] | None = None) -> ModelConfig:
+def check_loader_name(name: str) -> None:
+    """Raise `InvalidControlRecord` unless *name* may name a loader."""
+    _check_name("loader", name)
+
+
+def read_config(value: bytes, loaders: Collection[str] | None = None) -> ModelConfig:
     """The config that a record's value holds.
 
     Args:
@@ -70,16 +75,19 @@ def read_config(value: bytes, loaders: Container[str] | None = None) -> ModelCon
     return config
 
 
-def check_config(config: ModelConfig, loaders: Container[str] | None = None) -> None:
+def check_config(config: ModelConfig, loaders: Collection[str] | None = None) -> None:
     """Raise `InvalidControlRecord`, naming everything that is wrong, unless *config* can be applied."""
     problems = [
         *_path_problems(config.base_path),
+        *_name_problems("loader", config.loader),
         *_version_problems(config.versions),
         *_label_problems(config),
         *_batching_problems(config.batching),
     ]
     if loaders is not None and config.loader not in loaders:
-        problems.append(f"loader {config.loader!r} does not exist on this worker")
+        problems.append(
+            f"loader {config.loader!r} does not exist on this worker, which has {', '.join(sorted(loaders))}"
+        )
     if problems:
         raise InvalidControlRecord("; ".join(problems))
 
@@ -94,6 +102,13 @@ def _check_name(what: str, name: str) -> None:
             f"{what} {name!r} is not allowed; expected letters, digits, '_', '.' and '-', the first of them "
             "a letter, a digit or '_'"
         )
+
+
+def _name_problems(what: str, name: str) -> Iterator[str]:
+    try:
+        _check_name(what, name)
+    except InvalidControlRecord as error:
+        yield str(error)
 
 
 def _path_problems(path: str) -> Iterator[str]:
@@ -123,10 +138,7 @@ def _version_problems(selection: VersionSelection) -> Iterator[str]:
 
 def _label_problems(config: ModelConfig) -> Iterator[str]:
     for label, version in config.labels.items():
-        try:
-            _check_name("label", label)
-        except InvalidControlRecord as error:
-            yield str(error)
+        yield from _name_problems("label", label)
         if isinstance(config.versions, SpecificVersions) and version not in config.versions.versions:
             yield f"label {label!r} points to version {version}, which is not among the versions listed"
         elif version < 0:

@@ -1,4 +1,4 @@
-"""The loaders that a control record may name.
+"""The loaders that a control record may name: those of headrace here, others in `custom_loaders`.
 
 A loader is made when a version is aspired and reads nothing before it loads, so that TensorFlow is imported
 only on a worker that has a SavedModel to load.
@@ -44,6 +44,9 @@ class Loaders:
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._factories))
+
+    def __len__(self) -> int:
+        return len(self._factories)
 
     def loader(self, name: str, path: str, version: int) -> Loader:
         """A new loader for one life of one version.

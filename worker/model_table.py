@@ -4,7 +4,7 @@ Written by the control thread. Readers on any thread see an immutable table that
 assignment, so a request is routed without a lock and never sees half a change.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
@@ -76,7 +76,7 @@ class ModelTable:
     `apply`, `found` belong to the control thread; `lookup`, `models`, `rejected` to anybody.
     """
 
-    def __init__(self, loaders: Container[str] | None = None) -> None:
+    def __init__(self, loaders: Collection[str] | None = None) -> None:
         """Make an empty table; *loaders* are the loaders' names that exist here (None: do not check)."""
         self._loaders = loaders
         self._models: Mapping[str, DesiredModel] = MappingProxyType({})

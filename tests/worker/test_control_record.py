@@ -89,7 +89,11 @@ def test_a_config_comes_back_as_it_was_written() -> None:
         (replace(CONFIG, batching=BatchingOptions(max_enqueued_batches=0)), "max_enqueued_batches is 0"),
         (replace(CONFIG, batching=BatchingOptions(allowed_batch_rows=(4, 2))), "must increase"),
         (replace(CONFIG, batching=BatchingOptions(max_batch_rows=8, allowed_batch_rows=(4,))), "end at"),
-        (replace(CONFIG, loader="cobol"), "loader 'cobol' does not exist"),
+        (
+            replace(CONFIG, loader="cobol"),
+            "loader 'cobol' does not exist on this worker, which has saved_model",
+        ),
+        (replace(CONFIG, loader="-o"), "loader '-o' is not allowed"),
     ],
 )
 def test_a_config_that_breaks_a_rule_is_refused_with_the_rule(config: ModelConfig, said: str) -> None:

@@ -19,6 +19,7 @@ def test_the_shipped_loaders_go_by_their_names() -> None:
     loaders = Loaders()
 
     assert list(loaders) == ["numpy", "saved_model"]
+    assert len(loaders) == 2
     assert isinstance(loaders.loader("numpy", "/m/1", 1), NumpyLoader)
     assert isinstance(loaders.loader("saved_model", "/m/1", 1), SavedModelLoader)
 

@@ -59,6 +59,28 @@ def row_sizes(_ctx: click.Context, _param: click.Parameter, value: str | None) -
         raise click.BadParameter(f"{value!r} is not understood; expected numbers, as in 8,32,128") from None
 
 
+def loader_name(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    """The name of a loader; says so when there is none of that name here, for then it may be misspelt."""
+    from worker import control_record, custom_loaders  # noqa: PLC0415 - --help needs no NumPy
+    from worker.loaders import SHIPPED  # noqa: PLC0415 - likewise
+
+    try:
+        control_record.check_loader_name(value)
+    except control_record.InvalidControlRecord as error:
+        raise click.BadParameter(str(error)) from None
+    if value not in SHIPPED:
+        found = custom_loaders.find(SHIPPED)
+        for problem in found.problems:
+            click.echo(f"warning: {problem}", err=True)
+        if value not in found.factories:
+            known = ", ".join(sorted({*SHIPPED, *found.factories}))
+            click.echo(
+                f"warning: this machine has no loader {value!r} (it has {known}); workers without it refuse the record",
+                err=True,
+            )
+    return value
+
+
 def wait_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--wait` and `--timeout`."""
     command = click.option(

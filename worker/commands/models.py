@@ -12,6 +12,7 @@ from worker.commands.model_options import (
     LabelParam,
     VersionsParam,
     absolute,
+    loader_name,
     row_sizes,
     wait_options,
 )
@@ -57,10 +58,11 @@ def models() -> None:
 )
 @click.option(
     "--loader",
-    type=click.Choice(["saved_model", "numpy"]),
+    callback=loader_name,
     default="saved_model",
     show_default=True,
-    help="What understands the files.",
+    metavar="saved_model|numpy|…",
+    help="What understands the files: one of headrace's, or one that is installed on the workers.",
 )
 @click.option("--comment", default="", help="Why; kept with the record and in its history.")
 @click.option("--max-batch-rows", type=click.IntRange(min=1), help="Rows at which a batch closes.")

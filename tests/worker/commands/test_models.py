@@ -17,10 +17,11 @@ from schemas.worker_status import WorkerState, WorkerStatus
 from tests.fakes.clock import FakeClock
 from tests.fakes.control import Reader, Topic, Writer
 from tests.fakes.kafka_broker import FakeMessage
+from tests.kit import distributions
 from worker.commands import model_actions
 from worker.commands.control_access import ControlAccess
 from worker.commands.failure import CommandFailedError
-from worker.commands.model_options import LabelParam, VersionsParam, absolute, row_sizes
+from worker.commands.model_options import LabelParam, VersionsParam, absolute, loader_name, row_sizes
 from worker.commands.model_views import versions_text
 from worker.commands.output import Output
 from worker.commands.status import show_status
@@ -143,6 +144,32 @@ def test_a_relative_base_path_is_made_absolute_and_said(
 
     assert absolute(tmp_path) == str(tmp_path)
     assert capsys.readouterr().err == ""
+
+
+def test_a_loader_that_this_machine_does_not_have_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    """The workers may have it; a misspelt one is noticed at once."""
+    context = click.Context(click.Command("set"))
+    parameter = click.Option(["--loader"])
+
+    assert loader_name(context, parameter, "numpy") == "numpy"
+    assert capsys.readouterr().err == ""
+    assert loader_name(context, parameter, "savedmodel") == "savedmodel"
+    assert "no loader 'savedmodel' (it has numpy, saved_model)" in capsys.readouterr().err
+    with pytest.raises(click.BadParameter, match="loader 'saved model' is not allowed"):
+        loader_name(context, parameter, "saved model")
+
+
+def test_an_installed_loader_is_taken_without_a_word_and_a_broken_offer_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the command knows is what a worker in the same environment would."""
+    distributions.install(tmp_path, "ours", {"own": "ours:mine", "numpy": "ours:mine"})
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert loader_name(click.Context(click.Command("set")), click.Option(["--loader"]), "own") == "own"
+    said = capsys.readouterr().err
+    assert "warning: loader 'numpy' is headrace's own" in said
+    assert "no loader" not in said
 
 
 def test_set_writes_the_record_and_says_what_has_changed(capsys: pytest.CaptureFixture[str]) -> None:
