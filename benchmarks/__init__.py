@@ -1,6 +1,28 @@
 """How fast headrace is, beside what one would write instead, on the same broker in the same run.
 
-`make bench` runs `__main__`: a broker, a topic full of requests, and then the contenders in turn, several rounds.
+`make bench` runs `__main__`: a scenario sets up a broker and its topics, and then measures its contenders in turn, in
+several rounds. `--scenario` names another than `small_records`; `--scenario all` runs every one.
+
+What a scenario is, and where its results go:
+
+* `scenario`: what a scenario takes and gives
+* `scenarios`: the scenarios, one a module
+* `catalogue`: finds them by name
+* `report`: the table and the JSON file
+* `readme`: puts the table of small records into the README
+
+What scenarios are made of:
+
+* `cores`: which core does what
+* `brokers`: the broker
+* `topics`: fresh topics on it, and the models of the control topic
+* `processes`: pinned, quiet, ended for certain
+* `measuring`: rates and CPU time, from outside the process that is measured
+* `turns`: round after round, each contender once
+* `comparison`: rates and costs by those of the baselines
+* `side_by_side`: echo, hand loop and headrace, the whole way
+
+Contenders and what they are given:
 
 * `contender`: what a contender is, and what the baselines share
 * `baseline`: the process of a baseline
@@ -8,8 +30,9 @@
 * `hand_loop`: the loop that one would write: batch consume, fastavro, one TensorFlow call, fastavro, produce
 * `load`: the requests
 * `dense_model`: the model
-* `measuring`: rates and CPU time, from outside the process that is measured
-* `report`: the table and the JSON file
-* `readme`: puts that table into the README
+
+Beside all that:
+
 * `gpu_check`: what a GPU is used for, on a machine that has one
+* `gpu_model`: the model of that
 """

@@ -8,13 +8,17 @@ import json
 import signal
 import sys
 import threading
+import uuid
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from operator import methodcaller
 from typing import Any
 
 import confluent_kafka
 
+from benchmarks.topics import Topics
 from worker.kafka import client_config
+from worker.settings import environment_name
 
 COMMIT_SECONDS = 0.5
 
@@ -96,18 +100,38 @@ def stop_event() -> threading.Event:
     return stop
 
 
-def headrace_command(job: Job) -> tuple[list[str], dict[str, str]]:
-    """The command line and environment of a worker for that job."""
-    environment = {
-        "HEADRACE_KAFKA__BOOTSTRAP_SERVERS": job.bootstrap_servers,
-        "HEADRACE_KAFKA__GROUP": job.group,
-        "HEADRACE_BINDINGS": json.dumps([{"request_topics": [job.requests], "reply_topic": job.replies}]),
-        "HEADRACE_HTTP__PORT": "0",
-        "HEADRACE_LOG__LEVEL": "warning",
+def headrace_command(
+    job: Job, topics: Topics | None = None, settings: Mapping[str, object] | None = None
+) -> tuple[list[str], dict[str, str]]:
+    """The command line and environment of a worker for that job; *settings* by their dotted names come on top.
+
+    *topics* has the control and the status topic; without it they have their usual names.
+    Settings in the environment of `make bench` reach the worker too, so that their effect can be measured.
+    """
+    binding = {"request_topics": [job.requests], "reply_topic": job.replies}
+    own: dict[str, object] = {
+        "kafka.bootstrap_servers": job.bootstrap_servers,
+        "kafka.group": job.group,
+        "bindings": [binding],
+        "http.port": 0,
+        "log.level": "warning",
     }
+    if topics is not None:
+        own |= {"topics.control": topics.control, "topics.status": topics.status}
+    own.update(settings or {})
+    environment = {environment_name(name): _text(value) for name, value in own.items()}
     return [sys.executable, "-m", "worker", "worker"], environment
 
 
 def baseline_command(name: str, job: Job) -> tuple[list[str], dict[str, str]]:
     """The command line of a baseline for that job."""
-    return [sys.executable, "-m", "benchmarks.baseline", name, job.text()], {"TF_CPP_MIN_LOG_LEVEL": "2"}
+    return [sys.executable, "-m", "benchmarks.baseline", name, job.text()], {}
+
+
+def new_group() -> str:
+    """A consumer group that nobody has used, so that a run begins with the first request."""
+    return f"bench-{uuid.uuid4().hex[:8]}"
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import subprocess
+from benchmarks.processes import Started
 
 SAMPLE_SECONDS = 0.02
 STARTED_SHARE = 0.1
+TIMEOUT_SECONDS = 300.0
 CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -41,7 +40,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """All runs of one contender: medians, and the spread (largest less smallest, by the median)."""
+    """All runs of one contender: medians, and the spread of the cost."""
 
     name: str
     records_per_second: float
@@ -69,9 +68,9 @@ def result(samples: Sequence[Sample], target: int) -> Result:
 
 
 def watch(
-    process: "subprocess.Popen[bytes]", replies: Callable[[], int], target: int, timeout_seconds: float
+    process: Started, replies: Callable[[], int], target: int, timeout_seconds: float = TIMEOUT_SECONDS
 ) -> list[Sample]:
-    """Look until the target is there.
+    """Look until the target is there; *replies* says how many there are since the process was started.
 
     Raises:
         TimeoutError: it is not, in time.
@@ -81,10 +80,9 @@ def watch(
     end = time.monotonic() + timeout_seconds
     pause = _Pause()
     while not samples or samples[-1].replies < target:
+        process.check()
         count = replies()
         samples.append(Sample(time.monotonic(), count, cpu_seconds(process.pid)))
-        if process.poll() is not None:
-            raise ChildProcessError(f"the contender ended with status {process.returncode}")
         if samples[-1].time > end:
             raise TimeoutError(f"{count} of {target} replies after {timeout_seconds:g} s")
         pause()
@@ -101,14 +99,18 @@ class _Pause:
         self._never.wait(SAMPLE_SECONDS)
 
 
+def spread(values: Sequence[float]) -> float:
+    """The largest less the smallest, by the median."""
+    return (max(values) - min(values)) / statistics.median(values)
+
+
 def summary(name: str, runs: Sequence[Result]) -> Summary:
     """Medians over the runs."""
     costs = [run.cpu_us_per_record for run in runs]
-    middle = statistics.median(costs)
     return Summary(
         name,
         statistics.median(run.records_per_second for run in runs),
-        middle,
-        (max(costs) - min(costs)) / middle,
+        statistics.median(costs),
+        spread(costs),
         tuple(runs),
     )

@@ -2,29 +2,22 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks import report
-from benchmarks.measuring import Result, Summary
 
 PAGE = Path(__file__).parents[1] / "README.md"
 START, END = "<!-- bench:start -->\n", "<!-- bench:end -->"
 
 
-def section(results: dict[str, Any]) -> str:
-    """The table, and what it was measured on."""
-    contenders = [
-        Summary(**{**each, "runs": tuple(Result(**run) for run in each["runs"])})
-        for each in results["contenders"]
-    ]
-    machine, versions = results["machine"], results["versions"]
-    releases = ", ".join(f"{name} {release}" for name, release in versions.items())
-    rounds = len(contenders[0].runs)
+def section(content: Mapping[str, Any]) -> str:
+    """The table of a results file, and what it was measured on."""
+    outcome = report.read(content)
     return (
-        f"{report.table(contenders)}\n\n"
-        f"{results['at'][:10]}; medians of {rounds} rounds; {machine['cpu']}, {machine['cores']} cores, "
-        f"{machine['system']}, Python {machine['python']}; {releases}. Broker, load and contender share the machine.\n"
+        f"{report.table(outcome.columns, outcome.lines)}\n\n"
+        f"{report.measured_on(content)} Broker, load and contender share the machine.\n"
     )
 
 
