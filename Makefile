@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check format docs bench gpu-check kafka lock clean
+.PHONY: help demo test check fuzz format docs bench gpu-check kafka lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -29,6 +29,9 @@ check: $(READY) ## formatter, linter, types, import rules
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/architecture
+
+fuzz: $(READY) ## columnar decode and encode beside the general ones on hostile records, for MINUTES=10; ARGS="--seed N"
+	@$(BIN)/python -m tests.fuzzing --minutes $(or $(MINUTES),10) $(ARGS)
 
 format: $(READY) ## lay the code out as `check` wants it
 	$(BIN)/ruff format .
