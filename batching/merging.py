@@ -32,14 +32,32 @@ def merge(arrays: Sequence[Array], padded_rows: int | None = None) -> Array:
         raise errors.RowCountMismatch(f"{rows} rows cannot be padded to {total_rows}")
     if len(arrays) == 1 and rows == total_rows:
         return arrays[0]
-    merged = _empty((total_rows, *arrays[0].shape[1:]), arrays[0].dtype)
+    merged = empty((total_rows, *arrays[0].shape[1:]), arrays[0].dtype)
     try:
         np.concatenate(arrays, out=merged[:rows], casting="no")
     except (TypeError, ValueError) as error:
         raise _layout_mismatch(arrays) from error
-    if rows < total_rows:
-        merged[rows:] = merged[rows - 1 : rows]
+    pad(merged, rows)
     return merged
+
+
+def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """An array to be filled, aligned for TensorFlow; for whoever can put rows into their batch's array straight away.
+
+    Objects are references, which nobody takes without a copy, so that an array of them is not aligned.
+    """
+    if dtype.hasobject:
+        return np.empty(shape, dtype)
+    size_bytes = math.prod(shape) * dtype.itemsize
+    buffer = np.empty(size_bytes + ALIGNMENT_BYTES, np.uint8)
+    start = -buffer.__array_interface__["data"][0] % ALIGNMENT_BYTES
+    return buffer[start : start + size_bytes].view(dtype).reshape(shape)
+
+
+def pad(merged: Array, rows: int) -> None:
+    """Repeat the last of the first `rows` rows (there is one) down to the end of the array."""
+    if rows < len(merged):
+        merged[rows:] = merged[rows - 1 : rows]
 
 
 def split_rows(array: Array, rows: Sequence[int], padded_rows: int | None = None) -> list[Array]:
@@ -75,13 +93,3 @@ def _count_rows(arrays: Sequence[Array]) -> int:
 def _layout_mismatch(arrays: Sequence[Array]) -> errors.LayoutMismatch:
     layouts = sorted({f"{array.dtype} {array.shape[1:] if array.ndim else 'scalar'}" for array in arrays})
     return errors.LayoutMismatch(f"rows cannot be merged, as they are of {' and '.join(layouts)}")
-
-
-def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """Return an array whose data is aligned; objects are references, which nobody takes without a copy."""
-    if dtype.hasobject:
-        return np.empty(shape, dtype)
-    size_bytes = math.prod(shape) * dtype.itemsize
-    buffer = np.empty(size_bytes + ALIGNMENT_BYTES, np.uint8)
-    start = -buffer.__array_interface__["data"][0] % ALIGNMENT_BYTES
-    return buffer[start : start + size_bytes].view(dtype).reshape(shape)

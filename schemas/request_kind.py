@@ -1,5 +1,6 @@
 """What makes requests alike: those of one kind can be stacked and run in one batch."""
 
+import math
 from dataclasses import dataclass, field
 
 from schemas.dtype import DType
@@ -21,6 +22,11 @@ class TensorLayout:
     dtype: DType
     inner_shape: tuple[int, ...]
 
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row (of the whole input where the kind is not batchable); 0 for strings, of any length each."""
+        return math.prod(self.inner_shape) * self.dtype.itemsize
+
 
 @dataclass(frozen=True, slots=True)
 class RequestKind:
@@ -35,6 +41,7 @@ class RequestKind:
         inputs: the inputs in the order of the request.
         batchable: whether dimension 0 of all inputs is the same number of rows. A request with a scalar,
             with inputs of different lengths or with none at all is a block of one and runs as it was sent.
+        row_bytes: bytes of one row, all inputs together; strings count nothing.
     """
 
     model: str
@@ -44,6 +51,7 @@ class RequestKind:
     outputs: tuple[str, ...]
     inputs: tuple[TensorLayout, ...]
     batchable: bool = True
+    row_bytes: int = field(init=False, repr=False, compare=False, default=0)
     _hash: int = field(init=False, repr=False, compare=False, default=0)
 
     def __post_init__(self) -> None:
@@ -57,6 +65,7 @@ class RequestKind:
             self.batchable,
         )
         object.__setattr__(self, "_hash", hash(facts))
+        object.__setattr__(self, "row_bytes", sum(layout.row_bytes for layout in self.inputs))
 
     def __hash__(self) -> int:
         return self._hash

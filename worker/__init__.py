@@ -14,7 +14,7 @@ The way of a request:
 * `router`, `model_choice` (p): which version answers, or why none does
 * `request_block`, `batch_queues`, `model_queue_options`: blocks, and the queues they wait in
 * `held_requests` (p): what waits for a model or a topic
-* `inference`: a batch becomes replies, on the batch threads
+* `inference`, `batch_inputs`: a batch becomes replies, on the batch threads; its inputs, stacked
 * `delivery`, `publisher`, `producer_pool`: replies on their way out
 * `reply_sizes`, `refusals`: what a topic takes, and what becomes of the rest
 * `settlement`, `committer`, `rebalancing` (p): acknowledged, committed, given away

@@ -22,6 +22,7 @@ from lifecycle.servable_id import ServableId
 from lifecycle.signature import Signature
 from schemas import reply_columns
 from schemas.errors import Code, WireError
+from worker import batch_inputs
 from worker.delivery import Answer, Origin
 from worker.publisher import Publisher, PublisherClosedError
 from worker.request_block import Part, RequestBlock
@@ -141,8 +142,9 @@ class _Run:
         padded_rows = self._padded_rows(parts)
         inputs = {}
         for n, layout in enumerate(kind.inputs):
-            stacks = [part.columns.stacked(n) for part in parts]
-            inputs[layout.name] = merging.merge(stacks, padded_rows) if together else stacks[0]
+            inputs[layout.name] = (
+                batch_inputs.stack(parts, n, padded_rows) if together else parts[0].columns.stacked(n)
+            )
         start = self._clock()
         try:
             return self._servable.run(self._signature.name, inputs, kind.outputs)

@@ -89,6 +89,31 @@ def test_merged_data_is_aligned_for_tensorflow(rows: int) -> None:
     assert merged.flags.c_contiguous
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (5, 7), (1000, 3)])
+def test_an_array_to_be_filled_is_aligned_for_tensorflow(shape: tuple[int, int]) -> None:
+    """Whoever fills a batch's array in place gives TensorFlow one that it takes without a copy."""
+    array = merging.empty(shape, np.dtype("<f4"))
+
+    assert (array.shape, array.dtype) == (shape, np.dtype("<f4"))
+    assert array.ctypes.data % 64 == 0
+    assert array.flags.c_contiguous
+    assert array.flags.writeable
+
+
+def test_an_array_filled_in_place_is_padded_like_a_merged_one() -> None:
+    """The rows that are there stay, and the last of them stands in every other place."""
+    array = merging.empty((4, 2), np.dtype("<i8"))
+    array[:2] = [[1, 2], [3, 4]]
+
+    merging.pad(array, 2)
+
+    assert array.tolist() == [[1, 2], [3, 4], [3, 4], [3, 4]]
+
+    merging.pad(array, 4)
+
+    assert array.tolist() == [[1, 2], [3, 4], [3, 4], [3, 4]]
+
+
 def test_rows_without_values_are_merged() -> None:
     """An inner dimension of 0 leaves rows that hold nothing, and are still counted."""
     merged = merging.merge([np.empty((2, 0)), np.empty((1, 0))], padded_rows=4)

@@ -79,6 +79,19 @@ def test_parameters_go_with_their_request() -> None:
     assert block.take(0, 0).parameters == []
 
 
+def test_a_kind_knows_the_bytes_of_its_rows() -> None:
+    """Batches are bounded by bytes too; strings have a length each, and count nothing."""
+    inputs = (
+        Tensor.from_numpy("x", np.zeros((2, 3, 4), "<f8")),
+        Tensor.from_numpy("y", np.zeros(2, "u1")),
+        Tensor.from_numpy("s", np.array(["a", "b"])),
+    )
+    (block,), _ = RequestDecoder().decode([encode(PredictRequest("m", inputs=inputs))])
+
+    assert [layout.row_bytes for layout in block.kind.inputs] == [96, 1, 0]
+    assert block.kind.row_bytes == 97
+
+
 @pytest.mark.parametrize(
     "out",
     [np.empty((2, 3), "<f8"), np.empty((3, 2), "<f4"), np.empty((2, 6), "<f4")[:, ::2]],
