@@ -22,11 +22,19 @@ What scenarios are made of:
 * `comparison`: rates and costs by those of the baselines
 * `side_by_side`: echo, hand loop and headrace, the whole way
 
+Latency:
+
+* `open_loop`: the process that sends requests on schedule and reads the replies
+* `schedule`: when each is due, and waits that end when they should
+* `reply_times`: when the replies came
+* `latency_figures`: percentiles
+
 Contenders and what they are given:
 
 * `contender`: what a contender is, and what the baselines share
 * `baseline`: the process of a baseline
 * `echo`: consume and produce, with nothing between
+* `latency_echo`: the same for latency: one record at a time, at once
 * `hand_loop`: the loop that one would write: batch consume, fastavro, one TensorFlow call, fastavro, produce
 * `load`: the requests
 * `dense_model`: the model

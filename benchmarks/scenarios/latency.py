@@ -1,0 +1,154 @@
+"""Latency under an open loop: requests on schedule, time counted from the schedule, replies read by the sender."""
+
+import statistics
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import brokers, load
+from benchmarks.contender import Job, headrace_command, new_group
+from benchmarks.latency_figures import CURVE, Figures, figures, milliseconds, percentile
+from benchmarks.open_loop import Load, Measured
+from benchmarks.processes import finish, started
+from benchmarks.scenario import Column, Line, Options, Outcome, Target
+from benchmarks.side_by_side import export_model
+from benchmarks.topics import Topics
+from benchmarks.turns import in_turn
+from schemas.model_config import ModelConfig
+
+NAME = "latency"
+TITLE = "Latency at 1,000 requests a second, open loop"
+
+RATE = 1000.0
+WARMUP_SECONDS = 2.0
+MEASURED_SECONDS = 12.0
+TIMEOUT_SECONDS = 0.005
+
+ECHO, AT_ONCE, TIMED = "echo", "headrace", f"headrace, time-out {TIMEOUT_SECONDS * 1000:g} ms"
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """One that answers, and the worker settings that it gets beside the usual ones."""
+
+    name: str
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+    def command(self, job: Job, topics: Topics) -> tuple[list[str], dict[str, str]]:
+        """Command line and environment for a job."""
+        if self.name == ECHO:
+            return [sys.executable, "-m", "benchmarks.latency_echo", job.text()], {}
+        return headrace_command(job, topics, self.settings)
+
+
+CONTENDERS = (
+    Contender(ECHO),
+    Contender(AT_ONCE),
+    Contender(TIMED, {"batching.batch_timeout_seconds": TIMEOUT_SECONDS}),
+)
+
+COLUMNS = (
+    Column("p50_ms", "p50, ms"),
+    Column("p90_ms", "p90, ms"),
+    Column("p99_ms", "p99, ms"),
+    Column("p999_ms", "p99.9, ms"),
+    Column("max_ms", "largest, ms", ",.1f"),
+    Column("missing", "replies missing", ",.0f"),
+    Column("late_p99_ms", "sent late by (p99), ms"),
+    Column("core_percent", "% of a core", ",.1f"),
+)
+
+
+def run(options: Options) -> Outcome:
+    """Echo, headrace, and headrace with a batch time-out in turn."""
+    seconds = MEASURED_SECONDS * options.scale
+    with (
+        tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder,
+        brokers.broker() as broker,
+        Topics(broker.bootstrap_servers) as topics,
+    ):
+        model = export_model(Path(folder))
+        topics.set_models({load.MODEL: ModelConfig(base_path=str(model.parent))})
+        _once(topics, CONTENDERS[0], model, WARMUP_SECONDS)  # the broker's own first seconds are nobody's
+        runs = in_turn(
+            {each.name: partial(_once, topics, each, model, seconds) for each in CONTENDERS},
+            options.rounds,
+            lambda measured: "p50 {p50_ms:.2f} ms, p99 {p99_ms:.2f} ms".format_map(figures(measured)),
+        )
+    found = {name: [figures(measured) for measured in of_one] for name, of_one in runs.items()}
+    lines = [Line(name, medians(of_one)) for name, of_one in found.items()]
+    return Outcome(
+        columns=COLUMNS,
+        lines=lines,
+        targets=targets({line.name: line.values for line in lines}),
+        runs=[
+            {"name": name, "round": number, **run}
+            for name, of_one in found.items()
+            for number, run in enumerate(of_one, 1)
+        ],
+        settings={"rate": RATE, "seconds": seconds, "timeout_seconds": TIMEOUT_SECONDS},
+        notes=(
+            "Latency counts from the moment at which a request was due, so the sender's own lateness is in it.",
+            "Echo produces each record as it comes, with headrace's client settings, and commits without waiting.",
+            "The sender, who also reads the replies, shares a core with the broker; the contender has the other.",
+        ),
+        series={
+            "percentiles": list(CURVE),
+            "latency_ms": {name: curve(of_one) for name, of_one in runs.items()},
+        },
+    )
+
+
+def medians(runs: Sequence[Mapping[str, Any]]) -> Figures:
+    """Of each figure, over the runs of one contender; of replies missing the sum."""
+    values = {column.key: statistics.median(run[column.key] for run in runs) for column in COLUMNS}
+    return values | {"missing": sum(run["missing"] for run in runs)}
+
+
+def targets(figures_of: Mapping[str, Figures]) -> list[Target]:
+    """What the project asks of itself, of medians by contender."""
+    echo, at_once, timed = figures_of[ECHO], figures_of[AT_ONCE], figures_of[TIMED]
+    timeout_ms = TIMEOUT_SECONDS * 1000
+    return [
+        Target("p50 less echo's, ms", at_once["p50_ms"] - echo["p50_ms"], 1.0),
+        Target("p99 by echo's", at_once["p99_ms"] / echo["p99_ms"], 2.0),
+        Target(
+            f"p50 with a time-out of {timeout_ms:g} ms less echo's, ms",
+            timed["p50_ms"] - echo["p50_ms"],
+            timeout_ms + 1.0,
+        ),
+        Target("replies missing", sum(f["missing"] for f in figures_of.values()), 0.0),
+    ]
+
+
+def curve(runs: Sequence[Measured]) -> list[float]:
+    """Milliseconds at each percentile of `CURVE`, over the replies of all runs together."""
+    together = np.concatenate([run.latency for run in runs])
+    return [milliseconds(percentile(together, share)) for share in CURVE]
+
+
+def _once(topics: Topics, contender: Contender, model: Path, seconds: float) -> Measured:
+    """One contender, once, on topics of its own, which are gone afterwards."""
+    address, requests, replies = (
+        topics.where.bootstrap_servers,
+        topics.fresh_requests(),
+        topics.fresh_replies(),
+    )
+    job = Job(address, new_group(), requests, replies, str(model))
+    warmup, measured = int(RATE * WARMUP_SECONDS), int(RATE * seconds)
+    with (
+        tempfile.NamedTemporaryFile(prefix="headrace-bench-", suffix=".npz") as out,
+        started(*contender.command(job, topics)) as process,
+    ):
+        sending = Load(address, requests, replies, RATE, warmup, measured, process.pid, out.name)
+        finish(sending.command())
+        process.check()
+        found = Measured.read(Path(out.name))
+    topics.delete(requests, replies, f"{requests}-dlt")
+    return found
