@@ -10,12 +10,13 @@ The way of a request:
 
 * `poll_loop` (p): the one loop that owns the consumer
 * `polled_records`, `offset_tracker` (p): a poll's records as columns; what may be committed
-* `intake`, `admission`, `reply_routing` (p): from messages to blocks, replies, dead letters, or a wait
+* `intake`, `admission`, `header_columns`, `reply_routing`, `reply_routes` (p): from messages to blocks, replies,
+  dead letters, or a wait
 * `router`, `model_choice` (p): which version answers, or why none does
 * `request_block`, `batch_queues`, `model_queue_options`: blocks, and the queues they wait in
 * `held_requests` (p): what waits for a model or a topic
 * `inference`, `batch_inputs`: a batch becomes replies, on the batch threads; its inputs, stacked
-* `delivery`, `publisher`, `producer_pool`: replies on their way out
+* `delivery`, `publisher`, `producer_pool`, `quiet_lane`: replies on their way out
 * `reply_sizes`, `refusals`: what a topic takes, and what becomes of the rest
 * `settlement`, `committer`, `rebalancing` (p): acknowledged, committed, given away
 * `budget`, `backpressure`, `flow_control` (p): how much is read ahead, and when to pause

@@ -1,29 +1,31 @@
 """What a record's headers say, before its value is looked at: where the reply goes, until when it is wanted.
 
-Most records have no headers and cost nothing here.
+Most records have no headers and cost nothing here; those that have the same ones are admitted together.
 """
 
 import dataclasses
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from schemas import headers as names
 from schemas.errors import InvalidHeader
+from worker.header_columns import HeaderColumn, alike
 from worker.kafka.records import Headers
 from worker.polled_records import PolledRecords
+from worker.reply_routes import ANY_PARTITION, Place, ReplyRoutes
 from worker.reply_routing import (
-    ANY_PARTITION,
+    REPLY_PARTITION,
     REPLY_TOPICS,
     NoRouteError,
-    ReplyRoute,
     ReplyRouting,
     ReplyTopicUnknownError,
 )
 
 HEADER_OVERHEAD_BYTES = 8  # the lengths of name and value, generously
-_TIMEOUT_MS = names.TIMEOUT_MS
+COORDINATES_BYTES = 300  # a topic's name has 249 characters at most
+FEW = 8
+"""Fewer records that are alike are admitted one by one: columns cost more than they save."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -47,94 +49,35 @@ class Exceptions:
         return bool(self.no_route or self.topic_unknown or self.invalid)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Usual:
-    """Headers like those of a record before: the same reply topic, then a correlation id.
-
-    Most are so, and within one poll they are recognised by comparison.
-
-    Attributes:
-        reply_topic: the first header, whole.
-        name: the name of the second, which is echoed.
-        topic: the reply topic.
-        size: bytes of both but for the correlation id.
-    """
-
-    reply_topic: tuple[str, bytes | None]
-    name: str
-    topic: str
-    size: int
-
-    @classmethod
-    def of(cls, headers: Headers, route: ReplyRoute | None) -> "_Usual | None":
-        """What may be recognised again; None where headers mean more than a topic and a correlation id."""
-        if len(headers) != 2 or route is None or route.partition != ANY_PARTITION:
-            return None
-        (first, value), (second, _) = headers
-        if value is None or first not in REPLY_TOPICS or route.headers != [headers[1]]:
-            return None
-        return cls(headers[0], second, route.topic, len(first) + len(value) + len(second))
-
-
-_new_route: Callable[[tuple[str, int, Headers]], ReplyRoute] = functools.partial(tuple.__new__, ReplyRoute)
-
-
 class Admission:
     """Reads headers; used by the poll thread.
 
     Args:
         routings: the reply routing of each binding.
         header_bytes: the largest sum of header names and values of one record.
+        coordinates: whether each reply says which record it answers.
     """
 
-    def __init__(self, routings: Mapping[str, ReplyRouting], *, header_bytes: int) -> None:
+    def __init__(
+        self, routings: Mapping[str, ReplyRouting], *, header_bytes: int, coordinates: bool = False
+    ) -> None:
         self._routings = routings
         self._header_bytes = header_bytes
+        self._coordinates = coordinates
 
     def admit(self, records: PolledRecords) -> Exceptions:
         """Fill in the records' routes and deadlines; returns those that do not simply go on."""
         exceptions = Exceptions()
-        if records.headers is None:
+        if records.headers is None and not self._coordinates:
             return exceptions
-        routes: list[ReplyRoute | None] = [None] * len(records)
-        records.routes = routes
-        limit, largest, usual = self._header_bytes, 0, None
-        for position, headers in enumerate(records.headers):
-            if not headers:
-                continue
-            if usual is not None and len(headers) == 2 and headers[0] == usual.reply_topic:
-                correlation = headers[1]
-                name, value = correlation
-                if name == usual.name and value is not None and usual.size + len(value) <= limit:
-                    routes[position] = _new_route((usual.topic, ANY_PARTITION, [correlation]))
-                    largest = max(largest, usual.size + len(value))
-                    continue
-            usual = self._admit_one(records, position, exceptions) or usual
-        records.header_bytes = max(records.header_bytes, largest + 2 * HEADER_OVERHEAD_BYTES)
+        if records.headers is not None:
+            for positions, columns in alike(records.headers):
+                if len(positions) < FEW or not self._admit_alike(records, positions, columns):
+                    for position in positions:
+                        self._admit_one(records, position, exceptions)
+        if self._coordinates:
+            self._add_coordinates(records, range(len(records)))
         return exceptions
-
-    def _admit_one(self, records: PolledRecords, position: int, exceptions: Exceptions) -> "_Usual | None":
-        """Admit a record whatever its headers are; what others like it may be recognised by, if anything."""
-        assert records.headers is not None
-        assert records.routes is not None
-        headers = records.headers[position] or ()
-        size, timed = _look_over(headers)
-        records.header_bytes = max(records.header_bytes, size + HEADER_OVERHEAD_BYTES * len(headers))
-        try:
-            if size > self._header_bytes:
-                raise NoRouteError(_too_large(size, self._header_bytes))  # noqa: TRY301 - one place decides
-            route = records.routes[position] = self._routings[records.binding].route(headers)
-            if timed:
-                self._note_deadline(records, position, headers)
-                return None
-            return _Usual.of(headers, route)
-        except NoRouteError as error:
-            exceptions.no_route[position] = error
-        except ReplyTopicUnknownError as error:
-            exceptions.topic_unknown[position] = error
-        except InvalidHeader as error:
-            exceptions.invalid[position] = str(error)
-        return None
 
     def try_again(self, records: PolledRecords, position: int) -> bool:
         """Route a record whose reply topic was not known; False while it still is not.
@@ -144,36 +87,139 @@ class Admission:
             InvalidHeader: the request can be answered by now, and its deadline cannot be read.
         """
         assert records.headers is not None
-        assert records.routes is not None
         headers = records.headers[position]
         assert headers is not None
         try:
-            records.routes[position] = self._routings[records.binding].route(headers)
+            self._route(records, position, headers)
         except ReplyTopicUnknownError:
             return False
+        if self._coordinates:
+            self._add_coordinates(records, [position])
         self._note_deadline(records, position, headers)
         return True
+
+    def _admit_alike(
+        self, records: PolledRecords, positions: Sequence[int], columns: Sequence[HeaderColumn]
+    ) -> bool:
+        """Admit records that have the same names; False if any of them is to be looked at alone."""
+        if any(None in column.values for column in columns):
+            return False
+        size = sum(len(column.name) + _longest(column.values) for column in columns)
+        if size > self._header_bytes:
+            return False
+        routing = self._routings[records.binding]
+        try:
+            places = _places(routing, columns, len(positions))
+            timeouts_ms = _timeouts_ms(columns)
+        except (NoRouteError, ReplyTopicUnknownError, InvalidHeader):
+            return False
+        if places is None:
+            return False
+        echoed = [column.pairs for column in columns if column.name in routing.echoed]
+        if places or echoed:
+            self._routes(records).put(
+                positions,
+                places or [(routing.reply_topic, ANY_PARTITION)] * len(positions),
+                list(map(list, zip(*echoed, strict=True))) if echoed else [None] * len(positions),
+            )
+        if timeouts_ms is not None:
+            deadlines_ms = _deadlines_ms(records)
+            deadlines_ms[positions] = records.timestamps_ms[positions] + timeouts_ms
+        records.header_bytes = max(records.header_bytes, size + HEADER_OVERHEAD_BYTES * len(columns))
+        return True
+
+    def _admit_one(self, records: PolledRecords, position: int, exceptions: Exceptions) -> None:
+        """Admit a record whatever its headers are."""
+        assert records.headers is not None
+        headers = records.headers[position] or ()
+        size = sum(len(name) + len(value or b"") for name, value in headers)
+        records.header_bytes = max(records.header_bytes, size + HEADER_OVERHEAD_BYTES * len(headers))
+        try:
+            if size > self._header_bytes:
+                raise NoRouteError(_too_large(size, self._header_bytes))  # noqa: TRY301 - one place decides
+            self._route(records, position, headers)
+            self._note_deadline(records, position, headers)
+        except NoRouteError as error:
+            exceptions.no_route[position] = error
+        except ReplyTopicUnknownError as error:
+            exceptions.topic_unknown[position] = error
+        except InvalidHeader as error:
+            exceptions.invalid[position] = str(error)
+
+    def _route(self, records: PolledRecords, position: int, headers: Headers) -> None:
+        routing = self._routings[records.binding]
+        route = routing.route(headers)
+        if records.routes is not None or route != (routing.reply_topic, ANY_PARTITION, None):
+            self._routes(records).put([position], [(route.topic, route.partition)], [route.headers])
+
+    def _routes(self, records: PolledRecords) -> ReplyRoutes:
+        """The routes, to be filled in; without them every reply takes the fast way to the binding's own topic."""
+        if records.routes is None:
+            own = self._routings[records.binding].reply_topic
+            records.routes = ReplyRoutes(len(records), (own, ANY_PARTITION))
+        return records.routes
 
     @staticmethod
     def _note_deadline(records: PolledRecords, position: int, headers: Headers) -> None:
         for name, value in headers:
             if name == names.TIMEOUT_MS:
-                if records.deadlines_ms is None:
-                    records.deadlines_ms = np.full(len(records), np.inf)
                 timeout_ms = names.parse_timeout_ms(value)
-                records.deadlines_ms[position] = records.timestamps_ms[position] + timeout_ms
+                _deadlines_ms(records)[position] = records.timestamps_ms[position] + timeout_ms
+
+    def _add_coordinates(self, records: PolledRecords, positions: Sequence[int]) -> None:
+        carried = self._routes(records).headers
+        for position in positions:
+            message = records.messages[position]
+            own = names.Coordinates(records.topic, message.partition(), message.offset())
+            header = (names.REQUEST, names.request_coordinates(own))
+            carried[position] = [*(carried[position] or ()), header]
+        records.header_bytes += COORDINATES_BYTES
 
 
-def _look_over(headers: Headers) -> tuple[int, bool]:
-    """The bytes of names and values, and whether there is a deadline among them."""
-    size, timed = 0, False
-    for name, value in headers:
-        size += len(name)
-        if value is not None:
-            size += len(value)
-        if name == _TIMEOUT_MS:
-            timed = True
-    return size, timed
+def _longest(values: Sequence[bytes | None]) -> int:
+    return max(map(len, values))  # type: ignore[arg-type]  # none of them is None
+
+
+def _places(routing: ReplyRouting, columns: Sequence[HeaderColumn], records: int) -> list[Place] | None:
+    """Where each reply goes, decided once for each pair of values; empty where no header says.
+
+    None where a name is there twice.
+    """
+    topics = _only([c.values for c in columns if c.name in REPLY_TOPICS and c.name not in routing.echoed])
+    partitions = _only(
+        [c.values for c in columns if c.name == REPLY_PARTITION and c.name not in routing.echoed]
+    )
+    if topics is None or partitions is None:
+        return None
+    if not topics and not partitions:
+        return []
+    pairs = list(zip(topics or [None] * records, partitions or [None] * records, strict=True))
+    by_pair = {pair: routing.place(*pair) for pair in set(pairs)}
+    return list(map(by_pair.__getitem__, pairs))
+
+
+def _only(columns: Sequence[Sequence[bytes | None]]) -> Sequence[bytes | None] | None:
+    """The values of the only column; empty where there is none, None where there are several."""
+    if len(columns) > 1:
+        return None
+    return columns[0] if columns else ()
+
+
+def _timeouts_ms(columns: Sequence[HeaderColumn]) -> list[int] | None:
+    """Each record's time-out; None where they have none."""
+    found = None
+    for column in columns:
+        if column.name == names.TIMEOUT_MS:
+            known = {value: names.parse_timeout_ms(value) for value in set(column.values)}
+            found = list(map(known.__getitem__, column.values))
+    return found
+
+
+def _deadlines_ms(records: PolledRecords) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
+    """The deadlines, to be filled in."""
+    if records.deadlines_ms is None:
+        records.deadlines_ms = np.full(len(records), np.inf)
+    return records.deadlines_ms
 
 
 def _too_large(size: int, limit: int) -> str:

@@ -30,6 +30,7 @@ from worker.metrics import Metrics, new_registry
 from worker.metrics_observers import ModelMetrics
 from worker.model_log import log_event
 from worker.model_table import ModelTable
+from worker.producer_pool import ProducerKind
 from worker.request_path import Clients, RequestPath
 from worker.servable_reports import ServableReports
 from worker.settings import Settings
@@ -135,10 +136,10 @@ def _clients(settings: Settings, where: Connection) -> Clients:
     def on_problem(problem: KafkaProblem) -> None:
         occasionally.warning("the producer has a problem", key=type(problem).__name__, problem=str(problem))
 
-    def producer(batch_bytes: int, batch_records: int) -> Producer:
+    def producer(kind: ProducerKind) -> Producer:
         own = dict(kafka.producer_properties)
-        if batch_records:
-            own["batch.num.messages"] = batch_records
+        if kind.batch_records:
+            own["batch.num.messages"] = kind.batch_records
         return clients.producer(
             where,
             on_problem,
@@ -146,7 +147,8 @@ def _clients(settings: Settings, where: Connection) -> Clients:
             # Every record read has one reply, so a queue as large as the budget is never full by number.
             queue_records=max(100_000, QUEUE_HEADROOM * delivery.budget_rows),
             queue_bytes=delivery.budget_bytes,
-            batch_bytes=batch_bytes,
+            batch_bytes=kind.batch_bytes,
+            only_failures=kind.only_failures,
         )
 
     return Clients(consumer, producer)

@@ -1,7 +1,7 @@
 """What one part's requests are answered with, until the broker has acknowledged all of it.
 
-The client reports each record that it delivered or could not deliver by one call on the poll thread; the call counts
-down and does nothing else. What failed is kept as the client's own message, which still has value, key and headers.
+What was acknowledged is counted down on the poll thread: one by one as the client reports it, or many at a time by
+`worker.quiet_lane`. What failed is kept as the client's own message, which still has value and key.
 """
 
 import dataclasses
@@ -93,8 +93,7 @@ class Failure:
 class Delivery:
     """Records handed over to the client for one origin.
 
-    Made by the thread that publishes, then counted down by the poll thread. A report says nothing about other
-    records, so every record has its own.
+    Made by the thread that publishes, then counted down by the poll thread.
 
     Attributes:
         origin: the requests.
@@ -139,15 +138,19 @@ class Delivery:
         """The client's report of the reply to the request at a position, sent by that request's own route."""
         if error is None:
             self.acknowledged()
-            return
-        routes = self.origin.records.routes
-        route = None if routes is None else routes[position]
-        headers, partition = (None, -1) if route is None else (route.headers, route.partition)
-        self.failed(error, message, Sent(self, headers, position, partition))
+        else:
+            self.failed(error, message, self.sent_at(position))
 
-    def acknowledged(self) -> None:
-        """One record is safe with the broker, or is another delivery's now."""
-        self.pending -= 1
+    def sent_at(self, position: int) -> "Sent":
+        """How the reply to the request at a position was sent."""
+        routes = self.origin.records.routes
+        assert routes is not None, "replies are reported by position where they have routes of their own"
+        route = routes.at(position)
+        return Sent(self, route.headers, position, route.partition)
+
+    def acknowledged(self, records: int = 1) -> None:
+        """So many records are safe with the broker, or are another delivery's now."""
+        self.pending -= records
         if not self.pending:
             self._on_settled(self)
 

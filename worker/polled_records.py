@@ -17,7 +17,7 @@ from worker.offset_tracker import Run
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from worker.reply_routing import ReplyRoute
+    from worker.reply_routes import ReplyRoutes
 
 _value = methodcaller("value")
 _key = methodcaller("key")
@@ -45,7 +45,7 @@ class PolledRecords:
         keys: each record's key, or None where no record has one.
         headers: each record's headers, or None where no record has any.
         partitions: each record's partition number.
-        routes: each record's reply route, or None where all take the binding's own without headers.
+        routes: the replies' routes, or None where all take the binding's own without headers.
         deadlines_ms: each record's deadline (wall clock, ms), infinity for none; None where no record has one.
         polled_ms: wall clock of the poll, ms.
         header_bytes: at least what the headers of any one record take up.
@@ -79,7 +79,7 @@ class PolledRecords:
         headers: list[Headers | None] = list(map(_headers, messages))
         self.headers = headers if any(headers) else None
         self.partitions: list[int] = list(map(_partition, messages))
-        self.routes: list[ReplyRoute | None] | None = None
+        self.routes: ReplyRoutes | None = None
         self.deadlines_ms: npt.NDArray[np.float64] | None = None
         self.polled_ms = polled_ms
         self.header_bytes = 0

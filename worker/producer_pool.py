@@ -1,21 +1,39 @@
-"""The producers of a worker: one for nearly everything, others where a topic takes less.
+"""The producers of a worker: one for nearly everything, others where a topic takes less or blocks are large.
 
 A broker refuses a whole record batch when it is larger than its topic takes, so no producer's batches may exceed the
 smallest limit that it serves. Topics below the main producer's batch size get a producer of their own class
-(a power of two), and what was refused all the same is sent by a producer whose batches hold one record.
+(a power of two), and what was refused all the same is sent by a producer whose batches hold one record. Each binding's
+reply topic has a quiet lane besides.
 """
 
+import dataclasses
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from worker.kafka.producer import Producer
+from worker.quiet_lane import QuietLane
 from worker.topic_directory import TopicDirectory
 
 MAX_BATCH_BYTES = 1_000_000  # librdkafka's default batch.size
 SMALLEST_CLASS_BYTES = 1024
 
-MakeProducer = Callable[[int, int], Producer]
-"""Makes a producer, given the largest batch in bytes and the largest number of records in a batch (0: no bound)."""
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ProducerKind:
+    """What a producer is to be like.
+
+    Attributes:
+        batch_bytes: the largest batch in bytes.
+        batch_records: the largest number of records in a batch; 0: no bound.
+        only_failures: whether records that arrived get no report of their own.
+    """
+
+    batch_bytes: int
+    batch_records: int = 0
+    only_failures: bool = False
+
+
+MakeProducer = Callable[[ProducerKind], Producer]
 
 
 class ProducerPool:
@@ -25,16 +43,30 @@ class ProducerPool:
         make: makes a producer.
         directory: what topics take.
         batch_bytes: the main producer's batch size; the smallest limit of the topics that it mainly serves.
+        quiet_topics: the topics with a quiet lane.
+        quiet_records: how many unsettled records close a lane.
     """
 
-    def __init__(self, make: MakeProducer, directory: TopicDirectory, *, batch_bytes: int) -> None:
+    def __init__(
+        self,
+        make: MakeProducer,
+        directory: TopicDirectory,
+        *,
+        batch_bytes: int,
+        quiet_topics: Iterable[str] = (),
+        quiet_records: int = 0,
+    ) -> None:
         self._make = make
         self._directory = directory
         self.batch_bytes = min(batch_bytes, MAX_BATCH_BYTES)
-        self._main = make(self.batch_bytes, 0)
+        self._main = make(ProducerKind(self.batch_bytes))
         self._lock = threading.Lock()
         self._small: dict[int, Producer] = {}  # written under the lock
         self._alone: Producer | None = None  # written under the lock
+        quiet = ProducerKind(self.batch_bytes, only_failures=True)
+        self._lanes = {
+            topic: QuietLane(make(quiet), most_records=quiet_records) for topic in dict.fromkeys(quiet_topics)
+        }
 
     def for_topic(self, topic: str) -> Producer:
         """The producer whose batches that topic takes."""
@@ -44,24 +76,50 @@ class ProducerPool:
         size = max(SMALLEST_CLASS_BYTES, 1 << (limit.bit_length() - 1))
         with self._lock:
             if size not in self._small:
-                self._small[size] = self._make(size, 0)
+                self._small[size] = self._make(ProducerKind(size))
             return self._small[size]
+
+    def lane(self, topic: str) -> QuietLane | None:
+        """The quiet lane to a topic, if it has one that is open and whose batches the topic takes."""
+        lane = self._lanes.get(topic)
+        if lane is None or not lane.open or self._directory.max_message_bytes(topic) < self.batch_bytes:
+            return None
+        return lane
 
     def alone(self) -> Producer:
         """The producer that sends each record in a batch of its own."""
         with self._lock:
             if self._alone is None:
-                self._alone = self._make(self.batch_bytes, 1)
+                self._alone = self._make(ProducerKind(self.batch_bytes, batch_records=1))
             return self._alone
 
-    def __iter__(self) -> Iterator[Producer]:
+    def serve(self, timeout_seconds: float) -> int:
+        """Take the reports of all producers, waiting so long for the main one's first; poll thread only.
+
+        Raises:
+            Fatal: a producer is of no use any more.
+        """
+        served = sum(lane.serve() for lane in self._lanes.values())
+        for n, producer in enumerate(self._reporting()):
+            served += producer.poll(timeout_seconds if n == 0 else 0.0)
+        return served
+
+    def close(self) -> None:
+        """Let go of the clients; what they still hold is given up."""
+        for lane in self._lanes.values():
+            lane.producer.close()
+        for producer in self._reporting():
+            producer.close()
+
+    def __len__(self) -> int:
+        """Records handed over and not yet known to be safe, in all producers."""
+        return sum(map(len, self._reporting())) + sum(map(len, self._lanes.values()))
+
+    def _reporting(self) -> Iterator[Producer]:
+        """The producers that report each record, the main one first."""
         yield self._main
         with self._lock:
             others = list(self._small.values())
             if self._alone is not None:
                 others.append(self._alone)
         yield from others
-
-    def __len__(self) -> int:
-        """Records handed over and not yet reported, in all producers."""
-        return sum(len(producer) for producer in self)

@@ -9,7 +9,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import repeat
-from operator import itemgetter
+from typing import TypeVar
 
 from schemas import dead_letter, reply_columns
 from schemas import headers as names
@@ -17,19 +17,18 @@ from worker import reply_sizes
 from worker.delivery import Answer, Delivery, Failure, Origin, Sent
 from worker.kafka.producer import OnDelivery, Producer
 from worker.kafka.records import Headers
-from worker.polled_records import PolledRecords
 from worker.producer_pool import ProducerPool
-from worker.reply_routing import ANY_PARTITION, ReplyRoute
+from worker.reply_routes import ANY_PARTITION, Place
 from worker.request_block import Part
 from worker.topic_directory import TopicDirectory
 
 Columns = tuple[Sequence[bytes | None], Sequence[bytes | None] | None, Sequence[Headers | None] | None]
 
-COORDINATES_BYTES = 512  # a topic's name has 249 characters at most
-ROOM_WAIT_SECONDS = 0.02
+T = TypeVar("T")
 
-_place_of: Callable[[ReplyRoute], tuple[str, int]] = itemgetter(0, 1)
-_headers_of: Callable[[ReplyRoute], Headers | None] = itemgetter(2)
+ROOM_WAIT_SECONDS = 0.02
+QUIET_RECORDS = 32
+"""Fewer replies have reports of their own: what that costs goes unnoticed beside the rest of a small batch."""
 
 
 class PublisherClosedError(Exception):
@@ -61,7 +60,6 @@ class Publisher:
         group: str,
         on_settled: Callable[[Delivery], None],
         on_failure: Callable[[Failure], None],
-        coordinates: bool = False,
     ) -> None:
         self._producers = producers
         self._directory = directory
@@ -70,13 +68,10 @@ class Publisher:
         self._group = group
         self._on_settled = on_settled
         self._on_failure = on_failure
-        self._coordinates = coordinates
         self._poll_thread = threading.get_ident()
         self._room = threading.Condition()
         # The poll thread must not wait; what it could not hand over is no more than the budget lets it read.
-        self._backlog: deque[tuple[Producer, tuple[str, int], Columns, OnDelivery | Sequence[OnDelivery]]] = (
-            deque()
-        )
+        self._backlog: deque[tuple[Producer, Place, Columns, OnDelivery | Sequence[OnDelivery]]] = deque()
         self._closed = False
 
     def replies(self, origin: Origin, payloads: list[bytes], answer: Answer) -> None:
@@ -87,29 +82,23 @@ class Publisher:
         """
         delivery = self._delivery(origin, answer=answer)
         records, positions = origin.records, origin.positions
-        keys = None if records.keys is None else [records.keys[i] for i in positions]
-        if records.routes is None and not self._coordinates:
-            topic = self._topics[records.binding]
-            self._send_fitting(delivery, (topic, ANY_PARTITION), (payloads, keys, None), delivery.report)
+        keys = None if records.keys is None else _at(records.keys, positions)
+        if records.routes is None:
+            place = self._topics[records.binding], ANY_PARTITION
+            self._send_replies(delivery, place, (payloads, keys, None), None)
             return
-        routes = self._routes(records, positions)
-        reports = self._reports(delivery, routes, positions)
-        of_routes = list(map(_headers_of, routes))
-        headers = of_routes if any(of_routes) else None
-        places = list(map(_place_of, routes))
+        places = _at(records.routes.places, positions)
+        carried = _at(records.routes.headers, positions)
+        headers = carried if any(carried) else None
         if places.count(places[0]) == len(places):
-            self._send_fitting(delivery, places[0], (payloads, keys, headers), reports)
+            self._send_replies(delivery, places[0], (payloads, keys, headers), positions)
             return
-        groups: dict[tuple[str, int], list[int]] = defaultdict(list)
+        groups: dict[Place, list[int]] = defaultdict(list)
         for n, place in enumerate(places):
             groups[place].append(n)
         for place, members in groups.items():
-            columns = (
-                [payloads[n] for n in members],
-                keys and [keys[n] for n in members],
-                headers and [headers[n] for n in members],
-            )
-            self._send_fitting(delivery, place, columns, [reports[n] for n in members])
+            columns = (_at(payloads, members), keys and _at(keys, members), headers and _at(headers, members))
+            self._send_replies(delivery, place, columns, _at(positions, members))
 
     def refusal(self, part: Part, message: str, answer: Answer) -> None:
         """Answer every request of a part with one error."""
@@ -145,9 +134,7 @@ class Publisher:
 
     def serve(self, timeout_seconds: float = 0.0) -> int:
         """Take the client's reports of what was delivered and what was not; poll thread only."""
-        served = 0
-        for n, producer in enumerate(self._producers):
-            served += producer.poll(timeout_seconds if n == 0 else 0.0)
+        served = self._producers.serve(timeout_seconds)
         if served:
             with self._room:
                 self._room.notify_all()
@@ -174,8 +161,7 @@ class Publisher:
 
     def close_producers(self) -> None:
         """Let go of the clients; what they still hold is given up, uncommitted."""
-        for producer in self._producers:
-            producer.close()
+        self._producers.close()
 
     def _delivery(
         self, origin: Origin, *, answer: Answer | None = None, reason: str | None = None
@@ -188,54 +174,50 @@ class Publisher:
             on_failure=self._on_failure,
         )
 
-    def _routes(self, records: PolledRecords, positions: Sequence[int]) -> list[ReplyRoute]:
-        """The route of each reply, coordinates included where they are wanted."""
-        own = ReplyRoute(self._topics[records.binding], ANY_PARTITION, None)
-        if records.routes is None:
-            routes = [own] * len(positions)
-        else:
-            routes = [route or own for route in map(records.routes.__getitem__, positions)]
-        if not self._coordinates:
-            return routes
-        return [
-            route._replace(headers=[*(route.headers or ()), _coordinates(records, position)])
-            for route, position in zip(routes, positions, strict=True)
-        ]
-
-    def _reports(
-        self, delivery: Delivery, routes: Sequence[ReplyRoute], positions: Sequence[int]
-    ) -> list[OnDelivery]:
-        """Where the client reports each reply: what another try needs is found again by position, or kept."""
-        if not self._coordinates:
-            return list(map(partial, repeat(delivery.report_at), positions))
-        return [
-            Sent(delivery, route.headers, position, route.partition).report
-            for route, position in zip(routes, positions, strict=True)
-        ]
-
-    def _send_fitting(
+    def _send_replies(
         self,
         delivery: Delivery,
-        place: tuple[str, int],
+        place: Place,
         columns: reply_sizes.ReplyColumns,
-        reports: OnDelivery | list[OnDelivery],
+        positions: Sequence[int] | None,
     ) -> None:
-        """Send replies, with an error in place of each that its topic cannot take."""
+        """Send replies to one place, many at a time without reports of their own.
+
+        *positions* tell which request each of them answers; None where nothing but key and value is sent, so that
+        one that fails needs no more to be sent again.
+        """
+        columns = self._fitting(delivery, place[0], columns)
+        lane = self._producers.lane(place[0]) if len(columns[0]) >= QUIET_RECORDS else None
+        if lane is not None:
+            handed = lane.begin(delivery)
+            reports = _reports(handed.report, handed.report_at, positions)
+            sent = lane.producer.send(place[0], *columns, place[1], reports)
+            lane.sent(handed, sent)
+            if sent == len(columns[0]):
+                return
+            columns, positions = _rest(columns, sent), positions and positions[sent:]
+        reports = _reports(delivery.report, delivery.report_at, positions)
+        self._send(self._producers.for_topic(place[0]), place, columns, reports)
+
+    def _fitting(
+        self, delivery: Delivery, topic: str, columns: reply_sizes.ReplyColumns
+    ) -> reply_sizes.ReplyColumns:
+        """The replies, with an error in place of each that the topic cannot take."""
         payloads, keys, headers = columns
-        limit = self._directory.max_message_bytes(place[0]) - reply_sizes.RECORD_OVERHEAD_BYTES
+        limit = self._directory.max_message_bytes(topic) - reply_sizes.RECORD_OVERHEAD_BYTES
         beside = max(map(reply_sizes.key_bytes, keys)) if keys else 0
         if headers:
-            beside += delivery.origin.records.header_bytes + COORDINATES_BYTES
-        if max(map(len, payloads)) > limit - beside:
-            fitting = reply_sizes.fitting(place[0], limit, columns)
-            delivery.too_large += sum(a is not b for a, b in zip(payloads, fitting, strict=True))
-            payloads = fitting
-        self._send(self._producers.for_topic(place[0]), place, (payloads, keys, headers), reports)
+            beside += delivery.origin.records.header_bytes
+        if max(map(len, payloads)) <= limit - beside:
+            return columns
+        fitting = reply_sizes.fitting(topic, limit, columns)
+        delivery.too_large += sum(a is not b for a, b in zip(payloads, fitting, strict=True))
+        return fitting, keys, headers
 
     def _send(
         self,
         producer: Producer,
-        place: tuple[str, int],
+        place: Place,
         columns: Columns,
         on_delivery: OnDelivery | Sequence[OnDelivery],
     ) -> None:
@@ -257,7 +239,20 @@ class Publisher:
                 self._room.wait(ROOM_WAIT_SECONDS)
 
 
-def _coordinates(records: PolledRecords, position: int) -> tuple[str, bytes]:
-    original = records.messages[position]
-    own = names.Coordinates(records.topic, original.partition(), original.offset())
-    return names.REQUEST, names.request_coordinates(own)
+def _at(column: Sequence[T], positions: Sequence[int]) -> list[T]:
+    """A column at these positions, which are in order; all of a list without a copy."""
+    if isinstance(column, list) and len(positions) == len(column):
+        return column
+    return list(map(column.__getitem__, positions))
+
+
+def _rest(columns: reply_sizes.ReplyColumns, sent: int) -> reply_sizes.ReplyColumns:
+    payloads, keys, headers = columns
+    return payloads[sent:], keys and keys[sent:], headers and headers[sent:]
+
+
+def _reports(
+    one: OnDelivery, at: Callable[..., None], positions: Sequence[int] | None
+) -> OnDelivery | list[OnDelivery]:
+    """Where the client reports replies: by position where another try needs what the report does not say."""
+    return one if positions is None else list(map(partial, repeat(at), positions))

@@ -6,32 +6,17 @@ Both ways of naming a reply topic that the field knows are taken: Spring's (`kaf
 
 import re
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
 
 from schemas import headers as names
 from schemas.errors import InvalidHeader
 from worker.kafka.records import Headers
+from worker.reply_routes import ANY_PARTITION, Place, ReplyRoute
 from worker.topic_directory import TopicDirectory
 
-ANY_PARTITION = -1
 MOST_REMEMBERED_TOPICS = 1024
 
 REPLY_TOPICS = frozenset({names.REPLY_TOPIC, names.PLAIN_REPLY_TOPIC})
-_REPLY_PARTITION = names.REPLY_PARTITION
-
-
-class ReplyRoute(NamedTuple):
-    """Where one reply goes and what it carries; a tuple, because there is one for each request with headers.
-
-    Attributes:
-        topic: the reply topic.
-        partition: its partition; -1 leaves the choice to the key.
-        headers: the reply's headers, or None.
-    """
-
-    topic: str
-    partition: int
-    headers: Headers | None
+REPLY_PARTITION = names.REPLY_PARTITION
 
 
 class NoRouteError(Exception):
@@ -66,12 +51,12 @@ class ReplyRouting:
         self.reply_topic = reply_topic
         self._allowed = [re.compile(pattern) for pattern in allowed]
         self._forbidden = frozenset(forbidden)
-        self._echoed = frozenset((names.CORRELATION_ID, names.PLAIN_CORRELATION_ID, *carried))
+        self.echoed = frozenset((names.CORRELATION_ID, names.PLAIN_CORRELATION_ID, *carried))
         self._directory = directory
         self._remembered: dict[bytes | None, str] = {reply_topic.encode(): reply_topic}
 
-    def route(self, headers: Headers) -> ReplyRoute | None:
-        """The route that a request's headers ask for; None: the binding's own, without headers.
+    def route(self, headers: Headers) -> ReplyRoute:
+        """The route that a request's headers ask for: the binding's own topic where they name none.
 
         Raises:
             NoRouteError: the topic is not allowed, or topic or partition cannot be read.
@@ -79,20 +64,33 @@ class ReplyRouting:
         """
         topic, partition = self.reply_topic, ANY_PARTITION
         reply_headers = []
-        echoed = self._echoed
         for header in headers:
             name, value = header
-            if name in echoed:
+            if name in self.echoed:
                 reply_headers.append(header)
             elif name in REPLY_TOPICS:
-                topic = self._remembered.get(value) or self._allowed_topic(value)
-            elif name == _REPLY_PARTITION:
+                topic = self._topic(value)
+            elif name == REPLY_PARTITION:
                 partition = _partition(value)
-        if topic != self.reply_topic or partition != ANY_PARTITION:
-            self._check_exists(topic, partition)
-        elif not reply_headers:
-            return None
+        self._check_exists(topic, partition)
         return ReplyRoute(topic, partition, reply_headers or None)
+
+    def place(self, topic: bytes | None, partition: bytes | None) -> Place:
+        """The place that the values of two headers name; None stands for a header that is not there.
+
+        Raises:
+            NoRouteError: as `route`.
+            ReplyTopicUnknownError: as `route`.
+        """
+        place = (
+            self.reply_topic if topic is None else self._topic(topic),
+            ANY_PARTITION if partition is None else _partition(partition),
+        )
+        self._check_exists(*place)
+        return place
+
+    def _topic(self, value: bytes | None) -> str:
+        return self._remembered.get(value) or self._allowed_topic(value)
 
     def _allowed_topic(self, value: bytes | None) -> str:
         try:
@@ -108,6 +106,8 @@ class ReplyRouting:
         return topic
 
     def _check_exists(self, topic: str, partition: int) -> None:
+        if topic == self.reply_topic and partition == ANY_PARTITION:
+            return
         known = self._directory.find(topic)
         if known is None:
             raise ReplyTopicUnknownError(f"the reply topic {topic!r} does not exist")

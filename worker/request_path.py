@@ -24,7 +24,6 @@ from worker.inference import Inference
 from worker.intake import Intake
 from worker.kafka.consumer import Consumer, ConsumerEvents
 from worker.kafka.errors import KafkaProblem
-from worker.kafka.producer import Producer
 from worker.kafka.records import TopicPartition
 from worker.log import Occasionally
 from worker.metrics import Metrics
@@ -34,7 +33,7 @@ from worker.model_table import ModelTable
 from worker.offset_tracker import OffsetTracker
 from worker.poll_loop import PollLoop
 from worker.polled_records import PolledRecords
-from worker.producer_pool import ProducerPool
+from worker.producer_pool import MakeProducer, ProducerPool
 from worker.publisher import Publisher
 from worker.rebalancing import Rebalancing
 from worker.refusals import Refusals
@@ -53,11 +52,11 @@ class Clients:
 
     Attributes:
         consumer: makes the member of the group, given who hears of its problems.
-        producer: makes a producer, given its largest batch in bytes and in records (0: no bound).
+        producer: makes a producer.
     """
 
     consumer: Callable[[ConsumerEvents], Consumer]
-    producer: Callable[[int, int], Producer]
+    producer: MakeProducer
 
 
 class RequestPath:
@@ -108,7 +107,11 @@ class RequestPath:
         )
         self._publisher = Publisher(
             ProducerPool(
-                clients.producer, directory, batch_bytes=min(map(directory.max_message_bytes, own_topics))
+                clients.producer,
+                directory,
+                batch_bytes=min(map(directory.max_message_bytes, own_topics)),
+                quiet_topics=[b.reply_topic for b in bindings],
+                quiet_records=delivery.budget_rows // 4,
             ),
             directory,
             topics={b.name: b.reply_topic for b in bindings},
@@ -116,7 +119,6 @@ class RequestPath:
             group=settings.kafka.group,
             on_settled=settlement.settled,
             on_failure=self._refusals.note,
-            coordinates=delivery.request_coordinates,
         )
 
         options = ModelQueueOptions(settings.batching, table)
@@ -145,6 +147,7 @@ class RequestPath:
                     for b in bindings
                 },
                 header_bytes=settings.limits.header_bytes,
+                coordinates=delivery.request_coordinates,
             ),
             router=Router(table, manager, {b.name: b.models for b in bindings}),
             queues=self._queues,

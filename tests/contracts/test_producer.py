@@ -131,6 +131,27 @@ def test_one_report_for_all_or_one_each(world: World, producer: Producer) -> Non
     assert [r.seen for r in each] == [[(None, b"a"), (None, b"c")], [(None, b"b"), (None, b"d")]]
 
 
+def test_an_empty_producer_that_reports_failures_only_has_reported_them_all(
+    world: World, read: Callable[[str, int], list[Message]]
+) -> None:
+    """Without a report of its own a record is known to be written once nothing is left, and not before."""
+    small, other = world.topic(1, {"max.message.bytes": "20000"}), world.topic()
+    producer = world.producer(Witness(), only_failures=True)
+    reports = Reports()
+    values: list[bytes | None] = [b"%d" % n for n in range(500)]
+
+    producer.send(other, values, on_delivery=reports)
+    producer.send(small, [b"x" * 30_000], on_delivery=reports)
+    rounds = 0
+    while len(producer) and rounds < 200:
+        producer.poll(0.05)
+        rounds += 1
+
+    assert len(producer) == 0
+    assert reports.seen == [("MSG_SIZE_TOO_LARGE", b"x" * 30_000)]
+    assert [m.value() for m in read(other, 500)] == values
+
+
 def test_a_full_queue_takes_a_part(world: World) -> None:
     """What does not fit is the caller's to keep; there is room again once reports are served."""
     topic = world.topic()

@@ -31,6 +31,7 @@ from worker.kafka.consumer import ConsumerEvents
 from worker.kafka.records import Headers, TopicPartition
 from worker.metrics import Metrics, new_registry
 from worker.model_table import ModelTable
+from worker.producer_pool import ProducerKind
 from worker.request_path import Clients, RequestPath
 from worker.settings import Settings
 from worker.topic_directory import TopicDirectory
@@ -269,9 +270,10 @@ class Worker:
         self.made = FakeConsumer(self._lab.broker, events, GROUP, self._lab.clock.advance)
         return self.made
 
-    def _make_producer(self, batch_bytes: int, batch_records: int) -> _Producer:
+    def _make_producer(self, kind: ProducerKind) -> _Producer:
         # One record a batch is what the smallest batch size amounts to here.
-        size = 1 if batch_records == 1 else batch_bytes
-        producer = _Producer(self._lab.broker, self._lab.clock, **{"batch_bytes": size, **self._limits})
+        size = 1 if kind.batch_records == 1 else kind.batch_bytes
+        limits = {"batch_bytes": size, "only_failures": kind.only_failures, **self._limits}
+        producer = _Producer(self._lab.broker, self._lab.clock, **limits)
         self.producers.append(producer)
         return producer

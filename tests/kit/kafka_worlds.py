@@ -70,7 +70,12 @@ class World(Protocol):
         ...
 
     def producer(
-        self, witness: Witness, *, queue_records: int = 10_000, batch_bytes: int = 1_000_000
+        self,
+        witness: Witness,
+        *,
+        queue_records: int = 10_000,
+        batch_bytes: int = 1_000_000,
+        only_failures: bool = False,
     ) -> Producer:
         """A producer; closed at the end."""
         ...
@@ -107,10 +112,20 @@ class FakeWorld:
         return consumer
 
     def producer(
-        self, witness: Witness, *, queue_records: int = 10_000, batch_bytes: int = 1_000_000
+        self,
+        witness: Witness,
+        *,
+        queue_records: int = 10_000,
+        batch_bytes: int = 1_000_000,
+        only_failures: bool = False,
     ) -> Producer:
         """See `World`."""
-        producer = FakeProducer(self.broker, queue_records=queue_records, batch_bytes=batch_bytes)
+        producer = FakeProducer(
+            self.broker,
+            queue_records=queue_records,
+            batch_bytes=batch_bytes,
+            only_failures=only_failures,
+        )
         self._made.append(producer)
         return producer
 
@@ -162,11 +177,20 @@ class RealWorld:
         return consumer
 
     def producer(
-        self, witness: Witness, *, queue_records: int = 10_000, batch_bytes: int = 1_000_000
+        self,
+        witness: Witness,
+        *,
+        queue_records: int = 10_000,
+        batch_bytes: int = 1_000_000,
+        only_failures: bool = False,
     ) -> Producer:
         """See `World`."""
         producer = clients.producer(
-            self._where, witness.on_problem, queue_records=queue_records, batch_bytes=batch_bytes
+            self._where,
+            witness.on_problem,
+            queue_records=queue_records,
+            batch_bytes=batch_bytes,
+            only_failures=only_failures,
         )
         self._made.append(producer)
         return producer

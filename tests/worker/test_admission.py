@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from tests.fakes.kafka_broker import FakeMessage
 from tests.fakes.request_path import EPOCH_SECONDS, REPLIES, REQUESTS, Lab, request
-from worker.admission import Admission
+from worker.admission import FEW, Admission
 from worker.polled_records import PolledRecords
+from worker.reply_routes import ANY_PARTITION, ReplyRoutes
 from worker.reply_routing import ReplyRouting
 from worker.reply_sizes import header_bytes
 from worker.topic_directory import TopicDirectory
@@ -196,7 +197,7 @@ def test_on_demand_replies_say_which_request_they_answer() -> None:
 def test_a_record_is_routed_as_if_it_were_alone(polled: list[list[tuple[str, bytes | None]]]) -> None:
     """What records before it asked for changes nothing, although records like them are recognised by comparison."""
 
-    def routes(polls: list[list[list[tuple[str, bytes | None]]]]) -> list[object]:
+    def admitted(polls: list[list[list[tuple[str, bytes | None]]]]) -> list[object]:
         admission = Admission(
             {
                 "default": ReplyRouting(
@@ -210,20 +211,21 @@ def test_a_record_is_routed_as_if_it_were_alone(polled: list[list[tuple[str, byt
             messages = [FakeMessage(REQUESTS, b"v", headers=headers or None, partition=0) for headers in poll]
             records = PolledRecords(REQUESTS, "default", messages, 0.0)
             exceptions = admission.admit(records)
-            asked = records.routes or [None] * len(records)
+            routes = records.routes or ReplyRoutes(len(records), (REPLIES, ANY_PARTITION))
+            asked = [routes.at(n) for n in range(len(records))]
             found += [
                 repr(exceptions.no_route.get(n) or exceptions.invalid.get(n) or asked[n])
                 for n in range(len(records))
             ]
-            assert records.header_bytes >= max(
-                (header_bytes(route.headers) for route in asked if route is not None), default=0
-            )
+            assert records.header_bytes >= max((header_bytes(route.headers) for route in asked), default=0)
         return found
 
     known = TopicDirectory(_TwoTopics())
     known.refresh()
 
-    assert routes([polled]) == routes([[each] for each in polled])
+    many = polled * FEW  # so many alike that they are admitted together
+
+    assert admitted([many]) == admitted([[each] for each in many])
 
 
 class _TwoTopics:
@@ -236,3 +238,15 @@ class _TwoTopics:
     def max_message_bytes(self, topics: Iterable[str]) -> Mapping[str, int]:
         """Kafka's default."""
         return {}
+
+
+@pytest.mark.parametrize("records", [1, 3 * FEW])
+def test_headers_that_mean_nothing_here_leave_the_fast_way_open(records: int) -> None:
+    """Replies without headers cost less, so a record has routes only where its headers ask for something."""
+    messages = [FakeMessage(REQUESTS, b"v", headers=[("other", b"x")], partition=0)] * records
+    routing = ReplyRouting(REPLIES, (), forbidden=(), carried=(), directory=TopicDirectory(_TwoTopics()))
+    polled = PolledRecords(REQUESTS, "default", messages, 0.0)
+
+    assert not Admission({"default": routing}, header_bytes=60).admit(polled)
+
+    assert polled.routes is None

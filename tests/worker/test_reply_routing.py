@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 import pytest
 
 from tests.fakes.clock import FakeClock
-from worker.reply_routing import NoRouteError, ReplyRoute, ReplyRouting, ReplyTopicUnknownError
+from worker.reply_routes import ReplyRoute
+from worker.reply_routing import NoRouteError, ReplyRouting, ReplyTopicUnknownError
 from worker.topic_directory import TopicDirectory
 
 
@@ -37,8 +38,8 @@ def routing(cluster: Cluster, *allowed: str) -> ReplyRouting:
 
 
 def test_a_request_without_reply_headers_takes_the_bindings_way() -> None:
-    """Headers that mean nothing here leave the fast way, without headers, open."""
-    assert routing(Cluster(replies=1)).route([("other", b"x")]) is None
+    """Headers that mean nothing here change nothing."""
+    assert routing(Cluster(replies=1)).route([("other", b"x")]) == ReplyRoute("replies", -1, None)
 
 
 def test_correlation_and_carried_headers_come_back_byte_for_byte() -> None:

@@ -23,6 +23,8 @@ class Producer(Protocol):
     Laws:
     1. Each record handed over gets exactly one report, unless only failures are reported (then at most one).
     2. The report of a record says nothing about other records, not even of the same partition.
+    3. A record is held until the broker has acknowledged it, or its failure has been reported. So when `len` is 0
+       after a `poll`, everything handed over before that poll is on the broker, but for what was reported.
     """
 
     def send(
