@@ -21,6 +21,7 @@ What scenarios are made of:
 * `turns`: round after round, each contender once
 * `comparison`: rates and costs by those of the baselines
 * `side_by_side`: echo, hand loop and headrace, the whole way
+* `prepared_worker`: headrace alone on a topic of requests, for scenarios that compare sizes
 
 Latency:
 
@@ -38,6 +39,8 @@ Contenders and what they are given:
 * `hand_loop`: the loop that one would write: batch consume, fastavro, one TensorFlow call, fastavro, produce
 * `load`: the requests
 * `dense_model`: the model
+* `mixed_load`: requests for many models and signatures, with any number of rows
+* `layout_model`: the models of those
 
 Beside all that:
 
