@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lifecycle import saved_model_tensorflow
+from lifecycle import saved_model_graph, saved_model_tensorflow
 
 Call = Callable[..., Sequence[Any]]
 """Takes one array per feed, gives one array (or scalar, at rank 0) per fetch. Thread-safe."""
@@ -72,7 +72,7 @@ class GraphSession:
             Exception: whatever TensorFlow raises; `saved_model_errors.load_error` translates it.
         """
         with self._graph.as_default():
-            self._tf.saved_model.loader.load(self._session, list(tags), str(directory))
+            saved_model_graph.load(self._session, directory, tags)
 
     def prepare(self, feeds: Sequence[str], fetches: Sequence[str]) -> Call:
         """A call that feeds and fetches tensors by their names in the graph, in that order."""
@@ -87,7 +87,9 @@ class GraphSession:
         self._session.close()
         remaining = weakref.ref(self._graph)
         with contextlib.suppress(AttributeError):  # private, and absent from some release one day
-            self._graph._functions.clear()  # noqa: SLF001
+            functions = self._graph._functions  # noqa: SLF001
+            while functions:  # one by one, so that other threads have their turns between
+                functions.popitem()
             self._graph.Dismantle()
         del self._session, self._graph
         if remaining() is not None:

@@ -8,6 +8,7 @@ Source: TensorFlow's saved_model.proto and meta_graph.proto, whose field numbers
 """
 
 import dataclasses
+import itertools
 import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -81,6 +82,19 @@ def choose(graphs: Sequence[MetaGraph], tags: Sequence[str]) -> MetaGraph:
         f"the SavedModel has no graph tagged {shown_tags(tags)}; "
         f"it has {' and '.join(shown_tags(graph.tags) for graph in graphs)}"
     )
+
+
+def meta_graph_bytes(directory: Path, tags: Sequence[str]) -> bytes:
+    """The serialised meta graph of exactly those tags, for TensorFlow.
+
+    Raises:
+        LoadFailed: as `read_meta_graphs`.
+        InvalidModel: as `read_meta_graphs` and `choose`.
+    """
+    graphs = read_meta_graphs(directory)
+    position = graphs.index(choose(graphs, tags))
+    data = memoryview(_model_bytes(directory))
+    return bytes(next(itertools.islice(protobuf.messages(data, 2), position, None)))
 
 
 def shown_tags(tags: Sequence[str] | frozenset[str]) -> str:

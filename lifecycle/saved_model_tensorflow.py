@@ -1,7 +1,6 @@
 """The one place where TensorFlow is imported: late, quietly, and by the thread that first needs it."""
 
 import functools
-import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -9,16 +8,6 @@ from typing import Any
 from lifecycle import errors
 
 NVIDIA_DRIVER = Path("/proc/driver/nvidia")
-
-
-class _WithoutKnownAdvice(logging.Filter):
-    """Drops TensorFlow's advice to use `tf.saved_model.load`, which is not taken here (decision 2)."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return "saved_model.loader_impl" not in record.getMessage()
-
-
-_FILTER = _WithoutKnownAdvice()
 
 
 @functools.cache
@@ -40,7 +29,6 @@ def import_tensorflow() -> Any:
     os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "true")
     import tensorflow as tf  # noqa: PLC0415  # see above
 
-    tf.get_logger().addFilter(_FILTER)
     return tf
 
 
