@@ -13,7 +13,7 @@ The way of a request:
 * `intake`, `admission`, `header_columns`, `reply_routing`, `reply_routes` (p): from messages to blocks, replies,
   dead letters, or a wait
 * `router`, `model_choice` (p): which version answers, or why none does
-* `request_block`, `batch_queues`, `model_queue_options`: blocks, and the queues they wait in
+* `request_block`, `batch_queues`, `model_queue_options`, `batch_sizes`: blocks, and the queues they wait in
 * `held_requests` (p): what waits for a model or a topic
 * `inference`, `batch_inputs`: a batch becomes replies, on the batch threads; its inputs, stacked
 * `delivery`, `publisher`, `producer_pool`, `quiet_lane`: replies on their way out

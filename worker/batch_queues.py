@@ -15,11 +15,13 @@ from batching.shared_scheduler import SharedScheduler
 from lifecycle.servable_id import ServableId
 from lifecycle.signature import Signature
 from schemas.request_kind import TensorLayout
+from worker import batch_sizes
 from worker.inference import Inference
 from worker.request_block import RequestBlock
 
 QueueKey = tuple[ServableId, str, tuple[str, ...], tuple[TensorLayout, ...], QueueOptions]
 MAX_QUEUES = 4096
+MAX_BATCH_BYTES = 64 << 20
 
 
 class BatchQueues:
@@ -31,6 +33,7 @@ class BatchQueues:
         scheduler: runs the batches of all queues.
         inference: answers them.
         options_of: the batching options of a version as they are now; called for each block.
+        max_batch_bytes: bytes of a batch's inputs, for rows so large that there are fewer than the options allow.
     """
 
     def __init__(
@@ -39,11 +42,13 @@ class BatchQueues:
         inference: Inference,
         options_of: Callable[[ServableId], QueueOptions],
         *,
+        max_batch_bytes: int = MAX_BATCH_BYTES,
         max_queues: int = MAX_QUEUES,
     ) -> None:
         self._scheduler = scheduler
         self._inference = inference
         self._options_of = options_of
+        self._max_batch_bytes = max_batch_bytes
         self._max_queues = max_queues
         self._queues: OrderedDict[QueueKey, BatchQueue[RequestBlock]] = OrderedDict()
         self._waiting: OrderedDict[QueueKey, deque[tuple[RequestBlock, Signature]]] = OrderedDict()
@@ -60,6 +65,9 @@ class BatchQueues:
 
         No request of the block has more rows than a batch of these options.
         """
+        if block.kind.row_bytes * options.max_batch_rows > self._max_batch_bytes:
+            largest_rows = max(part.rows_each for part in block.parts)
+            options = batch_sizes.within_bytes(options, block.kind, self._max_batch_bytes, largest_rows)
         key = (block.handle.id, signature.name, block.kind.outputs, block.kind.inputs, options)
         blocks = self._waiting.setdefault(key, deque())
         blocks.append((block, signature))

@@ -10,6 +10,12 @@ from collections.abc import Iterable, Mapping
 
 from worker.offset_tracker import Run
 
+POLL_PART = 16
+"""One poll takes at most about this part of a binding's bytes: 16 MiB of the default budget, or 111 images of 150 KB.
+A larger block would cost no less a record, and could overshoot the budget by more."""
+FALL = 8
+"""Records that become smaller are believed by an eighth of the difference a run, larger ones at once."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Limits:
@@ -49,10 +55,13 @@ class Budget:
         self._shares = dict(shares)
         self._bindings = {name: Use() for name in shares}
         self._models: dict[tuple[str, str], Use] = {}
+        self._record_bytes: dict[str, float] = dict.fromkeys(shares, 0.0)
 
     def take_run(self, binding: str, run: Run) -> None:
         """A run of a binding's records has been read."""
         self._bindings[binding].add(run.rows, run.size_bytes)
+        seen, mean = self._record_bytes[binding], run.size_bytes / max(1, run.unsettled)
+        self._record_bytes[binding] = max(mean, seen + (mean - seen) / FALL)
 
     def give_back_runs(self, binding: str, runs: Iterable[Run]) -> None:
         """These runs have been committed, or their partitions have gone."""
@@ -86,13 +95,24 @@ class Budget:
                 fullest = max(fullest, held.rows / model_rows, held.size_bytes / model_bytes)
         return fullest
 
-    def room_rows(self, bindings: Iterable[str]) -> int:
-        """The rows that may still be read in one poll of these bindings: the smallest room among them, at least 1.
+    def room_records(self, bindings: Iterable[str]) -> int:
+        """The records that may still be read in one poll of these bindings: the smallest room among them, at least 1.
 
-        A poll cannot be told whose records to bring, so it must fit the binding with the least room.
+        A poll cannot be told whose records to bring, so it must fit the binding with the least room. How many bytes
+        it will bring is not known either; the records to come are taken to be as large as those of late. What the
+        first poll brings is bounded by what the client has prefetched.
         """
-        rooms = [int(self.limits.rows * self._shares[b]) - self._bindings[b].rows for b in bindings]
-        return max(1, min(rooms, default=1))
+        return max(1, min(map(self._room_records, bindings), default=1))
+
+    def _room_records(self, binding: str) -> int:
+        share, use = self._shares[binding], self._bindings[binding]
+        room = int(self.limits.rows * share) - use.rows
+        record_bytes = self._record_bytes[binding]
+        if not record_bytes:
+            return room
+        size_bytes = self.limits.size_bytes * share
+        room_bytes = min(size_bytes - use.size_bytes, size_bytes / POLL_PART)
+        return min(room, int(room_bytes / record_bytes))
 
     @property
     def bindings(self) -> Mapping[str, Use]:

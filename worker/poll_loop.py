@@ -75,7 +75,7 @@ class PollLoop:
         Raises:
             Fatal: the consumer or a producer is of no use any more.
         """
-        room = min(self._poll_records, self._budget.room_rows(self._flow.reading))
+        room = min(self._poll_records, self._budget.room_records(self._flow.reading))
         messages = self._consumer.poll(room, self._poll_seconds())
         if messages:
             self._intake.take(messages)

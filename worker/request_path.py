@@ -129,7 +129,10 @@ class RequestPath:
             name="batch",
         )
         self._queues = BatchQueues(
-            self._scheduler, Inference(self._publisher, metrics, wall=wall), options.of
+            self._scheduler,
+            Inference(self._publisher, metrics, wall=wall),
+            options.of,
+            max_batch_bytes=settings.batching.max_batch_bytes,
         )
         forbidden = own_topics | binding_of.keys() | {settings.topics.control, settings.topics.status}
         self._intake = Intake(

@@ -76,6 +76,12 @@ class BatchingSettings(SettingsGroup):
     """Rows at which a batch closes (at least 1). Past about 512 rows a small model gains little (0.5 µs a
     row at 512, 0.4 at 2,048) while every request of the batch waits for all of it."""
 
+    max_batch_bytes: Annotated[int, Field(ge=1)] = 67_108_864
+    """Bytes of a batch's inputs at which it closes, however few its rows (at least 1). A request is never cut, so one
+    that is larger makes its batch larger. Times `threads`, what batches take beside the budget. 64 MiB holds 111
+    images of 224 x 224 x 3 floats, more than a model gains from; rows below 64 KiB never come to it. Strings are
+    not counted: a batch only refers to them."""
+
     batch_timeout_seconds: Seconds = 0.0
     """Seconds for which a batch waits for more rows, counted from its first. 0: it goes as soon as a thread
     is free, so batches grow with the load by themselves and an idle worker adds no latency."""

@@ -69,6 +69,24 @@ def test_a_models_own_options_win() -> None:
     assert [rows for _, rows in lab.servable("wide").runs] == [6]
 
 
+def test_batches_of_large_rows_are_bounded_by_their_bytes() -> None:
+    """However many rows are allowed, a batch takes no more than its bytes; a request beyond that is answered too."""
+    lab = Lab()
+    lab.set_model()
+    worker = lab.worker(batching={"max_batch_bytes": 80}).join()  # a row of the lab's model has 8 bytes
+    for n in range(35):
+        lab.send(request(n, id=f"{n}"))
+
+    worker.until_committed(35)
+    rows = [rows for _, rows in lab.servable().runs]
+    lab.send(request(*range(12), id="large"))
+    worker.until_committed(36)
+
+    assert set(lab.codes().values()) == {0}
+    assert max(rows) == 10
+    assert [rows for _, rows in lab.servable().runs][-1] == 12
+
+
 def test_more_layouts_than_queues_are_served() -> None:
     """Queues that nobody uses make room for new ones."""
     lab = Lab()

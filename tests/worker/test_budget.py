@@ -57,7 +57,7 @@ def test_bindings_do_not_fill_each_other() -> None:
 
     assert held.fullness("a") == pytest.approx(1.0)
     assert held.fullness("b") == 0
-    assert held.room_rows(["b"]) == 50
+    assert held.room_records(["b"]) == 50
 
 
 def test_a_poll_never_asks_for_less_than_one() -> None:
@@ -65,7 +65,59 @@ def test_a_poll_never_asks_for_less_than_one() -> None:
     held = budget()
     held.take_run("a", Run(P0, 500, 500, 500, 0))
 
-    assert held.room_rows(["a"]) == 1
+    assert held.room_records(["a"]) == 1
+
+
+def test_a_poll_of_large_records_takes_a_small_part_of_the_bytes() -> None:
+    """Rows alone would let one poll of images take more than all the bytes that there are."""
+    held = Budget(Limits(rows=65_536, size_bytes=1600, model_share=1.0), {"a": 1.0})
+
+    assert held.room_records(["a"]) == 65_536  # nothing has been seen yet
+
+    held.take_run("a", Run(P0, 4, 4, 4, 40))
+
+    assert held.room_records(["a"]) == 1600 // 16 // 10
+
+
+def test_what_is_left_of_the_bytes_bounds_a_poll() -> None:
+    """Close to the end of the budget a poll is no larger than the rest."""
+    held = Budget(Limits(rows=65_536, size_bytes=1600, model_share=1.0), {"a": 1.0})
+    run = Run(P0, 155, 155, 155, 1550)
+    held.take_run("a", run)
+
+    assert held.room_records(["a"]) == 5
+
+    held.give_back_runs("a", [run])
+
+    assert held.room_records(["a"]) == 10
+
+
+def test_larger_records_are_believed_at_once_and_smaller_ones_in_time() -> None:
+    """One small record among images does not open the door to a poll of thousands."""
+    held = Budget(Limits(rows=65_536, size_bytes=1_600_000, model_share=1.0), {"a": 1.0})
+    held.take_run("a", Run(P0, 10, 10, 10, 10))
+    held.take_run("a", Run(P0, 11, 1, 1, 10_000))
+
+    assert held.room_records(["a"]) == 10
+
+    held.take_run("a", Run(P0, 12, 1, 1, 1))
+
+    assert held.room_records(["a"]) < 20
+
+    for _ in range(200):
+        held.take_run("a", Run(P0, 13, 1, 1, 1))
+
+    assert held.room_records(["a"]) > 10_000
+
+
+def test_the_binding_with_the_largest_records_bounds_a_poll() -> None:
+    """Nobody knows whose records a poll brings, so it has to be small enough for each."""
+    held = Budget(Limits(rows=1000, size_bytes=16_000, model_share=1.0), {"a": 0.5, "b": 0.5})
+    held.take_run("a", Run(P0, 1, 1, 1, 100))
+    held.take_run("b", Run(P1, 1, 1, 1, 1))
+
+    assert held.room_records(["a", "b"]) == 5
+    assert held.room_records(["b"]) == 499
 
 
 def test_pauses_at_full_and_resumes_well_below() -> None:
