@@ -32,7 +32,7 @@ TIGHT_LIMITS = WireLimits(
     output_names=1,
     parameters=1,
     parameter_bytes=1,
-    string_bytes=64,
+    string_bytes=40,
     items=6,
     record_items=9,
 )
