@@ -30,6 +30,11 @@ Latency:
 * `reply_times`: when the replies came
 * `latency_figures`: percentiles
 
+Loads beside requests:
+
+* `reloading`: a large model that comes and goes by the control topic
+* `resnet_model`: that model
+
 Contenders and what they are given:
 
 * `contender`: what a contender is, and what the baselines share

@@ -9,6 +9,8 @@ from tests.kit.broker import FULL_SPEED, Broker, ForeignBroker, KafkaBroker
 from tests.kit.maven_jars import KAFKA
 
 VARIABLE = "TEST_BOOTSTRAP_SERVERS"
+START_SECONDS = 180.0
+"""Longer than in tests: whoever measures may have a busy machine, and a broker that starts late spoils nothing."""
 _OWN = {
     # Topics keep little (`benchmarks.topics`), which is only looked after as often as this; the default is 5 minutes.
     "log.retention.check.interval.ms": "5000",
@@ -27,7 +29,7 @@ def broker(config: Mapping[str, str] | None = None) -> Iterator[Broker]:
         yield ForeignBroker(address)
         return
     cores.stay_beside()  # its threads stay where the thread that starts it is
-    with KafkaBroker(jvm_options=FULL_SPEED, config={**_OWN, **(config or {})}) as own:
+    with KafkaBroker(None, FULL_SPEED, {**_OWN, **(config or {})}, START_SECONDS) as own:
         yield own
 
 

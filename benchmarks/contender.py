@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from operator import methodcaller
 from typing import Any
@@ -58,13 +58,13 @@ class Clients:
         self.consumer: Any = confluent_kafka.Consumer(
             {**client_config.group_consumer_config(where, job.group), "auto.offset.reset": "earliest"}
         )
-        config = client_config.producer_config(where)
-        del config[
-            "delivery.report.only.error"
-        ]  # the client wants no text here; its default is what is meant
+        config: dict[str, Any] = dict(client_config.producer_config(where, only_failures=True))
+        # The Python client does this one itself, and takes no text for it.
+        config["delivery.report.only.error"] = True
         self.producer: Any = confluent_kafka.Producer(config)
         self.consumer.subscribe([job.requests])
         self.topic = job.replies
+        self._headers = job.headers
         self._requests = job.requests
         self._read: dict[int, int] = {}
 
@@ -76,6 +76,24 @@ class Clients:
             raise confluent_kafka.KafkaException(error)
         self._read.update(zip(map(_partition, messages), map(_offset, messages), strict=True))
         return messages
+
+    def send(self, messages: list[Any], values: Iterable[bytes]) -> None:
+        """A reply to each message, with its headers where the job says so.
+
+        Only failures are reported; `commit` waits until nothing is on its way any more.
+        """
+        produce, topic, with_headers = self.producer.produce, self.topic, self._headers
+        for message, value in zip(messages, values, strict=True):
+            while True:
+                try:
+                    if with_headers:
+                        produce(topic, value, on_delivery=on_delivery, headers=message.headers())
+                    else:
+                        produce(topic, value, on_delivery=on_delivery)
+                    break
+                except BufferError:
+                    self.producer.poll(0.05)
+        self.producer.poll(0)
 
     def commit(self) -> None:
         """Wait until every reply is acknowledged, then commit what was read."""

@@ -1,6 +1,7 @@
 """The requests of the benchmarks: 64 floats and an id of their own each, with reply headers if wanted."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -8,9 +9,9 @@ from benchmarks.dense_model import INPUTS
 from schemas import codec
 from schemas.predict_request import PredictRequest
 from schemas.tensor import Tensor
-from worker.kafka import client_config, clients
+from worker.kafka import client_config, clients, errors
 from worker.kafka.errors import KafkaProblem
-from worker.kafka.records import Headers
+from worker.kafka.records import Headers, Message
 
 MODEL = "dense"
 CHUNK = 10_000
@@ -41,17 +42,23 @@ def reply_headers(start: int, count: int, reply_topic: str) -> list[Headers]:
 
 def fill(bootstrap_servers: str, topic: str, count: int, reply_topic: str | None = None) -> None:
     """Write *count* requests to a topic, spread over its partitions; with headers where a reply topic is given."""
-
-    def on_problem(problem: KafkaProblem) -> None:
-        raise problem
-
-    producer = clients.producer(client_config.connection(bootstrap_servers), on_problem)
+    producer = clients.producer(client_config.connection(bootstrap_servers), _go_on, only_failures=True)
     for number, chunk in enumerate(values(count)):
         headers = None if reply_topic is None else reply_headers(number * CHUNK, len(chunk), reply_topic)
         sent = 0
         while sent < len(chunk):
-            sent += producer.send(topic, chunk[sent:], None, headers and headers[sent:])
+            sent += producer.send(
+                topic, chunk[sent:], None, headers and headers[sent:], on_delivery=_not_written
+            )
             producer.poll(0.0 if sent == len(chunk) else 0.05)
     if left := producer.flush(120.0):
         raise TimeoutError(f"{left} requests did not reach the broker")
     producer.close()
+
+
+def _go_on(_problem: KafkaProblem) -> None:
+    """A broker that is busy; what is not written in the end is told by its report."""
+
+
+def _not_written(error: Any, record: Message) -> None:
+    raise errors.translate(error, topic=record.topic())
