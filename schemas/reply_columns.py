@@ -6,6 +6,7 @@ in one call.
 """
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from operator import add
 from typing import Any
@@ -19,6 +20,7 @@ from schemas.codec import encode
 from schemas.dtype import DType
 from schemas.errors import Code
 from schemas.predict_reply import PredictReply
+from schemas.request_ids import EqualIds
 from schemas.tensor import Tensor
 from schemas.varint import write_bytes, write_long
 from schemas.wire_limits import DEFAULT_LIMITS
@@ -26,10 +28,16 @@ from schemas.wire_limits import DEFAULT_LIMITS
 END, FIRST_BRANCH, SECOND_BRANCH = b"\x00", b"\x00", b"\x02"
 """The end of an array or map; the branches of a union (the first is null, or a tensor's plain bytes)."""
 NO_OUTPUTS, NO_ERROR, NO_PARAMETERS = END, FIRST_BRANCH, END
+OUTPUTS_END = END + NO_ERROR
+"""What stands between the last output and the id of a reply that is none of an error."""
 MESSAGE_BYTES = 16 * 1024
 """Where the message of an error reply is cut: it may quote what a model said, and must fit its topic."""
 Column = tuple[bytes, npt.NDArray[np.uint8]]
 """What stands before the data of one output, the same in each reply; and the data, a row for each reply."""
+Output = tuple[str, np.dtype[Any], tuple[int, ...]]
+"""An output's name, dtype and shape of one row."""
+MOST_TEMPLATES = 4096
+_NOTHING = np.empty((1, 0), np.uint8)
 
 
 @functools.cache
@@ -72,19 +80,17 @@ def encode_replies(
     if not ids:
         return []
     _check_rows(outputs, rows_each, len(ids))
-    dtypes = [DType.from_numpy(array.dtype) for array in outputs.values()]
-    if rows_each is None or not dtypes or DType.DT_STRING in dtypes or len(outputs) > DEFAULT_LIMITS.tensors:
+    facts = tuple((name, array.dtype, array.shape[1:]) for name, array in outputs.items())
+    template = None if rows_each is None else _template(model, version, rows_each, facts)
+    if template is None:
         return [_encode_one(model, version, outputs, rows_each, place) for place in enumerate(ids)]
-    head = _header() + write_bytes(model.encode()) + _optional_long(version) + write_long(len(outputs))
     columns: list[Column] = []
-    for (name, array), dtype in zip(outputs.items(), dtypes, strict=True):
-        plain = np.asarray(array, dtype=dtype.numpy, order="C")
-        flat = plain.reshape(-1).view(np.uint8)
-        data_bytes = flat.size // len(ids)
-        head += _tensor_head(name, dtype, (rows_each, *array.shape[1:]), data_bytes)
-        columns.append((head, flat.reshape(len(ids), data_bytes)))
-        head = b""
-    return list(map(add, _rows(columns, len(ids)), _tails(ids)))
+    for (head, dtype, data_bytes), array in zip(template, outputs.values(), strict=True):
+        plain = np.asarray(array, dtype=dtype, order="C")
+        columns.append((head, plain.reshape(-1).view(np.uint8).reshape(len(ids), data_bytes)))
+    if isinstance(ids, EqualIds):
+        return _rows([*columns, (OUTPUTS_END, ids.ends)], len(ids))
+    return list(map(add, _rows([*columns, (OUTPUTS_END, _NOTHING)], len(ids)), tails(ids)))
 
 
 def encode_error(model: str, version: int | None, code: Code, message: str, request_id: bytes) -> bytes:
@@ -101,7 +107,7 @@ def encode_errors(
         text = text[:MESSAGE_BYTES].decode(errors="ignore").encode()
     head = _header() + write_bytes(model.encode()) + _optional_long(version) + NO_OUTPUTS
     head += SECOND_BRANCH + write_long(code) + write_bytes(text)
-    return [head + tail for tail in _tails(ids)]
+    return [head + tail for tail in tails(ids)]
 
 
 def _check_rows(outputs: Mapping[str, npt.NDArray[Any]], rows_each: int | None, requests: int) -> None:
@@ -121,7 +127,30 @@ def _optional_long(number: int | None) -> bytes:
     return FIRST_BRANCH if number is None else SECOND_BRANCH + write_long(number)
 
 
-def _tensor_head(name: str, dtype: DType, shape: Sequence[int], data_bytes: int) -> bytes:
+@functools.lru_cache(maxsize=MOST_TEMPLATES)
+def _template(
+    model: str, version: int | None, rows_each: int, outputs: tuple[Output, ...]
+) -> list[tuple[bytes, np.dtype[Any], int]] | None:
+    """For each output what stands before its data, its dtype and bytes; None for what is not encoded as columns."""
+    dtypes = [DType.from_numpy(dtype) for _, dtype, _ in outputs]
+    if not dtypes or DType.DT_STRING in dtypes or len(outputs) > DEFAULT_LIMITS.tensors:
+        return None
+    head = reply_head(model, version, len(outputs))
+    template = []
+    for (name, _, inner_shape), dtype in zip(outputs, dtypes, strict=True):
+        data_bytes = rows_each * math.prod(inner_shape) * dtype.itemsize
+        head += tensor_head(name, dtype, (rows_each, *inner_shape), data_bytes)
+        template.append((head, dtype.numpy, data_bytes))
+        head = b""
+    return template
+
+
+def reply_head(model: str, version: int | None, outputs: int) -> bytes:
+    """A reply up to the first of its outputs."""
+    return _header() + write_bytes(model.encode()) + _optional_long(version) + write_long(outputs)
+
+
+def tensor_head(name: str, dtype: DType, shape: Sequence[int], data_bytes: int) -> bytes:
     """A tensor up to its data."""
     dimensions = b"".join(map(write_long, shape))
     counted = write_long(len(shape)) + dimensions + END
@@ -129,21 +158,20 @@ def _tensor_head(name: str, dtype: DType, shape: Sequence[int], data_bytes: int)
 
 
 def _rows(columns: Sequence[Column], requests: int) -> list[bytes]:
-    """Each reply up to its id: constants and data of its outputs side by side, and their end."""
-    ending = END + NO_ERROR
-    width = sum(len(head) + data.shape[1] for head, data in columns) + len(ending)
+    """Constants and data side by side."""
+    width = sum(len(head) + data.shape[1] for head, data in columns)
     matrix = np.empty((requests, width), np.uint8)
     at = 0
-    for head, data in (*columns, (ending, np.empty((requests, 0), np.uint8))):
-        matrix[:, at : at + len(head)] = np.frombuffer(head, np.uint8)
-        at += len(head)
-        matrix[:, at : at + data.shape[1]] = data
-        at += data.shape[1]
+    for head, data in columns:
+        start = at + len(head)
+        matrix[:, at:start] = np.frombuffer(head, np.uint8)
+        at = start + data.shape[1]
+        matrix[:, start:at] = data
     rows: list[bytes] = matrix.view(f"V{width}").reshape(requests).tolist()
     return rows
 
 
-def _tails(ids: Sequence[bytes]) -> list[bytes]:
+def tails(ids: Sequence[bytes]) -> list[bytes]:
     """The id and the empty parameters of each reply."""
     sizes = set(map(len, ids))
     if len(sizes) == 1:

@@ -1,0 +1,27 @@
+"""Where data is stacked: arrays that are fit to take it, as bytes."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.dtype import DType
+
+
+def flat_bytes(out: npt.NDArray[Any], dtype: DType, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    """The bytes of an array that is fit to take data of this dtype and shape.
+
+    Raises:
+        ValueError: as `check_target`.
+    """
+    check_target(out, dtype, shape)
+    return out.reshape(-1).view(np.uint8)
+
+
+def check_target(out: npt.NDArray[Any], dtype: DType, shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless an array can take data of this dtype and shape."""
+    if out.dtype != dtype.numpy or out.shape != shape or not out.flags.c_contiguous:
+        raise ValueError(
+            f"a C-contiguous array of {dtype.numpy} and shape {shape} was expected, "
+            f"given {out.dtype} and {out.shape}"
+        )
