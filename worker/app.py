@@ -79,6 +79,7 @@ def build(settings: Settings) -> WorkerProcess:
             directory=side.directory,
             catalog=catalog,
             metrics=metrics,
+            on_idle=process_tuning.collect_while_idle,
         )
 
     process = WorkerProcess(settings, side, make_request_path)

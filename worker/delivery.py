@@ -99,11 +99,21 @@ class Delivery:
         origin: the requests.
         answer: how they were answered; None for dead letters.
         reason: why they are dead letters; None for replies.
+        handed_ms: when they were handed over, wall clock, ms.
         pending: records that the broker has not acknowledged yet.
         too_large: replies among them with an error in their place, because their topic does not take them.
     """
 
-    __slots__ = ("_on_failure", "_on_settled", "answer", "origin", "pending", "reason", "too_large")
+    __slots__ = (
+        "_on_failure",
+        "_on_settled",
+        "answer",
+        "handed_ms",
+        "origin",
+        "pending",
+        "reason",
+        "too_large",
+    )
 
     def __init__(
         self,
@@ -111,12 +121,14 @@ class Delivery:
         *,
         answer: Answer | None,
         reason: str | None,
+        handed_ms: float,
         on_settled: "Callable[[Delivery], None]",
         on_failure: Callable[[Failure], None],
     ) -> None:
         self.origin = origin
         self.answer = answer
         self.reason = reason
+        self.handed_ms = handed_ms
         self.pending = len(origin.positions)
         self.too_large = 0
         self._on_settled = on_settled

@@ -110,7 +110,7 @@ class Metrics:
         self._requests.labels(model, _text(version), signature, code).inc(count)
 
     def latencies_observed(self, model: str, version: int | None, seconds: npt.NDArray[np.float64]) -> None:
-        """Count the times from record to acknowledged reply; a record from the future counts as 0."""
+        """Count the times from record to reply; a record from the future counts as 0."""
         self._latency.labels(model, _text(version)).observe_many(np.fmax(seconds, 0.0))
 
     def dead_lettered(self, topic: str, reason: str, count: int = 1) -> None:

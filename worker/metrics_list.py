@@ -90,7 +90,7 @@ REQUESTS = _counter(
 REQUEST_LATENCY = _histogram(
     "request_latency_seconds",
     "seconds",
-    "From the request record's timestamp to the acknowledgement of its reply.",
+    "From the request record's timestamp to the moment when its reply is handed to the Kafka client.",
     SECONDS,
     "model",
     "version",

@@ -34,6 +34,7 @@ class PollLoop:
     Args:
         step_batches: runs one due batch in this thread and says whether there was one; None where batch threads do.
         on_step: called after every step, for gauges.
+        on_idle: called when nothing was read and nothing is on its way.
     """
 
     def __init__(  # noqa: PLR0913 - the loop is where everything meets
@@ -51,6 +52,7 @@ class PollLoop:
         poll_records: int,
         step_batches: Callable[[], bool] | None = None,
         on_step: Callable[[float], None] = lambda _now: None,
+        on_idle: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._consumer = consumer
@@ -65,6 +67,7 @@ class PollLoop:
         self._poll_records = poll_records
         self._step_batches = step_batches
         self._on_step = on_step
+        self._on_idle = on_idle
         self._clock = clock
         self.last_step = clock()
         """When the loop last came round; monotonic, read from any thread."""
@@ -76,9 +79,12 @@ class PollLoop:
             Fatal: the consumer or a producer is of no use any more.
         """
         room = min(self._poll_records, self._budget.room_records(self._flow.reading))
-        messages = self._consumer.poll(room, self._poll_seconds())
+        idle = self._nothing_on_its_way()
+        messages = self._consumer.poll(room, self._poll_seconds(idle=idle))
         if messages:
             self._intake.take(messages)
+        elif idle:
+            self._on_idle()
         self.pump(0.0)
         short = any(self._budget.fullness(b) >= SHORT_OF_BUDGET for b in self._budget.bindings)
         self._committer.step(budget_is_short=short)
@@ -125,11 +131,17 @@ class PollLoop:
         self._committer.commit_now()
         return not self._tracker.unsettled()
 
-    def _poll_seconds(self) -> float:
+    def _nothing_on_its_way(self) -> bool:
+        return not (
+            self._budget.models
+            or self._flow.holds_back
+            or self._publisher.outstanding()
+            or self._refusals.waiting
+        )
+
+    def _poll_seconds(self, *, idle: bool) -> float:
         if self._step_batches is not None or self._queues.waiting:
             return WAITING_SECONDS
         if self._flow.holds_back:
             return PAUSED_SECONDS
-        if self._publisher.outstanding() or self._intake.holds or self._refusals.waiting:
-            return IN_FLIGHT_SECONDS
-        return IDLE_SECONDS
+        return IDLE_SECONDS if idle else IN_FLIGHT_SECONDS

@@ -5,6 +5,7 @@ has acknowledged it (promise 1). What the broker refuses is `worker.refusals`' b
 """
 
 import threading
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -60,6 +61,7 @@ class Publisher:
         group: str,
         on_settled: Callable[[Delivery], None],
         on_failure: Callable[[Failure], None],
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._producers = producers
         self._directory = directory
@@ -68,6 +70,7 @@ class Publisher:
         self._group = group
         self._on_settled = on_settled
         self._on_failure = on_failure
+        self._wall = wall
         self._poll_thread = threading.get_ident()
         self._room = threading.Condition()
         # The poll thread must not wait; what it could not hand over is no more than the budget lets it read.
@@ -170,6 +173,7 @@ class Publisher:
             origin,
             answer=answer,
             reason=reason,
+            handed_ms=self._wall() * 1000,
             on_settled=self._on_settled,
             on_failure=self._on_failure,
         )

@@ -74,6 +74,7 @@ class RequestPath:
         metrics: Metrics,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        on_idle: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         delivery, bindings = settings.delivery, settings.bindings
@@ -86,7 +87,7 @@ class RequestPath:
             metrics.budget(
                 binding.name, int(limits.rows * binding.share), int(limits.size_bytes * binding.share)
             )
-        settlement = Settlement(self._budget, metrics, binding_of, wall=wall)
+        settlement = Settlement(self._budget, metrics, binding_of)
 
         events = _Events(metrics)
         self._consumer = clients.consumer(events)
@@ -119,6 +120,7 @@ class RequestPath:
             group=settings.kafka.group,
             on_settled=settlement.settled,
             on_failure=self._refusals.note,
+            wall=wall,
         )
 
         options = ModelQueueOptions(settings.batching, table)
@@ -192,6 +194,7 @@ class RequestPath:
             poll_records=delivery.poll_records,
             step_batches=self._scheduler.step if settings.batching.threads == 0 else None,
             on_step=gauges.step,
+            on_idle=on_idle,
             clock=clock,
         )
         self._listener = Rebalancing(

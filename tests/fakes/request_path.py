@@ -202,6 +202,7 @@ class Worker:
         self.directory.watch({t for b in bindings for t in (b.reply_topic, *b.dead_letter_topics())})
         self.directory.refresh()
         self.metrics = Metrics(new_registry())
+        self.idle_turns = 0
         self.path = RequestPath(
             self.settings,
             Clients(self._make_consumer, self._make_producer),
@@ -212,6 +213,7 @@ class Worker:
             metrics=self.metrics,
             clock=lab.clock,
             wall=lab.wall,
+            on_idle=self._idle,
         )
         self.left = False
 
@@ -265,6 +267,9 @@ class Worker:
     def metric(self, name: str, **labels: str) -> float:
         """A sample of the metrics; 0 where there is none."""
         return self.metrics.registry.get_sample_value(name, labels) or 0.0
+
+    def _idle(self) -> None:
+        self.idle_turns += 1
 
     def _make_consumer(self, events: ConsumerEvents) -> FakeConsumer:
         self.made = FakeConsumer(self._lab.broker, events, GROUP, self._lab.clock.advance)

@@ -19,3 +19,19 @@ def test_a_loop_that_is_held_back_looks_often_for_room() -> None:
     worker.close()
 
     assert 0 < lab.clock() - before <= 10 * poll_loop.PAUSED_SECONDS
+
+
+def test_only_an_idle_loop_tidies_up() -> None:
+    """What is put off until nobody waits is not done while a reply is on its way."""
+    lab = Lab()
+    lab.set_model()
+    worker = lab.worker().join()
+    lab.broker.stalled = True
+    lab.send(request(1, id="r"))
+    worker.run_for(1.0)
+    assert worker.idle_turns == 0
+
+    lab.broker.stalled = False
+    worker.until_committed(1)
+    worker.run_for(1.0)
+    assert worker.idle_turns > 0

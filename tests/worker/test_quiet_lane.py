@@ -39,6 +39,7 @@ class Bench:
             origin,
             answer=None,
             reason=None,
+            handed_ms=0.0,
             on_settled=self.settled.append,
             on_failure=self.failures.append,
         )
