@@ -6,14 +6,22 @@ from left to right: a record with the same bytes everywhere but inside tensors' 
 whose content means nothing to a decoder), and with the same end but for the id, is read in the same way.
 """
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from schemas.dtype import DType
 from schemas.marks import Marks
 from schemas.predict_request import PredictRequest
-from schemas.request_ids import all_start_with, read_id, read_ids
+from schemas.request_ids import EqualIds, all_start_with, equal_ends, read_id, read_ids
 from schemas.request_kind import RequestKind
 from schemas.varint import write_bytes
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 MOST_CONSTANT_BYTES = 16 * 1024
 """A layout with more than that (names of very many inputs) is not worth its place in the cache."""
@@ -32,6 +40,8 @@ class Layout:
         data: (start, end) of each tensor's data.
         id_at: where the id's length begins.
         longest_id: the limit on the id's bytes.
+        dtypes: each tensor's dtype.
+        shapes: each tensor's shape, the rows of one request first.
     """
 
     kind: RequestKind
@@ -41,6 +51,13 @@ class Layout:
     data: tuple[tuple[int, int], ...]
     id_at: int
     longest_id: int
+    dtypes: tuple[DType, ...] = field(init=False)
+    shapes: tuple[tuple[int, ...], ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        inputs = self.kind.inputs
+        object.__setattr__(self, "dtypes", tuple(tensor.dtype for tensor in inputs))
+        object.__setattr__(self, "shapes", tuple((self.rows_each, *t.inner_shape) for t in inputs))
 
     @property
     def constant_bytes(self) -> int:
@@ -54,11 +71,28 @@ class Layout:
                 return None
         return read_ids(values, self.id_at, self.longest_id)
 
+    def ids_in(self, matrix: "npt.NDArray[np.uint8]") -> EqualIds | None:
+        """The ids of values of one length, a row each; None unless all of them have this layout."""
+        count, width = matrix.shape
+        for at, constant in ((0, self.head), *self.constants):
+            if matrix[:, at : at + len(constant)].tobytes() != constant * count:
+                return None
+        if width <= self.id_at:
+            return None
+        ends = np.ascontiguousarray(matrix[:, self.id_at :])
+        return EqualIds(ends) if equal_ends(ends, self.longest_id) else None
+
     def id_of(self, value: bytes) -> bytes | None:
         """The id of one value that begins with the head; None unless it has this layout."""
         if all(value.startswith(constant, at) for at, constant in self.constants):
             return read_id(value, self.id_at, self.longest_id)
         return None
+
+
+@functools.lru_cache(maxsize=1024)
+def _one_object(kind: RequestKind) -> RequestKind:
+    """The same object for equal kinds, as far as that can be had: what is identical need not be compared."""
+    return kind
 
 
 def learn(value: bytes, request: PredictRequest, marks: Marks, longest_id: int) -> Layout | None:
@@ -68,6 +102,7 @@ def learn(value: bytes, request: PredictRequest, marks: Marks, longest_id: int) 
     kind, rows = RequestKind.of(request)
     if rows is None:
         return None
+    kind = _one_object(kind)
     if value[marks.id_at :] != write_bytes(request.id.encode()) + NO_PARAMETERS:
         return None
     spans = tuple(marks.data)

@@ -1,4 +1,4 @@
-"""Requests of one kind and row count, as columns: inputs to stack, and ids and parameters beside them."""
+"""Requests of one kind, as columns: inputs to stack, and ids and parameters beside them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,10 @@ import numpy.typing as npt
 from schemas.dtype import DType
 from schemas.layout_cache import Match
 from schemas.predict_request import PredictRequest
+from schemas.ragged_data import RaggedData
+from schemas.ragged_match import RaggedMatch
 from schemas.request_kind import RequestKind
+from schemas.stacking import check_target, flat_bytes
 from schemas.tensor import Tensor, numbers_to_numpy
 
 LARGE_BYTES = 4096
@@ -93,6 +96,51 @@ class SlicedData:
 
 
 @dataclass(frozen=True, slots=True)
+class MatrixData:
+    """Inputs inside values of one layout and one length, which were joined.
+
+    Attributes:
+        matrix: the values, a row of bytes each.
+        spans: (start, end) of each input's data in every value.
+        dtypes: each input's dtype.
+        shapes: each input's shape in one request.
+    """
+
+    matrix: npt.NDArray[np.uint8]
+    spans: tuple[tuple[int, int], ...]
+    dtypes: tuple[DType, ...]
+    shapes: tuple[tuple[int, ...], ...]
+
+    def column(self, index: int) -> list[bytes]:
+        """The bytes of one input, one item per request."""
+        start, end = self.spans[index]
+        return [row[start:end].tobytes() for row in self.matrix]
+
+    def stacked(self, index: int) -> npt.NDArray[Any]:
+        """One copy, and an array over it."""
+        start, end = self.spans[index]
+        data = self.matrix[:, start:end].tobytes()
+        return numbers_to_numpy(data, self.dtypes[index], self._stacked_shape(index))
+
+    def stack_into(self, index: int, out: npt.NDArray[Any]) -> None:
+        """Copy one input of all requests to where it is wanted."""
+        start, end = self.spans[index]
+        dtype = self.dtypes[index]
+        target = flat_bytes(out, dtype, self._stacked_shape(index))
+        target.reshape(len(self.matrix), end - start)[...] = self.matrix[:, start:end]
+        if dtype is DType.DT_BOOL:
+            np.minimum(target, 1, out=target)
+
+    def take(self, start: int, stop: int) -> "MatrixData":
+        """The requests from start to stop."""
+        return MatrixData(self.matrix[start:stop], self.spans, self.dtypes, self.shapes)
+
+    def _stacked_shape(self, index: int) -> tuple[int, ...]:
+        rows, *inner = self.shapes[index]
+        return (len(self.matrix) * rows, *inner)
+
+
+@dataclass(frozen=True, slots=True)
 class DecodedData:
     """Inputs of one request from the general decoder: strings, scalars and whatever is not usual."""
 
@@ -119,36 +167,37 @@ class DecodedData:
 
 @dataclass(frozen=True, slots=True)
 class RequestColumns:
-    """Requests of one kind and one number of rows, in the order of the records that they came in.
+    """Requests of one kind, in the order of the records that they came in.
 
     Attributes:
         kind: what they have in common.
-        rows_each: dimension 0 of each request; None when the kind is not batchable, and then there is one
-            request.
+        rows_each: dimension 0 of each request. None where they differ (`row_counts` has them), and when the kind is
+            not batchable, and then there is one request.
         indices: which of the decoded values each request is.
         ids: the requests' ids, UTF-8, empty where none was given.
         parameters: the requests' `parameters`; None when all are empty, which is the usual case.
         data: where the inputs lie.
+        row_counts: dimension 0 of each request, at least 1, where they may differ; else None.
     """
 
     kind: RequestKind
     rows_each: int | None
-    indices: list[int]
-    ids: list[bytes]
+    indices: Sequence[int]
+    ids: Sequence[bytes]
     parameters: list[Mapping[str, bytes]] | None
     data: ColumnData
+    row_counts: list[int] | None = None
 
     @classmethod
-    def of_match(cls, match: Match) -> "RequestColumns":
-        """The columns of records with one layout."""
+    def of_match(cls, match: Match | RaggedMatch) -> "RequestColumns":
+        """The columns of records with one layout, or with several of one kind."""
+        if isinstance(match, RaggedMatch):
+            ragged = RaggedData(match.kind, match.values, match.layouts)
+            rows = _row_counts([layout.rows_each for layout in match.layouts])
+            return cls(match.kind, rows[0], match.positions, match.ids, None, ragged, rows[1])
         layout = match.layout
-        inputs = layout.kind.inputs
-        data = SlicedData(
-            match.values,
-            layout.data,
-            tuple(tensor.dtype for tensor in inputs),
-            tuple((layout.rows_each, *tensor.inner_shape) for tensor in inputs),
-        )
+        facts = layout.data, layout.dtypes, layout.shapes
+        data = SlicedData(match.values, *facts) if match.matrix is None else MatrixData(match.matrix, *facts)
         return cls(layout.kind, layout.rows_each, match.positions, match.ids, None, data)
 
     @classmethod
@@ -165,6 +214,8 @@ class RequestColumns:
     @property
     def rows(self) -> int:
         """The rows of all requests together; one for a request that is not batchable."""
+        if self.row_counts is not None:
+            return sum(self.row_counts)
         return 1 if self.rows_each is None else self.rows_each * len(self.ids)
 
     def column(self, index: int) -> Sequence[Data]:
@@ -193,19 +244,16 @@ class RequestColumns:
         span = slice(start, stop)
         parameters = None if self.parameters is None else self.parameters[span]
         data = self.data.take(start, stop)
-        return RequestColumns(self.kind, self.rows_each, self.indices[span], self.ids[span], parameters, data)
-
-
-def flat_bytes(out: npt.NDArray[Any], dtype: DType, shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    """The bytes of an array that is fit to take data of this dtype and shape."""
-    check_target(out, dtype, shape)
-    return out.reshape(-1).view(np.uint8)
-
-
-def check_target(out: npt.NDArray[Any], dtype: DType, shape: tuple[int, ...]) -> None:
-    """Raise ValueError unless an array can take data of this dtype and shape."""
-    if out.dtype != dtype.numpy or out.shape != shape or not out.flags.c_contiguous:
-        raise ValueError(
-            f"a C-contiguous array of {dtype.numpy} and shape {shape} was expected, "
-            f"given {out.dtype} and {out.shape}"
+        rows_each, counts = self.rows_each, self.row_counts
+        if counts is not None:
+            rows_each, counts = _row_counts(counts[span])
+        return RequestColumns(
+            self.kind, rows_each, self.indices[span], self.ids[span], parameters, data, counts
         )
+
+
+def _row_counts(counts: list[int]) -> tuple[int | None, list[int] | None]:
+    """`rows_each` and `row_counts` of requests with these rows."""
+    if counts and counts.count(counts[0]) == len(counts):
+        return counts[0], None
+    return None, counts

@@ -78,21 +78,21 @@ class RequestDecoder:
             step = 1 + decoded.one_by_one // GROWTH
             held = self._one_by_one(plain, pending[:step], decoded)
             decoded.one_by_one += step
-            pending = sorted(held) + pending[step:]
+            pending = [*sorted(held), *pending[step:]]
         decoded.blocks.sort(key=_first_index)
         decoded.rejected.sort(key=_index)
         return decoded.blocks, decoded.rejected
 
     def _comparable(
         self, values: Sequence[bytes | None], decoded: _Decoded
-    ) -> tuple[Sequence[bytes], list[int]]:
+    ) -> tuple[Sequence[bytes], Sequence[int]]:
         """The values and the positions of those that can be compared; none, or too large, is rejected."""
         try:
             largest = max(map(len, values), default=0)  # type: ignore[arg-type]  # None raises TypeError
         except TypeError:
             largest = self._limits.record_bytes + 1
         if largest <= self._limits.record_bytes:
-            return values, list(range(len(values)))  # type: ignore[return-value]  # none is None, or it had no length
+            return values, range(len(values))  # type: ignore[return-value]  # none is None, or it had no length
         positions = []
         for index, value in enumerate(values):
             if value is None or len(value) > self._limits.record_bytes:
@@ -102,7 +102,7 @@ class RequestDecoder:
         return [value or b"" for value in values], positions
 
     def _one_by_one(
-        self, values: Sequence[bytes], positions: list[int], decoded: _Decoded
+        self, values: Sequence[bytes], positions: Sequence[int], decoded: _Decoded
     ) -> dict[int, RequestColumns]:
         """Decode the values at these positions; those that taught a layout are given back."""
         held: dict[int, RequestColumns] = {}

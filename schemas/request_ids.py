@@ -4,12 +4,17 @@
 Neither takes anything that the general decoder would refuse.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import repeat
 from operator import itemgetter
+from typing import TYPE_CHECKING, overload
 
 from schemas.errors import InvalidStructure
 from schemas.varint import read_long
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 SHORT_ID_BYTES = 63
 """The longest id whose length is a varint of one byte."""
@@ -17,6 +22,60 @@ _LENGTH_BYTE_BY_TAIL = bytes((0, 0, *range(0, 2 * SHORT_ID_BYTES + 1, 2)))
 """The byte that a tail of length byte, id and zero byte begins with, by the tail's size."""
 _SHORTEST_TAIL = itemgetter(slice(1, -1))
 _FIRST, _LAST = itemgetter(0), itemgetter(-1)
+
+
+class EqualIds(Sequence[bytes]):
+    """Ids of one length, as they stand in their requests' ends, which are the ends of the replies too.
+
+    They are made single `bytes` only for who asks for them.
+
+    Attributes:
+        ends: length byte, id and zero byte of each request, a row each.
+    """
+
+    __slots__ = ("ends",)
+
+    def __init__(self, ends: "npt.NDArray[np.uint8]") -> None:
+        self.ends = ends
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "EqualIds": ...
+
+    def __getitem__(self, index: int | slice) -> "bytes | EqualIds":
+        if isinstance(index, slice):
+            return EqualIds(self.ends[index])
+        return self.ends[index, 1:-1].tobytes()
+
+    def __iter__(self) -> Iterator[bytes]:
+        joined, size = self.ends.tobytes(), self.ends.shape[1]
+        return (joined[at + 1 : at + size - 1] for at in range(0, len(joined), size))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return repr(list(self))
+
+
+def equal_ends(ends: "npt.NDArray[np.uint8]", longest: int) -> bool:
+    """Whether each row, from an id's length on, ends as a request must; the ids are `SHORT_ID_BYTES` at most."""
+    count, size = ends.shape
+    if not 2 <= size <= 2 + min(longest, SHORT_ID_BYTES):
+        return False
+    joined = ends.tobytes()
+    if joined[::size] != bytes((_LENGTH_BYTE_BY_TAIL[size],)) * count or any(joined[size - 1 :: size]):
+        return False
+    # As in `read_ids`: no character reaches from one id into the next.
+    return is_utf8(joined)
 
 
 def read_ids(values: Sequence[bytes], at: int, longest: int) -> list[bytes] | None:
