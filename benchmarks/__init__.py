@@ -21,6 +21,7 @@ What scenarios are made of:
 * `turns`: round after round, each contender once
 * `comparison`: rates and costs by those of the baselines
 * `side_by_side`: echo, hand loop and headrace, the whole way
+* `large_side_by_side`: headrace and a baseline with large records, in bytes
 * `prepared_worker`: headrace alone on a topic of requests, for scenarios that compare sizes
 
 Latency:
@@ -29,6 +30,12 @@ Latency:
 * `schedule`: when each is due, and waits that end when they should
 * `reply_times`: when the replies came
 * `latency_figures`: percentiles
+
+Devices that Python must not keep waiting:
+
+* `device_loader`: a model on a device that takes the same time for each batch, offered as a loader of one's own
+* `device_journal`: what such a device has done
+* `device_replicas`: workers that each have one, on the partitions of one topic
 
 Loads beside requests:
 
@@ -42,10 +49,12 @@ Contenders and what they are given:
 * `echo`: consume and produce, with nothing between
 * `latency_echo`: the same for latency: one record at a time, at once
 * `hand_loop`: the loop that one would write: batch consume, fastavro, one TensorFlow call, fastavro, produce
+* `same_size`: consume, and produce replies of a given size
 * `load`: the requests
 * `dense_model`: the model
 * `mixed_load`: requests for many models and signatures, with any number of rows
 * `layout_model`: the models of those
+* `image_load`, `image_model`: requests of 150 KB, and models that cost nothing
 
 Beside all that:
 

@@ -16,6 +16,7 @@ from worker.kafka.records import Headers, Message
 MODEL = "dense"
 CHUNK = 10_000
 ID_DIGITS = 12
+ANY_PARTITION = -1
 
 
 def values(count: int) -> Iterator[list[bytes]]:
@@ -40,15 +41,26 @@ def reply_headers(start: int, count: int, reply_topic: str) -> list[Headers]:
     return [[to, ("kafka_correlationId", b"%016d" % (start + n))] for n in range(count)]
 
 
-def fill(bootstrap_servers: str, topic: str, count: int, reply_topic: str | None = None) -> None:
-    """Write *count* requests to a topic, spread over its partitions; with headers where a reply topic is given."""
+def fill(
+    bootstrap_servers: str,
+    topic: str,
+    count: int,
+    reply_topic: str | None = None,
+    *,
+    partition: int = ANY_PARTITION,
+) -> None:
+    """Write *count* requests to a topic, spread over its partitions, or to one; with headers if a reply topic is given.
+
+    Raises:
+        TimeoutError: the broker did not take them all.
+    """
     producer = clients.producer(client_config.connection(bootstrap_servers), _go_on, only_failures=True)
     for number, chunk in enumerate(values(count)):
         headers = None if reply_topic is None else reply_headers(number * CHUNK, len(chunk), reply_topic)
         sent = 0
         while sent < len(chunk):
             sent += producer.send(
-                topic, chunk[sent:], None, headers and headers[sent:], on_delivery=_not_written
+                topic, chunk[sent:], None, headers and headers[sent:], partition, on_delivery=_not_written
             )
             producer.poll(0.0 if sent == len(chunk) else 0.05)
     if left := producer.flush(120.0):
