@@ -58,15 +58,17 @@ class Signature:
     method_name: str
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
+    batchable: bool = dataclasses.field(init=False, repr=False, compare=False)
+    """Whether requests may be stacked along dimension 0 and the results cut apart again.
 
-    @property
-    def batchable(self) -> bool:
-        """Whether requests may be stacked along dimension 0 and the results cut apart again.
+    True when every input and every output has a free dimension 0, and there is at least one input. Found once, because
+    it is asked several times a block.
+    """
 
-        True when every input and every output has a free dimension 0, and there is at least one input.
-        """
+    def __post_init__(self) -> None:
         specs = (*self.inputs.values(), *self.outputs.values())
-        return bool(self.inputs) and all(spec.batchable for spec in specs)
+        batchable = bool(self.inputs) and all(spec.batchable for spec in specs)
+        object.__setattr__(self, "batchable", batchable)
 
 
 def find_signature(signatures: Mapping[str, Signature], name: str) -> Signature:
