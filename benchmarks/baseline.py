@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from benchmarks.contender import Job
 
 ECHO, HAND_LOOP, HAND_LOOP_IN_BURSTS = "echo", "hand loop", "hand loop, sending in bursts"
+SAME_SIZE = "replies of the same size"
 
 
 def _echo(job: Job) -> None:
@@ -27,10 +28,17 @@ def _hand_loop_in_bursts(job: Job) -> None:
     hand_loop.run_in_bursts(job)
 
 
+def _same_size(job: Job) -> None:
+    from benchmarks import same_size
+
+    same_size.run(job)
+
+
 BASELINES: Mapping[str, Callable[[Job], None]] = {
     ECHO: _echo,
     HAND_LOOP: _hand_loop,
     HAND_LOOP_IN_BURSTS: _hand_loop_in_bursts,
+    SAME_SIZE: _same_size,
 }
 
 if __name__ == "__main__":

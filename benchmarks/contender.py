@@ -36,6 +36,7 @@ class Job:
         replies: the topic to write.
         model: the SavedModel's version directory.
         headers: whether replies carry their request's headers.
+        reply_bytes: the size of each reply of the baseline that answers with bytes of no meaning.
     """
 
     bootstrap_servers: str
@@ -44,6 +45,7 @@ class Job:
     replies: str
     model: str
     headers: bool = False
+    reply_bytes: int = 0
 
     def text(self) -> str:
         """As an argument of a process."""
