@@ -1,7 +1,7 @@
 """Records of many layouts, a few of each, recognised together.
 
-Layouts differ by the rows of their requests, so that records of one kind with 1 to 64 rows have 64 layouts. Taken one by
-one a layout costs more than its few records; here what belongs to one kind is checked, and goes on, together.
+Layouts differ by the rows of their requests, so that records of one kind with 1 to 64 rows have 64 layouts. One layout
+by itself costs more than its few records; here what belongs to one kind is checked, and goes on, together.
 """
 
 from collections import defaultdict
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from schemas.layout import Layout
 from schemas.request_ids import read_ids
 from schemas.request_kind import RequestKind
-
 
 
 @dataclass(frozen=True, slots=True)

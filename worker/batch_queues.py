@@ -66,7 +66,7 @@ class BatchQueues:
         No request of the block has more rows than a batch of these options.
         """
         if block.kind.row_bytes * options.max_batch_rows > self._max_batch_bytes:
-            largest_rows = max(part.rows_each for part in block.parts)
+            largest_rows = max(part.largest_rows for part in block.parts)
             options = batch_sizes.within_bytes(options, block.kind, self._max_batch_bytes, largest_rows)
         key = (block.handle.id, signature.name, block.kind.outputs, block.kind.inputs, options)
         blocks = self._waiting.setdefault(key, deque())

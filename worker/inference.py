@@ -20,7 +20,7 @@ from lifecycle import errors as lifecycle_errors
 from lifecycle.servable import Servable
 from lifecycle.servable_id import ServableId
 from lifecycle.signature import Signature
-from schemas import reply_columns
+from schemas import ragged_replies, reply_columns
 from schemas.errors import Code, WireError
 from worker import batch_inputs
 from worker.delivery import Answer, Origin
@@ -166,15 +166,19 @@ class _Run:
             for key, array in outputs.items()
         }
         return [
-            reply_columns.encode_replies(
-                name,
-                version,
-                {key: pieces[n] for key, pieces in columns.items()},
-                part.columns.rows_each or 0,
-                part.columns.ids,
-            )
+            self._encode_part(part, {key: pieces[n] for key, pieces in columns.items()})
             for n, part in enumerate(parts)
         ]
+
+    def _encode_part(self, part: Part, outputs: Arrays) -> list[bytes]:
+        columns = part.columns
+        if columns.row_counts is not None:
+            return ragged_replies.encode_replies(
+                self._id.name, self._id.version, outputs, columns.row_counts, columns.ids
+            )
+        return reply_columns.encode_replies(
+            self._id.name, self._id.version, outputs, columns.rows_each or 0, columns.ids
+        )
 
     def _isolate(self, parts: Sequence[Part], failure: Exception) -> None:
         requests = sum(map(len, parts))

@@ -133,7 +133,9 @@ class Intake:
     def _follow(self, records: PolledRecords, columns: Sequence[RequestColumns]) -> None:
         rows = np.ones(len(records), np.int64)
         for each in columns:
-            if each.rows_each is not None and each.rows_each > 1:
+            if each.row_counts is not None:
+                rows[each.indices] = each.row_counts
+            elif each.rows_each is not None and each.rows_each > 1:
                 rows[each.indices] = each.rows_each
         for run in records.make_runs(rows):
             self._tracker.add(run)
@@ -230,12 +232,17 @@ class Intake:
         options = self._queues.options(routed.handle.id, routed.signature)
         largest = options.max_batch_rows
         fitting: list[Part] = []
+        if not (routed.signature.batchable and all(part.largest_rows <= largest for part in parts)):
+            parts = [alike for part in parts for alike in part.alike()]
         for part in parts:
+            if part.columns.row_counts is not None:
+                fitting.append(part)
+                continue
             rows = part.columns.rows_each
             wrong = wrong_rows(kind, routed.signature, rows)
             if wrong is not None:
                 self._refuse_routed(part, routed, Code.INVALID_ARGUMENT, wrong)
-            elif routed.signature.batchable and part.rows_each > largest:
+            elif routed.signature.batchable and part.largest_rows > largest:
                 message = f"the request has {rows} rows; at most {largest} are taken in one"
                 self._refuse_routed(part, routed, Code.RESOURCE_EXHAUSTED, message)
             else:

@@ -5,6 +5,7 @@ pinned to the version that it was routed to: it holds a handle until its replies
 it is split into.
 """
 
+import bisect
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ from worker.polled_records import PolledRecords
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Part:
-    """Requests of one poll with one number of rows each.
+    """Requests of one kind from one poll.
 
     Attributes:
         records: the poll that they come from.
@@ -34,24 +35,39 @@ class Part:
         return len(self.columns.indices)
 
     @property
-    def rows_each(self) -> int:
-        """Rows of each request, as far as batching goes: a request without rows still takes one place."""
-        return max(1, self.columns.rows_each or 1)
+    def largest_rows(self) -> int:
+        """Rows of the largest request, as far as batching goes: a request without rows still takes one place."""
+        counts = self.columns.row_counts
+        return max(1, self.columns.rows_each or 1) if counts is None else max(counts)
 
     @property
     def rows(self) -> int:
-        """Rows of all of them."""
-        return len(self) * self.rows_each
+        """Rows of all of them, as far as batching goes."""
+        counts = self.columns.row_counts
+        return len(self) * max(1, self.columns.rows_each or 1) if counts is None else sum(counts)
 
     @property
     def tensor_rows(self) -> int:
         """Rows of their stacked tensors; unlike `rows`, 0 for requests without rows."""
-        return len(self) * (self.columns.rows_each or 0)
+        counts = self.columns.row_counts
+        return len(self) * (self.columns.rows_each or 0) if counts is None else sum(counts)
+
+    def leading(self, rows: int) -> int:
+        """How many requests, from the first, have at most so many rows together, as far as batching goes."""
+        counts = self.columns.row_counts
+        if counts is None:
+            return min(len(self), rows // max(1, self.columns.rows_each or 1))
+        return bisect.bisect_right(list(itertools.accumulate(counts)), rows)
+
+    def alike(self) -> "list[Part]":
+        """The same requests in parts of which each has one number of rows."""
+        counts = self.columns.row_counts
+        return [self] if counts is None else [self.take(n, n + 1) for n in range(len(counts))]
 
     @property
     def size_bytes(self) -> int:
         """Bytes of the records' values and keys."""
-        return int(self.records.sizes[self.columns.indices].sum())
+        return self.records.bytes_at(self.columns.indices)
 
     def take(self, start: int, stop: int) -> "Part":
         """The requests from *start* to *stop*."""
@@ -91,13 +107,13 @@ class RequestBlock:
         head: list[Part] = []
         rest = list(self.parts)
         while rest:
-            requests = min(len(rest[0]), rows // rest[0].rows_each)
+            requests = rest[0].leading(rows)
             if requests == 0:
                 break
             part = rest.pop(0)
-            rows -= requests * part.rows_each
             if requests == len(part):
                 head.append(part)
+                rows -= part.rows
                 continue
             head.append(part.take(0, requests))
             rest.insert(0, part.take(requests, len(part)))
