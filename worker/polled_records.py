@@ -6,7 +6,7 @@ out of the client's messages once, by C-speed maps, and found again by position.
 
 from collections import Counter
 from collections.abc import Sequence
-from operator import itemgetter, methodcaller
+from operator import add, itemgetter, methodcaller
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,10 +28,11 @@ _timestamp = methodcaller("timestamp")
 _milliseconds = itemgetter(1)
 
 
-def _lengths(values: "Sequence[bytes | None]") -> "npt.NDArray[np.int64]":
-    if None in values:
-        return np.fromiter((0 if v is None else len(v) for v in values), np.int64, len(values))
-    return np.array(list(map(len, values)), np.int64)  # type: ignore[arg-type]  # no None left
+def _lengths(values: "Sequence[bytes | None]") -> list[int]:
+    try:
+        return list(map(len, values))  # type: ignore[arg-type]  # None raises TypeError
+    except TypeError:
+        return [0 if value is None else len(value) for value in values]
 
 
 class PolledRecords:
@@ -85,9 +86,9 @@ class PolledRecords:
         self.header_bytes = 0
         self._timestamps: npt.NDArray[np.float64] | None = None
         self._runs: dict[int, Run] = {}
-        self.sizes: npt.NDArray[np.int64] = _lengths(self.values)
+        self.sizes = _lengths(self.values)
         if self.keys is not None:
-            self.sizes += _lengths(self.keys)
+            self.sizes = list(map(add, self.sizes, _lengths(self.keys)))
 
     def __len__(self) -> int:
         return len(self.messages)
@@ -96,10 +97,23 @@ class PolledRecords:
     def timestamps_ms(self) -> "npt.NDArray[np.float64]":
         """Each record's timestamp; one that is missing or lies in the future counts as the poll's time."""
         if self._timestamps is None:
-            stamps = np.array(list(map(_milliseconds, map(_timestamp, self.messages))), np.float64)
+            milliseconds = map(_milliseconds, map(_timestamp, self.messages))
+            stamps = np.fromiter(milliseconds, np.float64, len(self.messages))
             stamps[(stamps <= 0) | (stamps > self.polled_ms)] = self.polled_ms
             self._timestamps = stamps
         return self._timestamps
+
+    def timestamps_at(self, positions: Sequence[int]) -> "npt.NDArray[np.float64]":
+        """`timestamps_ms` of the records at these positions."""
+        if isinstance(positions, range) and positions.step == 1:
+            return self.timestamps_ms[positions.start : positions.stop]
+        return self.timestamps_ms[np.array(positions, np.intp)]
+
+    def bytes_at(self, positions: Sequence[int]) -> int:
+        """Bytes of the values and keys of the records at these positions."""
+        if isinstance(positions, range) and positions.step == 1:
+            return sum(self.sizes[positions.start : positions.stop])
+        return sum(map(self.sizes.__getitem__, positions))
 
     def make_runs(self, rows: "npt.NDArray[np.int64]") -> list[Run]:
         """One run for each partition that the records come from; *rows* are the rows of each record."""
@@ -107,7 +121,7 @@ class PolledRecords:
         if self.partitions.count(first) == len(self.partitions):
             end = self.messages[-1].offset() + 1
             run = Run(
-                TopicPartition(self.topic, first), end, len(self), int(rows.sum()), int(self.sizes.sum())
+                TopicPartition(self.topic, first), end, len(self), int(rows.sum()), sum(self.sizes)
             )
             self._runs = {first: run}
             return [run]
@@ -128,6 +142,10 @@ class PolledRecords:
         """Count the records at these positions as acknowledged; poll thread only."""
         if len(self._runs) == 1:
             next(iter(self._runs.values())).settle(len(positions))
+            return
+        if len(positions) == len(self):
+            for run in self._runs.values():
+                run.settle(run.unsettled)
             return
         for partition, records in Counter(map(self.partitions.__getitem__, positions)).items():
             self._runs[partition].settle(records)

@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from schemas.errors import Code
 from worker.budget import Budget
 from worker.delivery import Delivery
@@ -37,7 +35,7 @@ class Settlement:
                     answer.model, answer.version, answer.signature, code.name, count
                 )
         # Not until now: a lane tells late, and for many at once, that replies are safe.
-        waited_ms = delivery.handed_ms - records.timestamps_ms[np.asarray(answered)]
+        waited_ms = delivery.handed_ms - records.timestamps_at(answered)
         self._metrics.latencies_observed(answer.model, answer.version, waited_ms / 1000)
 
     def committed(self, runs: list[Run], ok: bool) -> None:  # noqa: FBT001 - the committer's callback
