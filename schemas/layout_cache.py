@@ -87,9 +87,12 @@ class LayoutCache:
     def add(self, layout: Layout) -> None:
         """Keep a layout, unless it is known, at the cost of the one that was not used for longest."""
         length = len(layout.head)
-        if length not in self._by_length:
+        if length in self._by_length:
+            # Known or not: it was not tried, or not for long, behind `MOST_LENGTHS` others. It comes next.
+            self._lengths.remove(length)
+        else:
             self._by_length[length] = {}
-            self._lengths.insert(0, length)
+        self._lengths.insert(0, length)
         variants = self._by_length[length].setdefault(layout.head, _Variants(layout.head))
         if any(known.constants == layout.constants for known in variants.layouts):
             return

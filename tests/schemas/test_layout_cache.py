@@ -4,7 +4,7 @@ import numpy as np
 
 from schemas.codec import default_codec, encode
 from schemas.layout import MOST_CONSTANT_BYTES, Layout, learn
-from schemas.layout_cache import MOST_VARIANTS, LayoutCache
+from schemas.layout_cache import MOST_LENGTHS, MOST_VARIANTS, LayoutCache
 from schemas.predict_request import PredictRequest
 from schemas.tensor import Tensor
 
@@ -102,3 +102,20 @@ def test_a_very_large_layout_is_not_learnt() -> None:
     """A request whose names take much room is read by the general decoder each time."""
     assert learnt(value_of("m" * MOST_CONSTANT_BYTES)) is None
     assert learnt(value_of("m" * (MOST_CONSTANT_BYTES // 2))) is not None
+
+
+def test_a_flood_of_lengths_hides_no_layout_for_long() -> None:
+    """A layout behind more lengths of heads than are tried is tried again as soon as it is learnt again."""
+    cache = LayoutCache(max_layouts=1000)
+    for size in range(1, MOST_LENGTHS + 2):
+        layout = learnt(value_of("m" * size))
+        assert layout is not None
+        cache.add(layout)
+    hidden = value_of("m")
+    assert not known(cache, hidden)
+
+    layout = learnt(hidden)
+    assert layout is not None
+    cache.add(layout)
+
+    assert known(cache, hidden)
