@@ -44,7 +44,7 @@ def _tell(fuzzer: Fuzzer, seconds: float) -> None:
     counts = fuzzer.counts
     print(
         f"{seconds:5.0f} s: {counts.inputs:,} inputs agreed ({counts.inputs / seconds:,.0f}/s), of them "
-        f"{counts.rejected:,} rejected and {fuzzer.by_layout:,} read by one of {fuzzer.layouts:,} layouts; "
+        f"{counts.rejected:,} rejected and {fuzzer.by_layout:,} read by layouts, of {fuzzer.kinds:,} kinds; "
         f"{counts.replies:,} blocks of replies",
         flush=True,
     )

@@ -110,10 +110,11 @@ def _block_differences(block: RequestColumns, requests: Sequence[PredictRequest]
     ids = [request.id.encode() for request in requests]
     if block.ids != ids:
         yield f"{where} has the ids {block.ids}; they are {ids}"
-    for request in requests:
+    counts: Sequence[int | None] = block.row_counts or [block.rows_each] * len(requests)
+    for request, counted in zip(requests, counts, strict=True):
         kind, rows = RequestKind.of(request)
-        if (block.kind, hash(block.kind), block.rows_each) != (kind, hash(kind), rows):
-            yield f"{where} has {block.rows_each} rows each of {block.kind}; one is {rows} of {kind}"
+        if (block.kind, hash(block.kind), counted) != (kind, hash(kind), rows):
+            yield f"{where} has one of {counted} rows of {block.kind}; it is {rows} of {kind}"
     parameters = [request.parameters for request in requests]
     if (block.parameters or [{}] * len(requests)) != parameters:
         yield f"{where} has the parameters {block.parameters}; they are {parameters}"
@@ -128,7 +129,7 @@ def _column_differences(
     if list(block.column(column)) != data:
         yield f"{where}: the data is not what was sent"
     arrays = [request.inputs[column].to_numpy() for request in requests]
-    whole = arrays[0] if block.rows_each is None else np.concatenate(arrays)
+    whole = np.concatenate(arrays) if block.kind.batchable else arrays[0]
     if not _same(block.stacked(column), whole):
         yield f"{where}: stacked is {block.stacked(column)!r}, not {whole!r}"
     place = np.full(whole.shape, b"?" if whole.dtype == object else 1, whole.dtype)

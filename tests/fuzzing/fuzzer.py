@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from schemas.request_columns import RequestColumns, SlicedData
+from schemas.request_columns import DecodedData, RequestColumns
 from schemas.request_decoder import Rejected, RequestDecoder
 from schemas.wire_limits import DEFAULT_LIMITS, WireLimits
 from tests.fuzzing.agreement import Decoder, Reference, Refusal, Values, Verdict, difference
@@ -54,15 +54,15 @@ class Watched:
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
         self.by_layout = 0
-        self.layouts: set[int] = set()
+        self.kinds: set[int] = set()
 
     def decode(self, values: Values, /) -> tuple[list[RequestColumns], list[Rejected]]:
         """What the decoder says."""
         blocks, rejected = self._decoder.decode(values)
         for block in blocks:
-            if isinstance(block.data, SlicedData):
+            if not isinstance(block.data, DecodedData):
                 self.by_layout += len(block)
-                self.layouts.add(hash((block.kind, block.rows_each)))
+                self.kinds.add(hash(block.kind))
         return blocks, rejected
 
 
@@ -123,9 +123,9 @@ class Fuzzer:
         return self._lasting.decoder.by_layout
 
     @property
-    def layouts(self) -> int:
-        """Kinds and numbers of rows that the lasting decoder has read by a layout."""
-        return len(self._lasting.decoder.layouts)
+    def kinds(self) -> int:
+        """Kinds of requests that the lasting decoder has read by a layout."""
+        return len(self._lasting.decoder.kinds)
 
     def step(self) -> Difference | None:
         """Compare one batch, and the replies to another one; what differs."""

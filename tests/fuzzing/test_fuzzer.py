@@ -31,7 +31,7 @@ def test_columns_and_the_general_codec_agree() -> None:
     assert fuzzer.counts.inputs > 10 * BATCHES
     # It is no test of layouts unless they are used, and not of their limits unless much is refused.
     assert fuzzer.by_layout > fuzzer.counts.inputs // 4
-    assert fuzzer.layouts > 100
+    assert fuzzer.kinds > 100
     assert fuzzer.counts.rejected > fuzzer.counts.inputs // 10
 
 
