@@ -19,7 +19,7 @@ from tests.fuzzing.families import Family, another_member, first_member, new_fam
 from tests.fuzzing.mutations import mutated
 from tests.fuzzing.pieces import Pieces, joined, of_request
 from tests.fuzzing.reduction import Batches, reduced
-from tests.fuzzing.reply_agreement import reply_difference
+from tests.fuzzing.reply_agreement import ReplyFuzzer
 
 MakeDecoder = Callable[[WireLimits, int], Decoder]
 WORKERS_LAYOUTS = 4096
@@ -115,6 +115,7 @@ class Fuzzer:
         self._references: dict[WireLimits, Reference] = {}
         self._lasting = self._rig(DEFAULT_LIMITS, WORKERS_LAYOUTS)
         self._small = self._small_rig()
+        self._replies = ReplyFuzzer(self._rng)
         self.counts = Counts()
 
     @property
@@ -142,7 +143,7 @@ class Fuzzer:
             if rig is self._lasting:
                 self._count(verdicts)
         self.counts.replies += 1
-        message = reply_difference(self._rng)
+        message = self._replies.difference()
         return None if message is None else Difference(message)
 
     def _batch(self) -> Values:

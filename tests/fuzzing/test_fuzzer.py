@@ -1,9 +1,12 @@
 """The fuzzer: a short run of it finds nothing in the decoder that there is, and what is wrong in a worse one."""
 
 import itertools
-from collections.abc import Callable, Iterable
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from schemas.errors import InvalidStructure
@@ -13,6 +16,7 @@ from schemas.wire_limits import WireLimits
 from tests.fuzzing.agreement import Decoder, Reference, Values, difference
 from tests.fuzzing.fuzzer import Difference, Fuzzer
 from tests.fuzzing.reduction import reduced
+from tests.fuzzing.reply_agreement import ReplyFuzzer, by_column
 
 BATCHES = 1000
 Decoded = tuple[list[RequestColumns], list[Rejected]]
@@ -159,6 +163,25 @@ def test_a_faulty_decoder_is_found_out(fault: Callable[[Values, Decoded], Decode
     assert not differs(
         RequestDecoder(limits=found.limits, max_layouts=found.max_layouts), found.limits, found.batches
     )
+
+
+def test_a_faulty_encoder_is_found_out() -> None:
+    """An encoder of replies that gives two requests each other's replies differs soon; the right one does not."""
+
+    def exchanged(
+        model: str,
+        version: int | None,
+        outputs: Mapping[str, npt.NDArray[np.generic]],
+        rows: Sequence[int] | None,
+        ids: Sequence[bytes],
+    ) -> list[bytes]:
+        replies = by_column(model, version, outputs, rows, ids)
+        return [*replies[1::-1], *replies[2:]]
+
+    faulty, right = ReplyFuzzer(random.Random(1), exchanged), ReplyFuzzer(random.Random(1))
+
+    assert any(faulty.difference() for _ in range(50))
+    assert not any(right.difference() for _ in range(50))
 
 
 def differs(decoder: Decoder, limits: WireLimits, batches: Iterable[Values]) -> bool:
