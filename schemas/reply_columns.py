@@ -7,7 +7,8 @@ in one call.
 
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import repeat
 from operator import add
 from typing import Any
 
@@ -37,6 +38,12 @@ Column = tuple[bytes, npt.NDArray[np.uint8]]
 Output = tuple[str, np.dtype[Any], tuple[int, ...]]
 """An output's name, dtype and shape of one row."""
 MOST_TEMPLATES = 4096
+LARGE_BYTES = 4096
+"""Replies of that size are joined one by one, with one copy of their data; smaller ones gain more from fewer calls.
+
+Measured, µs a reply as a matrix and one by one: 0.41 and 0.61 at 1,024 bytes, 0.62 and 0.46 at 4,096, 36 and 16 at
+150,528.
+"""
 _NOTHING = np.empty((1, 0), np.uint8)
 
 
@@ -88,6 +95,8 @@ def encode_replies(
     for (head, dtype, data_bytes), array in zip(template, outputs.values(), strict=True):
         plain = np.asarray(array, dtype=dtype, order="C")
         columns.append((head, plain.reshape(-1).view(np.uint8).reshape(len(ids), data_bytes)))
+    if sum(data_bytes for _, _, data_bytes in template) >= LARGE_BYTES:
+        return _joined(columns, tails(ids))
     if isinstance(ids, EqualIds):
         return _rows([*columns, (OUTPUTS_END, ids.ends)], len(ids))
     return list(map(add, _rows([*columns, (OUTPUTS_END, _NOTHING)], len(ids)), tails(ids)))
@@ -169,6 +178,16 @@ def _rows(columns: Sequence[Column], requests: int) -> list[bytes]:
         matrix[:, start:at] = data
     rows: list[bytes] = matrix.view(f"V{width}").reshape(requests).tolist()
     return rows
+
+
+def _joined(columns: Sequence[Column], ends: Sequence[bytes]) -> list[bytes]:
+    """Constants, data and ends one behind the other, for each reply."""
+    count = len(ends)
+    pieces: list[Iterable[bytes | memoryview]] = []
+    for head, data in columns:
+        flat, width = data.reshape(-1).data, data.shape[1]
+        pieces += [repeat(head, count), [flat[at * width : (at + 1) * width] for at in range(count)]]
+    return list(map(b"".join, zip(*pieces, repeat(OUTPUTS_END, count), ends, strict=True)))
 
 
 def tails(ids: Sequence[bytes]) -> list[bytes]:

@@ -13,7 +13,7 @@ from schemas.codec import decode, encode
 from schemas.dtype import TWINS, DType
 from schemas.errors import Code, UnsupportedDType
 from schemas.predict_reply import PredictReply
-from schemas.reply_columns import MESSAGE_BYTES, encode_error, encode_errors, encode_replies
+from schemas.reply_columns import LARGE_BYTES, MESSAGE_BYTES, encode_error, encode_errors, encode_replies
 from schemas.status import Status
 from schemas.tensor import Tensor
 from tests.schemas import strategies
@@ -48,6 +48,24 @@ def test_replies_are_the_general_encoders(data: st.DataObject, rows_each: int, i
         part = slice(place * rows_each, (place + 1) * rows_each)
         tensors = tuple(Tensor.from_numpy(name, array[part]) for name, array in arrays.items())
         assert value == encode(PredictReply(model, version, tensors, None, request_id))
+
+
+@pytest.mark.parametrize("ids", [["a", "b", "c"], ["", "longer", "ä"]])
+def test_large_replies_are_the_general_encoders(ids: list[str]) -> None:
+    """Replies that are joined one by one, because of their size, are the same bytes, whatever else is in them."""
+    large = np.arange(6 * LARGE_BYTES, dtype="<i4").reshape(6, LARGE_BYTES)
+    arrays = {
+        "first": np.arange(6.0),
+        "large": large,
+        "empty": np.zeros((6, 0)),
+        "last": np.asfortranarray(large),
+    }
+
+    found = encode_replies("m", 1, arrays, 2, [i.encode() for i in ids])
+
+    for n, (value, request_id) in enumerate(zip(found, ids, strict=True)):
+        tensors = tuple(Tensor.from_numpy(name, array[2 * n : 2 * n + 2]) for name, array in arrays.items())
+        assert value == encode(PredictReply("m", 1, tensors, None, request_id))
 
 
 @pytest.mark.parametrize("dtype", TWINS)
