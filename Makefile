@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check fuzz format docs bench gpu-check kafka lock clean
+.PHONY: help demo test check fuzz format docs bench profile plots gpu-check kafka lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -42,8 +42,14 @@ docs: $(READY) ## write the generated parts of the pages anew (settings, metrics
 	$(BIN)/python -m worker.metrics_docs
 	$(BIN)/python -m tests.docs.parts
 
-bench: $(READY) ## headrace beside a hand-written loop and a bare echo, on a real broker; SCENARIO=with_headers
+bench: $(READY) ## headrace beside its peers, on a real broker; SCENARIO=name, or all; ARGS="--rounds 2 --scale 0.2"
 	$(BIN)/python -m benchmarks $(if $(SCENARIO),--scenario $(SCENARIO)) $(ARGS)
+
+profile: $(READY) ## where a worker's microseconds go, by thread and by stage; SCENARIO=with_headers
+	$(BIN)/python -m benchmarks.profile $(if $(SCENARIO),--scenario $(SCENARIO)) $(ARGS)
+
+plots: $(READY) ## draw the results of the last `make bench` of each scenario to docs/images
+	$(BIN)/python -m benchmarks.plots
 
 gpu-check: $(READY) ## loading, batching, memory growth and unloading on a GPU; exits 77 without one
 	@$(BIN)/python -m benchmarks.gpu_check

@@ -9,7 +9,8 @@ What a scenario is, and where its results go:
 * `scenarios`: the scenarios, one a module
 * `catalogue`: finds them by name
 * `report`: the table and the JSON file
-* `readme`: puts the table of small records into the README
+* `plots`: draws them
+* `pages`: puts kept results into the README and docs/performance.md
 
 What scenarios are made of:
 
@@ -55,6 +56,14 @@ Contenders and what they are given:
 * `mixed_load`: requests for many models and signatures, with any number of rows
 * `layout_model`: the models of those
 * `image_load`, `image_model`: requests of 150 KB, and models that cost nothing
+
+Where a worker's microseconds go (`make profile`):
+
+* `profile`: runs a worker with its stages timed, and prints what each thread and each stage has used
+* `stages`: which functions are which stage
+* `stage_clock`: times functions from outside
+* `profiled_worker`: the worker's process
+* `thread_times`: the kernel's count by thread
 
 Beside all that:
 
