@@ -19,9 +19,29 @@ from worker import batch_sizes
 from worker.inference import Inference
 from worker.request_block import RequestBlock
 
-QueueKey = tuple[ServableId, str, tuple[str, ...], tuple[TensorLayout, ...], QueueOptions]
+Facts = tuple[ServableId, str, tuple[str, ...], tuple[TensorLayout, ...], QueueOptions]
 MAX_QUEUES = 4096
 MAX_BATCH_BYTES = 64 << 20
+
+
+class QueueKey:
+    """What tells queues apart. Its hash is computed once: it is looked up several times a block.
+
+    Attributes:
+        facts: version, signature, wanted outputs, tensor layout, options.
+    """
+
+    __slots__ = ("_hash", "facts")
+
+    def __init__(self, *facts: *Facts) -> None:
+        self.facts = facts
+        self._hash = hash(facts)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, QueueKey) and self.facts == other.facts
 
 
 class BatchQueues:
@@ -68,7 +88,9 @@ class BatchQueues:
         if block.kind.row_bytes * options.max_batch_rows > self._max_batch_bytes:
             largest_rows = max(part.largest_rows for part in block.parts)
             options = batch_sizes.within_bytes(options, block.kind, self._max_batch_bytes, largest_rows)
-        key = (block.handle.id, signature.name, block.kind.outputs, block.kind.inputs, options)
+        key = QueueKey(block.handle.id, signature.name, block.kind.outputs, block.kind.inputs, options)
+        if key not in self._waiting and self._takes_whole(key, block, signature):
+            return
         blocks = self._waiting.setdefault(key, deque())
         blocks.append((block, signature))
         if len(blocks) == 1:
@@ -87,10 +109,12 @@ class BatchQueues:
     def enqueued_rows(self) -> dict[tuple[str, int, str], int]:
         """Rows that wait in queues or for one, by model, version and signature."""
         rows: dict[tuple[str, int, str], int] = {}
-        for (servable_id, signature, *_), queue in self._queues.items():
+        for key, queue in self._queues.items():
+            servable_id, signature, *_ = key.facts
             name = (servable_id.name, servable_id.version, signature)
             rows[name] = rows.get(name, 0) + queue.enqueued_rows
-        for (servable_id, signature, *_), blocks in self._waiting.items():
+        for key, blocks in self._waiting.items():
+            servable_id, signature, *_ = key.facts
             name = (servable_id.name, servable_id.version, signature)
             rows[name] = rows.get(name, 0) + sum(block.rows for block, _ in blocks)
         return rows
@@ -101,6 +125,17 @@ class BatchQueues:
             for block, _ in blocks:
                 block.handle.release()
         self._waiting.clear()
+
+    def _takes_whole(self, key: QueueKey, block: RequestBlock, signature: Signature) -> bool:
+        """Queue a block if it fits as it is; most do. Whether it did."""
+        queue = self._queue(key, signature)
+        if block.rows > min(queue.capacity_rows, queue.options.max_batch_rows):
+            return False
+        try:
+            queue.schedule(block)
+        except batching_errors.QueueFull:
+            return False
+        return True
 
     def _offer(self, key: QueueKey, blocks: deque[tuple[RequestBlock, Signature]]) -> None:
         """Queue what waits, in order, as far as there is room; a block larger than the room is cut."""
@@ -130,12 +165,12 @@ class BatchQueues:
             return queue
         if len(self._queues) >= self._max_queues:
             self._make_room()
-        options = key[4]
+        servable_id, of_signature, _, _, options = key.facts
 
         def process(batch: Batch[RequestBlock]) -> None:
             self._inference.process(batch, signature, options.allowed_batch_rows)
 
-        queue = self._scheduler.add_queue(f"{key[0]}:{key[1]}", options, process)
+        queue = self._scheduler.add_queue(f"{servable_id}:{of_signature}", options, process)
         self._queues[key] = queue
         return queue
 

@@ -46,6 +46,7 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
+        self._children: dict[tuple[Counter | str | int | None, ...], Counter] = {}
         self._consumed = self._counter(names.RECORDS_CONSUMED)
         self._requests = self._counter(names.REQUESTS)
         self._latency = self._histogram(names.REQUEST_LATENCY)
@@ -82,6 +83,15 @@ class Metrics:
     def _counter(self, metric: names.Metric) -> Counter:
         return Counter(metric.name, metric.meaning, metric.labels, registry=self.registry)
 
+    def _child(self, counter: Counter, *labels: str | int | None) -> Counter:
+        """A counter's child for these labels, as the library gives it with a lock and texts made anew each time."""
+        key = (counter, *labels)
+        child = self._children.get(key)
+        if child is None:
+            texts = ("" if label is None else str(label) for label in labels)
+            child = self._children.setdefault(key, counter.labels(*texts))
+        return child
+
     def _gauge(self, metric: names.Metric) -> Gauge:
         return Gauge(metric.name, metric.meaning, metric.labels, registry=self.registry)
 
@@ -98,7 +108,7 @@ class Metrics:
 
     def records_consumed(self, topic: str, count: int) -> None:
         """Count records that a poll brought from one request topic."""
-        self._consumed.labels(topic).inc(count)
+        self._child(self._consumed, topic).inc(count)
 
     def requests_answered(
         self, model: str, version: int | None, signature: str, code: str, count: int = 1
@@ -107,11 +117,11 @@ class Metrics:
 
         *signature* is one that the version has, or empty; *code* is the name of the reply's code.
         """
-        self._requests.labels(model, _text(version), signature, code).inc(count)
+        self._child(self._requests, model, version, signature, code).inc(count)
 
     def latencies_observed(self, model: str, version: int | None, seconds: npt.NDArray[np.float64]) -> None:
         """Count the times from record to reply; a record from the future counts as 0."""
-        self._latency.labels(model, _text(version)).observe_many(np.fmax(seconds, 0.0))
+        self._latency.labels(model, _text(version)).observe_many(seconds)
 
     def dead_lettered(self, topic: str, reason: str, count: int = 1) -> None:
         """Count dead letters of a request topic; *reason* is the name of an error class."""
@@ -135,7 +145,7 @@ class Metrics:
         if padded_rows > rows:
             self._padded_rows.labels(model).inc(padded_rows - rows)
         self._queue_seconds.labels(model).observe(waited_seconds)
-        self._batches_closed.labels(reason).inc()
+        self._child(self._batches_closed, reason).inc()
 
     def batch_ran(self, model: str, seconds: float) -> None:
         """Count the time that one call of a model took."""
