@@ -3,8 +3,12 @@
 Sleeping threads are of two sorts. One *timekeeper* sleeps until the next batch is due; the others sleep until
 they are woken. A batch that becomes available wakes one of the others, or the timekeeper when it is the only
 one, so that no batch wakes two threads and no thread wakes to look whether there is something.
+
+One more thread may work *ahead*: it takes closed batches, and only those behind a running batch that leaves its own
+thread idle. A device that is busy then never waits for Python, and no batch is smaller for it.
 """
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,17 +33,29 @@ class Watch:
 class Dispatcher:
     """Thread-safe; starts no thread, calls no callback, holds its lock for decisions only.
 
-    Every private attribute is guarded by the lock. Threads sleep on `work`, the timekeeper on `timer`, those
-    who wait for an end on `drained`. While any thread sleeps, as many are on their way as batches can be
-    taken.
+    Every private attribute is guarded by the lock. Threads sleep on `work`, the timekeeper on `timer`, the one that
+    works ahead on `ahead`, those who wait for an end on `drained`. While any thread sleeps, as many are on their way
+    as batches can be taken.
+
+    Args:
+        idle_seconds: a queue whose batches leave their threads idle for so long is one to work ahead on.
     """
 
-    def __init__(self, clock: Callable[[], float], make_condition: ConditionFactory) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        make_condition: ConditionFactory,
+        idle_seconds: float = math.inf,
+    ) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._work: Condition = make_condition(self._lock)
         self._timer: Condition = make_condition(self._lock)
         self._drained: Condition = make_condition(self._lock)
+        self._ahead: Condition = make_condition(self._lock)
+        self._idle_seconds = idle_seconds
+        self._idling: dict[Lane[Any], None] = {}  # lanes whose running batches leave their threads idle
+        self._ahead_sleeps = False
         self._order = ReadyOrder()
         self._lanes: dict[Lane[Any], None] = {}
         self._sleeping = 0  # threads on `work` that have not been notified
@@ -63,6 +79,7 @@ class Dispatcher:
             lane.queue.add(task, now)
             self._order.update(lane, now)
             self._wake_enough()
+            self._wake_ahead(lane)
 
     def next_batch(self) -> tuple[Lane[Any], Batch[Any]] | None:
         """Wait for a batch and return it with its lane; None when closed and nothing is left."""
@@ -70,6 +87,15 @@ class Dispatcher:
             while (taken := self._take()) is None and not self._closed:
                 self._sleep()
             self._wake_enough()
+            return taken
+
+    def next_ahead(self) -> tuple[Lane[Any], Batch[Any]] | None:
+        """Wait for a closed batch behind one that leaves its thread idle; None when closed. For one thread only."""
+        with self._lock:
+            while (taken := self._take_ahead()) is None and not self._closed:
+                self._ahead_sleeps = True
+                self._ahead.wait()
+                self._ahead_sleeps = False
             return taken
 
     def poll_batch(self) -> tuple[Lane[Any], Batch[Any]] | None:
@@ -85,15 +111,17 @@ class Dispatcher:
             now = self._clock()
             batch = lane.queue.take(now)
             if batch is not None:
-                lane.running_batches += 1
-                lane.dispatched_batches += 1
+                self._started(lane)
                 self._order.update(lane, now)
             return batch
 
-    def finish(self, lane: Lane[Any]) -> None:
-        """Count a batch as processed, whatever became of it."""
+    def finish(self, lane: Lane[Any], idle_seconds: float = 0.0) -> None:
+        """Count a batch as processed, whatever became of it, and how long its thread had nothing to do meanwhile."""
         with self._lock:
+            lane.note_idle(idle_seconds)
             lane.running_batches -= 1
+            if not lane.running_batches:
+                self._idling.pop(lane, None)
             self._forget_if_finished(lane)
 
     def close_lane(self, lane: Lane[T], *, drain: bool) -> list[T]:
@@ -110,6 +138,7 @@ class Dispatcher:
             tasks = [task for lane in tuple(self._lanes) for task in self._close(lane, drain=drain)]
             self._wake_sleeping(self._sleeping)
             self._wake_timekeeper()
+            self._ahead.notify()
             return tasks
 
     def wait_until_finished(self, lane: Lane[Any] | None, timeout_seconds: float | None) -> bool:
@@ -153,10 +182,33 @@ class Dispatcher:
         self._order.promote(now)
         taken = self._order.take(now)
         if taken is not None:
-            lane = taken[0]
-            lane.running_batches += 1
-            lane.dispatched_batches += 1
+            self._started(taken[0])
         return taken
+
+    def _take_ahead(self) -> tuple[Lane[Any], Batch[Any]] | None:
+        for lane in self._idling:
+            if lane.queue.holds_closed_batch:
+                now = self._clock()
+                batch = lane.queue.take(now)
+                assert batch is not None, "a closed batch is due at once"
+                lane.running_batches += 1
+                lane.dispatched_batches += 1
+                self._order.update(lane, now)
+                return lane, batch
+        return None
+
+    def _started(self, lane: Lane[Any]) -> None:
+        """Count a batch that a thread has taken, and let the next one be worked on ahead where that helps."""
+        lane.running_batches += 1
+        lane.dispatched_batches += 1
+        if lane.idle_seconds >= self._idle_seconds:
+            self._idling[lane] = None
+            self._wake_ahead(lane)
+
+    def _wake_ahead(self, lane: Lane[Any]) -> None:
+        if self._ahead_sleeps and lane in self._idling and lane.queue.holds_closed_batch:
+            self._ahead_sleeps = False
+            self._ahead.notify()
 
     def _close(self, lane: Lane[T], *, drain: bool) -> list[T]:
         lane.queue.close()

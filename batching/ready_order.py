@@ -16,6 +16,8 @@ from batching.batch import Batch
 from batching.task import T
 from batching.task_queue import TaskQueue
 
+IDLE_WEIGHT = 0.25
+
 
 @dataclass(slots=True, eq=False)
 class Lane(Generic[T]):
@@ -30,11 +32,17 @@ class Lane(Generic[T]):
     """Time of its entry in the heap that counts; an entry with another time is out of date."""
     running_batches: int = 0
     dispatched_batches: int = 0
+    idle_seconds: float = 0.0
+    """How long one of its batches keeps its thread waiting, of late: for a device, a lock, or a turn on a core."""
 
     @property
     def finished(self) -> bool:
         """Whether nothing more will come of it."""
         return self.queue.closed and not self.queue.enqueued_batches and not self.running_batches
+
+    def note_idle(self, seconds: float) -> None:
+        """Take in how long a batch has kept its thread waiting; one among many counts little."""
+        self.idle_seconds += (seconds - self.idle_seconds) * IDLE_WEIGHT
 
 
 class ReadyOrder:

@@ -1,6 +1,7 @@
 """The batch scheduler: batch threads shared by all queues, after TensorFlow's `SharedBatchScheduler`."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -33,30 +34,44 @@ class SharedScheduler:
        stand;
     4. neither a callback nor an observer that raises stops a thread.
 
+    With `overlap_seconds` one more thread works ahead. Where a queue's batches keep their thread waiting for so long,
+    of late and on average (time in which it uses no processor: the callback waits for a device), the queue's next
+    batch, once it is full, is handed over while the one before is still with its callback. Batches that are not full
+    go on filling, so none is smaller than without.
+
     It does not finish tasks, retry, or give results back: that is the callback's. With `threads=0` nothing
     happens by itself: `step` processes one batch on the caller's thread. Close it, or use it in a `with`
     statement, which drains; the threads are daemons, so that a scheduler that was forgotten keeps no process
     alive.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what tests put in place of threads and time is among them
         self,
         threads: int = 1,
         *,
         clock: Callable[[], float] = time.monotonic,
         observer: BatchObserver | None = None,
         name: str = "batching",
+        overlap_seconds: float = math.inf,
         make_condition: ConditionFactory = threading.Condition,
+        thread_clock: Callable[[], float] = time.thread_time,
     ) -> None:
-        """Start `threads` (0 or more) batch threads. A test's `make_condition` must sleep by its `clock`."""
+        """Start `threads` (0 or more) batch threads, and one more for overlaps where there are any and it is asked for.
+
+        A test's `make_condition` must sleep by its `clock`; `thread_clock` tells the processor time of its caller.
+        """
         if threads < 0:
             raise errors.InvalidOptions(f"threads must be at least 0, not {threads}")
         self.name = name
         self._observer = observer if observer is not None else SilentObserver()
-        self._dispatcher = Dispatcher(clock, make_condition)
+        self._clock = clock
+        self._thread_clock = thread_clock
+        self._dispatcher = Dispatcher(clock, make_condition, overlap_seconds)
+        works = {f"{name}-{number}": self._work for number in range(threads)}
+        if threads and overlap_seconds < math.inf:
+            works[f"{name}-ahead"] = self._work_ahead
         self._threads = tuple(
-            threading.Thread(target=self._work, name=f"{name}-{number}", daemon=True)
-            for number in range(threads)
+            threading.Thread(target=work, name=own, daemon=True) for own, work in works.items()
         )
         for thread in self._threads:
             thread.start()
@@ -151,9 +166,16 @@ class SharedScheduler:
             # A thread that sleeps must not keep the last batch, and all its arrays, alive.
             del taken
 
+    def _work_ahead(self) -> None:
+        """Process batches behind those that wait for a device. What the thread that works ahead runs."""
+        while (taken := self._dispatcher.next_ahead()) is not None:
+            self._process(*taken)
+            del taken  # as above
+
     def _process(self, lane: Lane[T], batch: Batch[T]) -> None:
         """Hand a batch over. A batch thread's outermost frame: whatever the callback raises ends here."""
         name = lane.queue.name
+        started, used = self._clock(), self._thread_clock()
         self._tell(self._observer.batch_formed, name, batch)
         try:
             lane.process(batch)
@@ -163,7 +185,8 @@ class SharedScheduler:
                 # Ctrl-C during `step` is for the caller; in a batch thread there is no caller.
                 raise
         finally:
-            self._dispatcher.finish(lane)
+            idle_seconds = (self._clock() - started) - (self._thread_clock() - used)
+            self._dispatcher.finish(lane, idle_seconds)
 
     @staticmethod
     def _tell(hook: Callable[..., None], *facts: object) -> None:

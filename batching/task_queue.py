@@ -76,6 +76,11 @@ class TaskQueue(Generic[T]):
         waiting = last.close_reason is None and now < last.enqueued_at[0] + self.options.batch_timeout_seconds
         return len(self._batches) - waiting
 
+    @property
+    def holds_closed_batch(self) -> bool:
+        """Whether a batch waits that takes no more tasks: waiting longer adds nothing to it."""
+        return bool(self._batches) and self._batches[0].close_reason is not None
+
     def oldest_seconds(self, now: float) -> float:
         """How long the oldest task has waited; 0 when the queue is empty."""
         return now - self._batches[0].enqueued_at[0] if self._batches else 0.0

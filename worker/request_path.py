@@ -129,6 +129,7 @@ class RequestPath:
             clock=clock,
             observer=BatchMetrics(metrics, _model_of_queue),
             name="batch",
+            overlap_seconds=settings.batching.overlap_seconds,
         )
         self._queues = BatchQueues(
             self._scheduler,

@@ -43,6 +43,7 @@ DEFAULTS = {
         "allowed_batch_rows": (),
         "max_enqueued_batches": 8,
         "threads": 1,
+        "overlap_seconds": 0.005,
     },
     "lifecycle": {
         "load_threads": 2,
