@@ -71,16 +71,22 @@ class Layout:
                 return None
         return read_ids(values, self.id_at, self.longest_id)
 
-    def ids_in(self, matrix: "npt.NDArray[np.uint8]") -> EqualIds | None:
-        """The ids of values of one length, a row each; None unless all of them have this layout."""
+    def ids_in(self, matrix: "npt.NDArray[np.uint8]", *, same_head: bool) -> EqualIds | None:
+        """The ids of values of one length, a row each; None unless all of them have this layout.
+
+        With *same_head* they are known to begin with the head.
+        """
         count, width = matrix.shape
-        for at, constant in ((0, self.head), *self.constants):
+        if not same_head and matrix[:, : len(self.head)].tobytes() != self.head * count:
+            return None
+        for at, constant in self.constants:
             if matrix[:, at : at + len(constant)].tobytes() != constant * count:
                 return None
-        if width <= self.id_at:
+        size = width - self.id_at
+        ends = matrix[:, self.id_at :].tobytes()
+        if not equal_ends(ends, size, count, self.longest_id):
             return None
-        ends = np.ascontiguousarray(matrix[:, self.id_at :])
-        return EqualIds(ends) if equal_ends(ends, self.longest_id) else None
+        return EqualIds(np.frombuffer(ends, np.uint8).reshape(count, size))
 
     def id_of(self, value: bytes) -> bytes | None:
         """The id of one value that begins with the head; None unless it has this layout."""

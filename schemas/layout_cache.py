@@ -143,7 +143,7 @@ class LayoutCache:
         first = self._by_length[length].get(chosen[0][:length])
         if first is not None and chosen[-1].startswith(first.head):
             # Mostly all are alike. One comparison then tells heads and ends.
-            match = self._at_once(first, chosen, positions)
+            match = self._at_once(first, chosen, positions, same_head=False)
             if match is not None:
                 matches.append(match)
                 return []
@@ -181,7 +181,7 @@ class LayoutCache:
     ) -> Sequence[int]:
         """Add to the matches what has one of these layouts to its end; the positions that have none."""
         chosen = _chosen(values, positions)
-        match = self._at_once(variants, chosen, positions)
+        match = self._at_once(variants, chosen, positions, same_head=True)
         if match is not None:
             matches.append(match)
             return ()
@@ -204,7 +204,7 @@ class LayoutCache:
         return positions
 
     def _at_once(
-        self, variants: _Variants, values: Sequence[bytes], positions: Sequence[int]
+        self, variants: _Variants, values: Sequence[bytes], positions: Sequence[int], *, same_head: bool
     ) -> Match | None:
         """The match of all of them, when they are of one length and all have one of these layouts."""
         if len(values) < MATRIX_RECORDS:
@@ -214,7 +214,7 @@ class LayoutCache:
             return None
         matrix = np.frombuffer(b"".join(values), np.uint8).reshape(len(values), width)
         for layout in variants.layouts:
-            ids = layout.ids_in(matrix)
+            ids = layout.ids_in(matrix, same_head=same_head)
             if ids is not None:
                 self._by_use.move_to_end(layout)
                 return Match(layout, positions, values, ids, matrix)

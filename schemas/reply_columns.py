@@ -192,6 +192,9 @@ def _joined(columns: Sequence[Column], ends: Sequence[bytes]) -> list[bytes]:
 
 def tails(ids: Sequence[bytes]) -> list[bytes]:
     """The id and the empty parameters of each reply."""
+    if isinstance(ids, EqualIds):
+        ends: list[bytes] = ids.ends.view(f"V{ids.ends.shape[1]}").reshape(len(ids)).tolist()
+        return ends
     sizes = set(map(len, ids))
     if len(sizes) == 1:
         length = write_long(sizes.pop())

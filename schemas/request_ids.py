@@ -20,6 +20,7 @@ SHORT_ID_BYTES = 63
 """The longest id whose length is a varint of one byte."""
 _LENGTH_BYTE_BY_TAIL = bytes((0, 0, *range(0, 2 * SHORT_ID_BYTES + 1, 2)))
 """The byte that a tail of length byte, id and zero byte begins with, by the tail's size."""
+_LENGTH_BYTES = tuple(bytes((byte,)) for byte in _LENGTH_BYTE_BY_TAIL)
 _SHORTEST_TAIL = itemgetter(slice(1, -1))
 _FIRST, _LAST = itemgetter(0), itemgetter(-1)
 
@@ -66,16 +67,16 @@ class EqualIds(Sequence[bytes]):
         return repr(list(self))
 
 
-def equal_ends(ends: "npt.NDArray[np.uint8]", longest: int) -> bool:
-    """Whether each row, from an id's length on, ends as a request must; the ids are `SHORT_ID_BYTES` at most."""
-    count, size = ends.shape
+def equal_ends(joined: bytes, size: int, count: int, longest: int) -> bool:
+    """Whether so many pieces of that size, from an id's length on, end as requests must.
+
+    Ids longer than `SHORT_ID_BYTES` do not.
+    """
     if not 2 <= size <= 2 + min(longest, SHORT_ID_BYTES):
         return False
-    joined = ends.tobytes()
-    if joined[::size] != bytes((_LENGTH_BYTE_BY_TAIL[size],)) * count or any(joined[size - 1 :: size]):
-        return False
+    firsts, lasts = joined[::size], joined[size - 1 :: size]
     # As in `read_ids`: no character reaches from one id into the next.
-    return is_utf8(joined)
+    return firsts == _LENGTH_BYTES[size] * count and lasts == bytes(count) and is_utf8(joined)
 
 
 def read_ids(values: Sequence[bytes], at: int, longest: int) -> list[bytes] | None:

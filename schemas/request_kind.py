@@ -16,16 +16,17 @@ class TensorLayout:
         dtype: its dtype.
         inner_shape: the shape of one row (without dimension 0); the whole shape where the kind is not
             batchable.
+        row_bytes: bytes of one row (of the whole input where the kind is not batchable); 0 for strings, of any
+            length each.
     """
 
     name: str
     dtype: DType
     inner_shape: tuple[int, ...]
+    row_bytes: int = field(init=False, repr=False, compare=False, default=0)
 
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of one row (of the whole input where the kind is not batchable); 0 for strings, of any length each."""
-        return math.prod(self.inner_shape) * self.dtype.itemsize
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "row_bytes", math.prod(self.inner_shape) * self.dtype.itemsize)
 
 
 @dataclass(frozen=True, slots=True)

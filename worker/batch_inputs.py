@@ -25,6 +25,8 @@ def stack(parts: Sequence[Part], index: int, padded_rows: int) -> npt.NDArray[An
     layout = parts[0].columns.kind.inputs[index]
     rows = sum(part.tensor_rows for part in parts)
     if layout.dtype is DType.DT_STRING or layout.row_bytes * rows < LARGE_BYTES * sum(map(len, parts)):
+        if len(parts) == 1 and rows == padded_rows:
+            return parts[0].columns.stacked(index)
         return merging.merge([part.columns.stacked(index) for part in parts], padded_rows)
     stacked = merging.empty((padded_rows, *layout.inner_shape), layout.dtype.numpy)
     start = 0

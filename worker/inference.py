@@ -126,8 +126,9 @@ class _Run:
             failure = error
         else:
             self._failures_in_a_row = 0
+            answer = self._answer(Code.OK)
             for part, payloads in zip(parts, replies, strict=True):
-                self._publisher.replies(Origin.of_part(part), payloads, self._answer(Code.OK))
+                self._publisher.replies(Origin.of_part(part), payloads, answer)
             return
         # Outside the handler, so that the log does not show the runs of a search as consequences of each other.
         self._isolate(parts, failure)

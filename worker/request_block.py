@@ -6,7 +6,6 @@ it is split into.
 """
 
 import bisect
-import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Self
@@ -19,38 +18,39 @@ from schemas.request_kind import RequestKind
 from worker.polled_records import PolledRecords
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
 class Part:
-    """Requests of one kind from one poll.
+    """Requests of one kind from one poll; nothing of it changes.
 
     Attributes:
         records: the poll that they come from.
         columns: their tensors and ids; `columns.indices` are their positions in *records*.
+        rows: rows of all of them, as far as batching goes: a request without rows still takes one place.
+        tensor_rows: rows of their stacked tensors; unlike `rows`, 0 for requests without rows.
+        size_bytes: bytes of the records' values and keys.
     """
 
-    records: PolledRecords
-    columns: RequestColumns
+    __slots__ = ("columns", "records", "rows", "size_bytes", "tensor_rows")
+
+    def __init__(self, records: PolledRecords, columns: RequestColumns) -> None:
+        self.records = records
+        self.columns = columns
+        indices, counts = columns.indices, columns.row_counts
+        if counts is not None:
+            self.rows = self.tensor_rows = sum(counts)
+        else:
+            rows_each = columns.rows_each or 0
+            self.tensor_rows = len(indices) * rows_each
+            self.rows = self.tensor_rows if rows_each else len(indices)
+        self.size_bytes = records.bytes_at(indices)
 
     def __len__(self) -> int:
         return len(self.columns.indices)
 
     @property
     def largest_rows(self) -> int:
-        """Rows of the largest request, as far as batching goes: a request without rows still takes one place."""
+        """Rows of the largest request, as far as batching goes."""
         counts = self.columns.row_counts
         return max(1, self.columns.rows_each or 1) if counts is None else max(counts)
-
-    @property
-    def rows(self) -> int:
-        """Rows of all of them, as far as batching goes."""
-        counts = self.columns.row_counts
-        return len(self) * max(1, self.columns.rows_each or 1) if counts is None else sum(counts)
-
-    @property
-    def tensor_rows(self) -> int:
-        """Rows of their stacked tensors; unlike `rows`, 0 for requests without rows."""
-        counts = self.columns.row_counts
-        return len(self) * (self.columns.rows_each or 0) if counts is None else sum(counts)
 
     def leading(self, rows: int) -> int:
         """How many requests, from the first, have at most so many rows together, as far as batching goes."""
@@ -63,11 +63,6 @@ class Part:
         """The same requests in parts of which each has one number of rows."""
         counts = self.columns.row_counts
         return [self] if counts is None else [self.take(n, n + 1) for n in range(len(counts))]
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of the records' values and keys."""
-        return self.records.bytes_at(self.columns.indices)
 
     def take(self, start: int, stop: int) -> "Part":
         """The requests from *start* to *stop*."""
