@@ -1,0 +1,158 @@
+"""`make plots`: draws each kept result to docs/images, one plot a scenario, with a title that says what it shows.
+
+Titles are made of the figures themselves, so that they are true of whatever was measured.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from benchmarks import comparison, plot_shapes, report
+from benchmarks.prepared_worker import FLAT
+
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
+DOTS_PER_INCH = 130
+Content = Mapping[str, Any]
+
+
+def main() -> int:
+    """Draw every result that there is a plot for."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    for name, draw in PLOTS.items():
+        kept = report.RESULTS / f"{name}.json"
+        if not kept.is_file():
+            sys.stdout.write(f"{name}: no results; `make bench SCENARIO={name}` makes them\n")
+            continue
+        figure = draw(json.loads(kept.read_text(encoding="utf-8")))
+        # Without the library's name and the time in it, the same figures give the same file.
+        figure.savefig(IMAGES / f"{name}.png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+        sys.stdout.write(f"{name}: drawn\n")
+    return 0
+
+
+def column(content: Content, key: str) -> dict[str, float]:
+    """One column of a result's table, by line."""
+    return {line["name"]: line["values"][key] for line in content["lines"] if key in line["values"]}
+
+
+def side_by_side(content: Content) -> Figure:
+    """CPU a record of the baselines and of headrace."""
+    costs = column(content, comparison.COST)
+    by_echo, by_hand_loop = costs["headrace"] / costs["echo"], costs["hand loop"] / costs["headrace"]
+    beside = ", with headers to copy" if content["settings"].get("headers") else ""
+    title = (
+        f"With models, batching and metrics, a record costs headrace {by_echo:.1f} times what consuming and "
+        f"producing it costs; a hand-written loop needs {by_hand_loop:.1f} times headrace's CPU{beside}"
+    )
+    return plot_shapes.bars(title, costs, "CPU a record, µs (of the whole process)")
+
+
+def latency(content: Content) -> Figure:
+    """Percentiles of latency under an open loop."""
+    medians = column(content, "p50_ms")
+    more = medians["headrace"] - medians["echo"]
+    title = f"At {content['settings']['rate']:,} requests a second, headrace's median is {more:.2f} ms above an echo's"
+    return plot_shapes.percentiles(title, content["series"]["percentiles"], content["series"]["latency_ms"])
+
+
+def load_tail(content: Content) -> Figure:
+    """The largest latency of each tenth of a second, without and with loads."""
+    series = content["series"]
+    (quiet, quiet_p99), (loading, loading_p99) = column(content, "p99_ms").items()
+    title = (
+        f"While ResNet50 loads, warms up and unloads again and again, the small model's p99 is "
+        f"{loading_p99 / quiet_p99:.1f} times what it is without ({loading_p99:.1f} ms, {quiet_p99:.1f} ms)"
+    )
+    curves = {name: series["over_time"][name][0]["max_ms"] for name in (quiet, loading)}
+    each = series["bucket_seconds"]
+    seconds = [n * each for n in range(max(map(len, curves.values())))]
+    return plot_shapes.over_time(title, seconds, curves, f"largest latency of each {each:g} s, ms")
+
+
+def memory(content: Content) -> Figure:
+    """Resident memory after each unload."""
+    (growth,) = column(content, "growth").values()
+    curves = content["series"]["unloaded_mebibytes"]
+    title = (
+        f"After {len(curves[0])} loads and unloads of ResNet50, a worker's resident memory is {growth:.2f} times "
+        f"what it was after two"
+    )
+    return plot_shapes.steps(title, curves, "unload", "resident memory, MiB")
+
+
+def by_size(content: Content, what: str) -> Figure:
+    """What a record costs by a number that lines begin with."""
+    costs = {
+        int(found.group(1)): cost
+        for name, cost in column(content, comparison.COST).items()
+        if (found := re.search(r"(?:1 of )?(\d+)", name)) and not name.startswith("all ")
+    }
+    first, *others = costs.values()
+    furthest = max((abs(cost / first - 1) for cost in others), default=0.0)
+    title = (
+        f"From {min(costs)} to {max(costs)} {what}, the cost of a record changes by at most {furthest:.0%}"
+    )
+    return plot_shapes.sizes(title, costs, what, "CPU a record, µs", within=FLAT)
+
+
+def mixed_layouts(content: Content) -> Figure:
+    """What a row costs in one layout and in 32."""
+    costs = column(content, "cpu_us_per_row")
+    one, mixed, single, mixed_single = costs.values()
+    title = (
+        f"32 layouts mixed record by record cost {mixed / one:.1f} times one layout's CPU with 1 to 64 rows a record, "
+        f"and {mixed_single / single:.1f} times with one row"
+    )
+    own = [name for name in costs if not name.startswith("one ")]
+    return plot_shapes.bars(title, costs, "CPU a row, µs", own=own)
+
+
+def large_records(content: Content) -> Figure:
+    """Bytes a second of large requests."""
+    rates = column(content, "megabytes")
+    own = [name for name in rates if name.startswith("headrace")]
+    least = min(target["measured"] for target in content["targets"])
+    title = (
+        f"With records of 150 KB, headrace takes in {least:.2f} of the bytes a second of a program that only "
+        f"consumes and produces, or more"
+    )
+    return plot_shapes.bars(title, rates, "requests, MB/s", ",.0f", own)
+
+
+def device(content: Content) -> Figure:
+    """How much of the time a device works."""
+    busy = {name: 100 * share for name, share in column(content, "busy").items()}
+    title = f"A device that takes 10 ms a batch works up to {max(busy.values()):.1f} % of the time under load"
+    return plot_shapes.bars(title, busy, "device busy, % of the time", ".1f", list(busy))
+
+
+def replicas(content: Content) -> Figure:
+    """What more replicas answer."""
+    rates = column(content, "records_per_second")
+    first, *_, last = rates.values()
+    title = f"{list(rates)[-1].capitalize()} answer {last / first:.2f} times what one does"
+    return plot_shapes.bars(title, rates, "records/s", ",.0f", list(rates))
+
+
+PLOTS: Mapping[str, Callable[[Content], Figure]] = {
+    "small_records": side_by_side,
+    "with_headers": side_by_side,
+    "latency": latency,
+    "load_tail": load_tail,
+    "memory": memory,
+    "partitions": lambda content: by_size(content, "partitions"),
+    "models": lambda content: by_size(content, "loaded models"),
+    "mixed_layouts": mixed_layouts,
+    "large_records": large_records,
+    "device": device,
+    "replicas": replicas,
+}
+"""Scenarios whose figures are better looked at than read, and how each is drawn."""
+
+if __name__ == "__main__":
+    sys.exit(main())
