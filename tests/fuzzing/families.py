@@ -130,25 +130,27 @@ def first_member(rng: random.Random, family: Family) -> PredictRequest:
     return replace(family.base, inputs=tuple(inputs), id=some_id(rng), parameters=parameters)
 
 
-def another_member(rng: random.Random, member: Pieces) -> Pieces:
-    """A request of the same layout, with data and an id of its own."""
+def another_member(rng: random.Random, member: Pieces, id_bytes: int | None) -> Pieces:
+    """A request of the same layout, with data and an id of its own, of so many bytes or any."""
     pieces = list(member)
     for at, (kind, raw) in enumerate(member):
         if kind == "data":
             pieces[at] = Piece(kind, some_bytes(rng, len(raw)))
         elif kind == "id":
-            text = some_id(rng).encode()
+            text = some_id(rng, id_bytes).encode()
             pieces[at - 1 : at + 1] = Piece("id length", long(len(text))), Piece(kind, text)
     return pieces
 
 
-def some_id(rng: random.Random) -> str:
-    """An id of a length at which something may change, of characters of any width."""
-    size = rng.choice(ID_BYTES if rng.random() < 0.999 else LONGEST_ID_BYTES)
+def some_id(rng: random.Random, size: int | None = None) -> str:
+    """An id of so many bytes, or of a length at which something may change; of characters of any width."""
+    if size is None:
+        size = rng.choice(ID_BYTES if rng.random() < 0.999 else LONGEST_ID_BYTES)
     if rng.random() < 0.7:
         return rng.randbytes(size).hex()[:size]
-    text = rng.choice(CHARACTERS) * size
-    return text.encode()[:size].decode(errors="ignore")
+    character = rng.choice(CHARACTERS)
+    count, rest = divmod(size, len(character.encode()))
+    return character * count + "_" * rest
 
 
 def some_bytes(rng: random.Random, size: int) -> bytes:

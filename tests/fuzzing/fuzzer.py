@@ -15,7 +15,7 @@ from schemas.request_columns import DecodedData, RequestColumns
 from schemas.request_decoder import Rejected, RequestDecoder
 from schemas.wire_limits import DEFAULT_LIMITS, WireLimits
 from tests.fuzzing.agreement import Decoder, Reference, Refusal, Values, Verdict, difference
-from tests.fuzzing.families import Family, another_member, first_member, new_family, sibling
+from tests.fuzzing.families import ID_BYTES, Family, another_member, first_member, new_family, sibling
 from tests.fuzzing.mutations import mutated
 from tests.fuzzing.pieces import Pieces, joined, of_request
 from tests.fuzzing.reduction import Batches, reduced
@@ -46,6 +46,21 @@ BATCH_SIZES = (0, 1, 1, 2, 3, 8, 20, 60)
 def request_decoder(limits: WireLimits, max_layouts: int) -> Decoder:
     """The decoder that a worker has."""
     return RequestDecoder(limits=limits, max_layouts=max_layouts)
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the values of one poll are made.
+
+    Attributes:
+        damaged: the share of values that are damaged.
+        id_bytes: the length of all ids, None for any: values of one length may be compared at once.
+        same_length: whether damaged values keep their length.
+    """
+
+    damaged: float
+    id_bytes: int | None
+    same_length: bool
 
 
 class Watched:
@@ -151,8 +166,12 @@ class Fuzzer:
         rng = self._rng
         self._families[rng.randrange(FAMILIES)] = self._with_member(self._another_family())
         members = [member for _, member in rng.choices(self._families, k=rng.choice((1, 1, 2, 3, 12)))]
-        damaged = rng.choice((0.0, 0.02, 0.3, 0.3, 0.9))
-        return [self._value(members, damaged) for _ in range(rng.choice(BATCH_SIZES))]
+        manner = Manner(
+            damaged=rng.choice((0.0, 0.02, 0.05, 0.3, 0.9)),
+            id_bytes=rng.choice((None, rng.choice(ID_BYTES))),
+            same_length=rng.random() < 0.5,
+        )
+        return [self._value(members, manner) for _ in range(rng.choice(BATCH_SIZES))]
 
     def _another_family(self) -> Family:
         if self._rng.random() < 0.4:
@@ -162,14 +181,14 @@ class Fuzzer:
     def _with_member(self, family: Family) -> tuple[Family, Pieces]:
         return family, of_request(first_member(self._rng, family), family.style)
 
-    def _value(self, members: Sequence[Pieces], damaged: float) -> bytes | None:
+    def _value(self, members: Sequence[Pieces], manner: Manner) -> bytes | None:
         rng = self._rng
-        pieces = another_member(rng, rng.choice(members))
-        if rng.random() >= damaged:
+        pieces = another_member(rng, rng.choice(members), manner.id_bytes)
+        if rng.random() >= manner.damaged:
             return joined(pieces)
         if rng.random() < 0.01:
             return rng.choice((None, b""))
-        return mutated(rng, pieces, rng.choice(members))
+        return mutated(rng, pieces, rng.choice(members), same_length=manner.same_length)
 
     def _verdicts(self, limits: WireLimits, values: Values) -> list[Verdict]:
         if limits not in self._references:

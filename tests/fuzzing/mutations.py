@@ -245,11 +245,12 @@ MUTATIONS: tuple[Mutation, ...] = (
     another_header,
     havoc,
 )
+SAME_LENGTH: tuple[Mutation, ...] = (flip_a_bit, spoil_the_id, spoil_a_text, another_dtype, havoc)
 
 
-def mutated(rng: random.Random, pieces: Pieces, other: Pieces) -> bytes:
-    """The value of one record, damaged in one way."""
-    return rng.choice(MUTATIONS)(Subject(rng, pieces, other))
+def mutated(rng: random.Random, pieces: Pieces, other: Pieces, *, same_length: bool) -> bytes:
+    """The value of one record, damaged in one way; in one that mostly leaves its length, when asked for."""
+    return rng.choice(SAME_LENGTH if same_length else MUTATIONS)(Subject(rng, pieces, other))
 
 
 def _lie(rng: random.Random, raw: bytes) -> bytes:
