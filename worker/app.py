@@ -42,6 +42,7 @@ from worker.worker_process import Side, WorkerProcess
 log = logging.getLogger(__name__)
 
 PREFETCH_SHARE = 4  # the client prefetches at most a fourth of the budget: it is memory beside the budget
+FREED_SHARE = 2  # of what requests took, about that part is kept for the next
 QUEUE_HEADROOM = 4
 
 
@@ -54,6 +55,7 @@ def run(settings: Settings) -> ExitCode:
         OSError: the HTTP address cannot be listened on.
     """
     process_tuning.share_the_interpreter()
+    process_tuning.keep_freed_memory(settings.delivery.budget_bytes // FREED_SHARE)
     return build(settings).run()
 
 
@@ -150,6 +152,7 @@ def _clients(settings: Settings, where: Connection) -> Clients:
             queue_bytes=delivery.budget_bytes,
             batch_bytes=kind.batch_bytes,
             only_failures=kind.only_failures,
+            prompt=kind.prompt,
         )
 
     return Clients(consumer, producer)
