@@ -25,7 +25,8 @@ def canvas(title: str, height_inches: float = 4.2) -> tuple[Figure, Axes]:
     """An empty plot; its title says what it shows."""
     figure = Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained", facecolor="white")
     axes = figure.add_subplot()
-    axes.set_title(textwrap.fill(title, TITLE_CHARACTERS), loc="left", fontsize=12, fontweight="bold", pad=12)
+    wrapped = textwrap.fill(title, TITLE_CHARACTERS)
+    figure.suptitle(wrapped, x=0.01, ha="left", fontsize=12, fontweight="bold")
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=10)
     return figure, axes

@@ -107,10 +107,11 @@ def versions() -> dict[str, str]:
 
 
 def _environment() -> dict[str, str]:
+    """Settings that were in the environment; of client properties, which may be secret, only that they were set."""
     return {
-        name: value
+        name: "set" if is_secret(name) or name.endswith("PROPERTIES") else value
         for name, value in os.environ.items()
-        if name.startswith(ENVIRONMENT_PREFIX) and not is_secret(name)
+        if name.startswith(ENVIRONMENT_PREFIX)
     }
 
 

@@ -71,12 +71,12 @@ def test_a_plot_is_drawn_with_a_title_that_tells_figures(name: str, tmp_path: Pa
     figure.savefig(tmp_path / "plot.png")
 
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
-    assert any(letter.isdigit() for letter in figure.axes[0].get_title(loc="left"))
+    assert any(letter.isdigit() for letter in figure.get_suptitle())
 
 
 def test_the_cost_by_size_leaves_out_what_is_no_size() -> None:
     """A line that asks all models is not one of the sizes; the change is the furthest from the first."""
-    title = plots.by_size(RESULTS["models"], "models").axes[0].get_title(loc="left")
+    title = plots.by_size(RESULTS["models"], "models").get_suptitle()
 
     assert "From 1 to 256 models" in title.replace("\n", " ")
     assert "at most 2%" in title.replace("\n", " ")
