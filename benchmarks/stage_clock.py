@@ -10,10 +10,37 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 OUTSIDE = "outside of every stage"
 CALIBRATION_CALLS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a function is kept: an attribute of a module or class."""
+
+    owner: Any
+    name: str
+    function: Callable[..., Any]
+
+
+def found(target: str) -> Found:
+    """The function or method that a target names.
+
+    Raises:
+        LookupError: there is none.
+    """
+    module_name, _, path = target.partition(":")
+    *outer, name = path.split(".")
+    try:
+        owner: Any = importlib.import_module(module_name)
+        for part in outer:
+            owner = getattr(owner, part)
+        return Found(owner, name, owner.__dict__[name])
+    except (ImportError, AttributeError, KeyError) as error:
+        raise LookupError(f"there is no {target} to time; the table of stages has to follow") from error
 
 
 class StageClock:
@@ -31,16 +58,8 @@ class StageClock:
         Raises:
             LookupError: there is no such function.
         """
-        module_name, _, path = target.partition(":")
-        *outer, name = path.split(".")
-        try:
-            owner: Any = importlib.import_module(module_name)
-            for part in outer:
-                owner = getattr(owner, part)
-            function = owner.__dict__[name]
-        except (ImportError, AttributeError, KeyError) as error:
-            raise LookupError(f"there is no {target} to time; the table of stages has to follow") from error
-        setattr(owner, name, self.timed(function, stage))
+        place = found(target)
+        setattr(place.owner, place.name, self.timed(place.function, stage))
 
     def timed(self, function: Callable[..., Any], stage: str) -> Callable[..., Any]:
         """The function, with what it uses added to the stage."""
