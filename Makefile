@@ -4,8 +4,10 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS := .build/peers
+PEERS_PYTHON ?= $(shell for p in python3.12 python3.11; do $$p -c '' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help demo test check fuzz format docs bench profile plots gpu-check kafka lock clean
+.PHONY: help demo test check fuzz format docs bench bench-peers profile plots gpu-check kafka lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -50,6 +52,15 @@ profile: $(READY) ## where a worker's microseconds go, by thread and by stage; S
 
 plots: $(READY) ## draw the results of the last `make bench` of each scenario to docs/images
 	$(BIN)/python -m benchmarks.plots
+
+$(PEERS)/.ready: requirements/peers.lock
+	@test -n "$(PEERS_PYTHON)" || { echo "MLServer needs Python 3.11 or 3.12 on the PATH; found neither"; exit 1; }
+	$(PEERS_PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/peers.lock
+	@touch $@
+
+bench-peers: $(READY) $(PEERS)/.ready ## headrace beside MLServer, the same model on the same broker (installs MLServer in .build, 2 GB)
+	$(BIN)/python -m benchmarks --scenario peers $(ARGS)
 
 gpu-check: $(READY) ## loading, batching, memory growth and unloading on a GPU; exits 77 without one
 	@$(BIN)/python -m benchmarks.gpu_check

@@ -22,6 +22,7 @@ What scenarios are made of:
 * `turns`: round after round, each contender once
 * `comparison`: rates and costs by those of the baselines
 * `side_by_side`: echo, hand loop and headrace, the whole way
+* `mlserver_runs`: runs of MLServer, which is given requests as it answers them
 * `large_side_by_side`: headrace and a baseline with large records, in bytes
 * `prepared_worker`: headrace alone on a topic of requests, for scenarios that compare sizes
 
@@ -51,6 +52,7 @@ Contenders and what they are given:
 * `latency_echo`: the same for latency: one record at a time, at once
 * `hand_loop`: the loop that one would write: batch consume, fastavro, one TensorFlow call, fastavro, produce
 * `same_size`: consume, and produce replies of a given size
+* `mlserver`, `mlserver_runtime`: MLServer as a contender, and the benchmarks' model as it serves it
 * `load`: the requests
 * `dense_model`: the model
 * `mixed_load`: requests for many models and signatures, with any number of rows
