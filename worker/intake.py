@@ -7,7 +7,6 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from operator import methodcaller
 from typing import Protocol
 
 import numpy as np
@@ -31,8 +30,6 @@ from worker.request_block import Part, RequestBlock
 from worker.router import Hold, Refused, Routed, Router, wrong_rows
 
 log = logging.getLogger(__name__)
-
-_topic = methodcaller("topic")
 
 
 class IntakeObserver(Protocol):
@@ -97,7 +94,7 @@ class Intake:
             self._take_topic(self._one_topic, messages)
             return
         by_topic: dict[str, list[Message]] = defaultdict(list)
-        for topic, message in zip(map(_topic, messages), messages, strict=True):
+        for topic, message in zip(map(type(messages[0]).topic, messages), messages, strict=True):
             by_topic[topic].append(message)
         for topic, group in by_topic.items():
             self._take_topic(topic, group)

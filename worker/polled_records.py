@@ -6,7 +6,7 @@ out of the client's messages once, by C-speed maps, and found again by position.
 
 from collections import Counter
 from collections.abc import Sequence
-from operator import add, itemgetter, methodcaller
+from operator import add, itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,12 +19,6 @@ if TYPE_CHECKING:
 
     from worker.reply_routes import ReplyRoutes
 
-_value = methodcaller("value")
-_key = methodcaller("key")
-_headers = methodcaller("headers")
-_partition = methodcaller("partition")
-_offset = methodcaller("offset")
-_timestamp = methodcaller("timestamp")
 _milliseconds = itemgetter(1)
 
 
@@ -74,12 +68,14 @@ class PolledRecords:
         self.topic = topic
         self.binding = binding
         self.messages = messages
-        self.values: list[bytes | None] = list(map(_value, messages))
-        keys: list[bytes | None] = list(map(_key, messages))
+        # Straight from the class: a fifth of what `methodcaller` costs in CPython 3.11. A poll's messages have one.
+        client = type(messages[0])
+        self.values: list[bytes | None] = list(map(client.value, messages))
+        keys: list[bytes | None] = list(map(client.key, messages))
         self.keys = None if keys.count(None) == len(keys) else keys
-        headers: list[Headers | None] = list(map(_headers, messages))
+        headers: list[Headers | None] = list(map(client.headers, messages))
         self.headers = headers if any(headers) else None
-        self.partitions: list[int] = list(map(_partition, messages))
+        self.partitions: list[int] = list(map(client.partition, messages))
         self.routes: ReplyRoutes | None = None
         self.deadlines_ms: npt.NDArray[np.float64] | None = None
         self.polled_ms = polled_ms
@@ -97,7 +93,7 @@ class PolledRecords:
     def timestamps_ms(self) -> "npt.NDArray[np.float64]":
         """Each record's timestamp; one that is missing or lies in the future counts as the poll's time."""
         if self._timestamps is None:
-            milliseconds = map(_milliseconds, map(_timestamp, self.messages))
+            milliseconds = map(_milliseconds, map(type(self.messages[0]).timestamp, self.messages))
             stamps = np.fromiter(milliseconds, np.float64, len(self.messages))
             stamps[(stamps <= 0) | (stamps > self.polled_ms)] = self.polled_ms
             self._timestamps = stamps
@@ -120,16 +116,16 @@ class PolledRecords:
         first = self.partitions[0]
         if self.partitions.count(first) == len(self.partitions):
             end = self.messages[-1].offset() + 1
-            run = Run(
-                TopicPartition(self.topic, first), end, len(self), int(rows.sum()), sum(self.sizes)
-            )
+            run = Run(TopicPartition(self.topic, first), end, len(self), int(rows.sum()), sum(self.sizes))
             self._runs = {first: run}
             return [run]
         partitions = np.array(self.partitions, np.int64)
         rows_by = np.bincount(partitions, weights=rows)
         bytes_by = np.bincount(partitions, weights=self.sizes)
         counts = np.bincount(partitions)
-        last_offsets = dict(zip(self.partitions, map(_offset, self.messages), strict=True))
+        last_offsets = dict(
+            zip(self.partitions, map(type(self.messages[0]).offset, self.messages), strict=True)
+        )
         self._runs = {
             p: Run(
                 TopicPartition(self.topic, p), offset + 1, int(counts[p]), int(rows_by[p]), int(bytes_by[p])

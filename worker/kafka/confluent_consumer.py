@@ -18,7 +18,6 @@ import ctypes
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import methodcaller
 from threading import Event
 from typing import Any
 
@@ -36,7 +35,7 @@ _STALE_READINGS = 3
 _READING_INTERVAL_SECONDS = 0.1
 _OUT_OF_RANGE = frozenset({"_AUTO_OFFSET_RESET", "OFFSET_OUT_OF_RANGE"})
 
-_error = methodcaller("error")
+_error: Callable[[Any], Any] = confluent_kafka.Message.error
 
 
 def _partition_of(message: Message) -> TopicPartition:
