@@ -27,7 +27,7 @@ class SavedModelLoader:
     ) -> None:
         self._directory = directory
         self._tags = tuple(tags)
-        self._options = options or SessionOptions()
+        self.options = options or SessionOptions()
         self._session: GraphSession | None = None
         self._servable: SavedModelServable | None = None
 
@@ -48,7 +48,7 @@ class SavedModelLoader:
         graphs = saved_model_signatures.read_meta_graphs(self._directory)
         graph = saved_model_signatures.choose(graphs, self._tags)
         signatures = self._servable_signatures(graph.signatures)
-        session = GraphSession(self._options)
+        session = GraphSession(self.options)
         try:
             session.restore(self._directory, self._tags)
             servable = SavedModelServable(signatures, session.prepare)

@@ -45,9 +45,9 @@ class Executor(Protocol):
         ...
 
 
-def new_executor(threads: int, name: str) -> Executor:
-    """An executor with that many threads; 0 runs jobs in the caller."""
-    return ThreadPool(threads, name) if threads else InlineExecutor()
+def new_executor(threads: int, name: str, on_start: Callable[[], object] | None = None) -> Executor:
+    """An executor with that many threads, each of which first calls *on_start*; 0 runs jobs in the caller."""
+    return ThreadPool(threads, name, on_start) if threads else InlineExecutor()
 
 
 class InlineExecutor:
@@ -94,10 +94,11 @@ class ThreadPool:
     process.
     """
 
-    def __init__(self, threads: int, name: str) -> None:
+    def __init__(self, threads: int, name: str, on_start: Callable[[], object] | None = None) -> None:
         if threads < 1:
             raise ValueError(f"threads of {name} is {threads}; expected 1 or more")
         self._name = name
+        self._on_start = on_start
         self._changed = threading.Condition()  # guards all below
         self._jobs: collections.deque[Job] = collections.deque()
         self._allowed = 0
@@ -144,6 +145,8 @@ class ThreadPool:
             return self._changed.wait_for(lambda: self._alive == 0, timeout_seconds)
 
     def _work(self) -> None:
+        if self._on_start is not None:
+            _run(self._on_start)  # what it returns is nobody's
         while (job := self._next_job()) is not None:
             _run(job)
             del job  # what a job holds, such as a loader, is not kept by an idle thread
@@ -159,7 +162,7 @@ class ThreadPool:
             return None
 
 
-def _run(job: Job) -> None:
+def _run(job: Callable[[], object]) -> None:
     try:
         job()
     except Exception:  # noqa: BLE001 - the outermost frame of a thread: one job's fault is not the next one's

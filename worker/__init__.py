@@ -16,6 +16,7 @@ The way of a request:
 * `request_block`, `batch_queues`, `model_queue_options`, `batch_sizes`: blocks, and the queues they wait in
 * `held_requests` (p): what waits for a model or a topic
 * `inference`, `batch_inputs`: a batch becomes replies, on the batch threads; its inputs, stacked
+* `giving_way`: lets a batch thread that comes out of a model give way to one that is still in it
 * `delivery`, `publisher`, `producer_pool`, `quiet_lane`: replies on their way out
 * `reply_sizes`, `refusals`: what a topic takes, and what becomes of the rest
 * `settlement`, `committer`, `rebalancing` (p): acknowledged, committed, given away
@@ -44,6 +45,7 @@ The process:
 
 * `app`: the composition root
 * `request_path`, `worker_process`, `process_tuning`: the request path put together; the life of a worker
+* `thread_slices`, `usable_cores`: which thread runs first, and on how many cores
 * `settings`, `settings_group`, `settings_kafka`, `settings_serving`, `settings_operation`, `settings_rules`,
   `settings_sources`, `settings_loading`, `settings_secrets`, `settings_display`, `settings_docs`: what can be set
 * `log`, `metrics`, `metrics_list`, `metrics_histogram`, `metrics_observers`, `metrics_docs`, `health`: what can be seen

@@ -6,12 +6,13 @@ import platform
 import socket
 
 from lifecycle.aspired_versions_manager import AspiredVersionsManager, AspiredVersionsManagerOptions
-from lifecycle.execution import BasicManagerOptions
+from lifecycle.execution import BasicManagerOptions, Surroundings
 from lifecycle.loader_harness import LoadOptions
-from lifecycle.threads import PeriodicStep, new_executor
+from lifecycle.saved_model_session import SessionOptions
+from lifecycle.threads import Executor, PeriodicStep, new_executor
 from lifecycle.warmup import WarmedLoader
 from schemas.catalog import Catalog, default_catalog
-from worker import custom_loaders, process_tuning, release
+from worker import custom_loaders, process_tuning, release, thread_slices
 from worker.aspirations import Aspirations
 from worker.cluster import Cluster
 from worker.control_loop import ControlLoop, ControlParts, ControlThread
@@ -24,7 +25,7 @@ from worker.kafka.client_config import Connection
 from worker.kafka.consumer import Consumer, ConsumerEvents
 from worker.kafka.errors import KafkaProblem
 from worker.kafka.producer import Producer
-from worker.loaders import SHIPPED, Loaders
+from worker.loaders import Loaders, shipped
 from worker.log import Occasionally
 from worker.metrics import Metrics, new_registry
 from worker.metrics_observers import ModelMetrics
@@ -36,6 +37,7 @@ from worker.servable_reports import ServableReports
 from worker.settings import Settings
 from worker.status_topic import StatusTopic
 from worker.topic_directory import TopicDirectory
+from worker.usable_cores import usable_cores
 from worker.worker_lease import WorkerIdentity, WorkerLease
 from worker.worker_process import Side, WorkerProcess
 
@@ -55,6 +57,7 @@ def run(settings: Settings) -> ExitCode:
         OSError: the HTTP address cannot be listened on.
     """
     process_tuning.share_the_interpreter()
+    thread_slices.run_soon()
     process_tuning.keep_freed_memory(settings.delivery.budget_bytes // FREED_SHARE)
     return build(settings).run()
 
@@ -160,7 +163,7 @@ def _clients(settings: Settings, where: Connection) -> Clients:
 
 def _control_side(settings: Settings, where: Connection, metrics: Metrics) -> Side:
     manager, admin = _manager(settings, metrics), clients.admin(where)
-    loaders = _loaders(warmup=settings.lifecycle.warmup)
+    loaders = _loaders(settings)
     table = ModelTable(loaders)
     aspirations = Aspirations(table, manager, loaders, executor=new_executor(1, "paths"))
     checked = settings.topics.control_check == "checked"
@@ -214,12 +217,14 @@ def _control_side(settings: Settings, where: Connection, metrics: Metrics) -> Si
     )
 
 
-def _loaders(*, warmup: bool) -> Loaders:
+def _loaders(settings: Settings) -> Loaders:
     """Our own and those that are installed beside them."""
-    custom = custom_loaders.find(SHIPPED)
+    own = settings.tensorflow
+    ours = shipped(SessionOptions(own.intra_op_threads or usable_cores(), own.inter_op_threads))
+    custom = custom_loaders.find(ours)
     for problem in custom.problems:
         log.error("a loader cannot be used", extra={"problem": problem})
-    return Loaders({**SHIPPED, **custom.factories}, WarmedLoader if warmup else None)
+    return Loaders({**ours, **custom.factories}, WarmedLoader if settings.lifecycle.warmup else None)
 
 
 def _refresh(directory: TopicDirectory, occasionally: Occasionally) -> None:
@@ -234,17 +239,23 @@ def _refresh(directory: TopicDirectory, occasionally: Occasionally) -> None:
 
 def _manager(settings: Settings, metrics: Metrics) -> AspiredVersionsManager:
     own = settings.lifecycle
+
+    def executor(threads: int, name: str) -> Executor:
+        return new_executor(threads, name, on_start=thread_slices.run_as_usual)
+
     manager = AspiredVersionsManager(
         AspiredVersionsManagerOptions(
             step_interval_seconds=own.step_seconds,
             retry_failed_after_seconds=own.retry_failed_seconds,
             reload_failed_when_aspired_again=True,
             basic=BasicManagerOptions(
-                load_threads=own.load_threads,
-                unload_threads=own.unload_threads,
-                load=LoadOptions(own.load_retries, own.retry_interval_seconds, own.load_timeout_seconds),
+                load=LoadOptions(own.load_retries, own.retry_interval_seconds, own.load_timeout_seconds)
             ),
-        )
+        ),
+        Surroundings(
+            load_executor=executor(own.load_threads, "lifecycle-load"),
+            unload_executor=executor(own.unload_threads, "lifecycle-unload"),
+        ),
     )
     manager.bus.subscribe(ModelMetrics(metrics))
     manager.bus.subscribe(log_event)

@@ -10,21 +10,27 @@ from pathlib import Path
 from lifecycle.loader import Loader
 from lifecycle.numpy_loader import NumpyLoader
 from lifecycle.saved_model_loader import SavedModelLoader
+from lifecycle.saved_model_session import SessionOptions
 
 LoaderFactory = Callable[[str, int], Loader]
 """Makes the loader of one version; gets its directory and its number."""
-
-
-def _saved_model(path: str, _version: int) -> Loader:
-    return SavedModelLoader(Path(path))
 
 
 def _numpy(path: str, _version: int) -> Loader:
     return NumpyLoader(Path(path))
 
 
-SHIPPED: Mapping[str, LoaderFactory] = {"saved_model": _saved_model, "numpy": _numpy}
-"""The loaders that headrace brings, by the names that control records use."""
+def shipped(session: SessionOptions | None = None) -> Mapping[str, LoaderFactory]:
+    """The loaders that headrace brings, by the names that control records use; SavedModels get such sessions."""
+
+    def saved_model(path: str, _version: int) -> Loader:
+        return SavedModelLoader(Path(path), options=session)
+
+    return {"saved_model": saved_model, "numpy": _numpy}
+
+
+SHIPPED = shipped()
+"""Those, with TensorFlow's own thread pools."""
 
 
 class Loaders:

@@ -26,6 +26,7 @@ from worker.settings_serving import (
     JoinSettings,
     LifecycleSettings,
     LimitsSettings,
+    TensorFlowSettings,
     WireSettings,
 )
 
@@ -66,6 +67,7 @@ class Settings(BaseSettings):
     holding: HoldingSettings = HoldingSettings()
     batching: BatchingSettings = BatchingSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
+    tensorflow: TensorFlowSettings = TensorFlowSettings()
     join: JoinSettings = JoinSettings()
     limits: LimitsSettings = LimitsSettings()
     wire: WireSettings = WireSettings()

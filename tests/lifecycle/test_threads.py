@@ -25,6 +25,28 @@ def executor(request: pytest.FixtureRequest) -> Executor:
     return new_executor(request.param, "test-executor")
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_each_thread_is_prepared_before_its_jobs(fails: bool) -> None:
+    """What is to be done at a thread's start is done first, on that thread; jobs are run even if it fails."""
+    prepared: list[int] = []
+    ran_on: list[int] = []
+
+    def prepare() -> None:
+        prepared.append(threading.get_ident())
+        if fails:
+            raise OSError("not on this system")
+
+    made = new_executor(2, "test-executor", prepare)
+    for _ in range(10):
+        made.submit(lambda: ran_on.append(threading.get_ident()))
+
+    assert made.close(PATIENCE_SECONDS)
+
+    assert len(prepared) == 2
+    assert set(ran_on) <= set(prepared)
+    assert len(ran_on) == 10
+
+
 def test_every_job_is_run(executor: Executor) -> None:
     """Each job given before the close has been run when the close returns."""
     done: list[int] = []

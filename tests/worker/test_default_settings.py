@@ -55,6 +55,7 @@ DEFAULTS = {
         "warmup": True,
         "step_seconds": 0.1,
     },
+    "tensorflow": {"intra_op_threads": 0, "inter_op_threads": -1},
     "join": {"when": "settled", "without_models": False, "timeout_seconds": 600.0},
     "limits": {
         "record_bytes": 16_777_216,

@@ -8,10 +8,11 @@ import pytest
 
 from lifecycle.numpy_loader import NumpyLoader
 from lifecycle.saved_model_loader import SavedModelLoader
+from lifecycle.saved_model_session import SessionOptions
 from lifecycle.warmup import WarmedLoader
 from tests.fakes.servables import FakeLoader
 from tests.kit import numpy_models
-from worker.loaders import Loaders
+from worker.loaders import Loaders, shipped
 
 
 def test_the_shipped_loaders_go_by_their_names() -> None:
@@ -65,3 +66,13 @@ def test_the_registry_does_not_import_tensorflow() -> None:
     program = "import sys, worker.loaders; sys.exit('tensorflow' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_saved_models_get_the_sessions_that_are_set() -> None:
+    """How TensorFlow uses the cores is the worker's setting, not a default of the loader's."""
+    session = SessionOptions(intra_op_threads=3, inter_op_threads=2)
+
+    loader = shipped(session)["saved_model"]("/models/m/1", 1)
+
+    assert isinstance(loader, SavedModelLoader)
+    assert loader.options == session
