@@ -1,20 +1,20 @@
 """Consume and produce, with nothing between: what transport alone costs in Python."""
 
 import time
-from operator import methodcaller
 
-from benchmarks.contender import COMMIT_SECONDS, Clients, Job, stop_event
-from worker import process_tuning
+import confluent_kafka
+
+from benchmarks.contender import COMMIT_SECONDS, Clients, Job, stop_event, tune_process
 
 BATCH = 2048
 
-_value = methodcaller("value")
+_value = confluent_kafka.Message.value
 
 
 def run(job: Job) -> None:
     """Answer each request with itself until told to end."""
     clients, stop = Clients(job), stop_event()
-    process_tuning.keep_collections_small()
+    tune_process()
     committed = time.monotonic()
     while not stop.is_set():
         messages = clients.consume(BATCH)

@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.contender import COMMIT_SECONDS, Clients, Job, stop_event
+from benchmarks.contender import COMMIT_SECONDS, Clients, Job, stop_event, tune_process
 from benchmarks.dense_model import INPUTS, OUTPUTS
 from schemas.catalog import default_catalog
 from schemas.framing import header
-from worker import process_tuning
 
 BATCH = 1024
 HEADER_BYTES = 10  # C3 01 and the schema's fingerprint
@@ -102,7 +101,7 @@ def run_in_bursts(job: Job) -> None:
 def _run(job: Job, *, in_bursts: bool) -> None:
     model, codec = Model(job.model), Codec()
     clients, stop = Clients(job), stop_event()
-    process_tuning.keep_collections_small()
+    tune_process()
     committed = time.monotonic()
     while not stop.is_set():
         messages = clients.consume(BATCH)

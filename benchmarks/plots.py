@@ -139,6 +139,17 @@ def replicas(content: Content) -> Figure:
     return plot_shapes.bars(title, rates, "records/s", ",.0f", list(rates))
 
 
+def peers(content: Content) -> Figure:
+    """Records a second of MLServer and of headrace."""
+    rates = column(content, comparison.RATE)
+    best = max(rate for name, rate in rates.items() if name.startswith("MLServer"))
+    times = rates["headrace"] / best
+    title = (
+        f"With the same model and broker, headrace answers {times:,.0f} times as many requests as MLServer"
+    )
+    return plot_shapes.bars(title, rates, "records/s, on one core", ",.0f")
+
+
 PLOTS: Mapping[str, Callable[[Content], Figure]] = {
     "small_records": side_by_side,
     "with_headers": side_by_side,
@@ -149,6 +160,7 @@ PLOTS: Mapping[str, Callable[[Content], Figure]] = {
     "models": lambda content: by_size(content, "loaded models"),
     "mixed_layouts": mixed_layouts,
     "large_records": large_records,
+    "peers": peers,
     "device": device,
     "replicas": replicas,
 }

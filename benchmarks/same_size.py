@@ -3,8 +3,7 @@
 import time
 from itertools import repeat
 
-from benchmarks.contender import COMMIT_SECONDS, Clients, Job, stop_event
-from worker import process_tuning
+from benchmarks.contender import COMMIT_SECONDS, Clients, Job, stop_event, tune_process
 
 BATCH = 2048
 
@@ -13,7 +12,7 @@ def run(job: Job) -> None:
     """Answer each request with the job's bytes until told to end."""
     clients, stop = Clients(job), stop_event()
     reply = bytes(job.reply_bytes)
-    process_tuning.keep_collections_small()
+    tune_process()
     committed = time.monotonic()
     while not stop.is_set():
         messages = clients.consume(BATCH)

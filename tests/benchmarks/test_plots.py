@@ -57,6 +57,7 @@ RESULTS: dict[str, dict[str, Any]] = {
         costs(**{"one layout, 64": 1.0, "32, 64": 1.1, "one layout, 1": 5.0, "32, 1": 7.0})
     ),
     "large_records": kept({"baseline, x": {"megabytes": 900.0}, "headrace, x": {"megabytes": 800.0}}),
+    "peers": kept({"MLServer": {"records_per_second": 900.0}, "headrace": {"records_per_second": 180_000.0}}),
     "device": kept({"batching.threads = 1": {"busy": 0.95}, "batching.threads = 2": {"busy": 0.99}}),
     "replicas": kept(
         {"1 replica": {"records_per_second": 3000.0}, "4 replicas": {"records_per_second": 11900.0}}
