@@ -91,15 +91,15 @@ def encode_replies(
     template = None if rows_each is None else _template(model, version, rows_each, facts)
     if template is None:
         return [_encode_one(model, version, outputs, rows_each, place) for place in enumerate(ids)]
-    columns: list[Column] = []
-    for (head, dtype, data_bytes), array in zip(template, outputs.values(), strict=True):
-        plain = np.asarray(array, dtype=dtype, order="C")
-        columns.append((head, plain.reshape(-1).view(np.uint8).reshape(len(ids), data_bytes)))
-    if sum(data_bytes for _, _, data_bytes in template) >= LARGE_BYTES:
-        return _joined(columns, tails(ids))
+    data = [
+        np.asarray(array, dtype=dtype, order="C").reshape(-1).view(np.uint8).reshape(len(ids), width)
+        for array, (dtype, width) in zip(outputs.values(), template.data, strict=True)
+    ]
+    if template.data_bytes >= LARGE_BYTES:
+        return _joined(list(zip(template.heads, data, strict=True)), tails(ids))
     if isinstance(ids, EqualIds):
-        return _rows([*columns, (OUTPUTS_END, ids.ends)], len(ids))
-    return list(map(add, _rows([*columns, (OUTPUTS_END, _NOTHING)], len(ids)), tails(ids)))
+        return _rows(template, data, ids.ends)
+    return list(map(add, _rows(template, data, _NOTHING), tails(ids)))
 
 
 def encode_error(model: str, version: int | None, code: Code, message: str, request_id: bytes) -> bytes:
@@ -136,22 +136,43 @@ def _optional_long(number: int | None) -> bytes:
     return FIRST_BRANCH if number is None else SECOND_BRANCH + write_long(number)
 
 
+class _Template:
+    """What replies to requests with as many rows have in common.
+
+    Attributes:
+        heads: what stands before each output's data.
+        data: dtype and bytes of each output.
+        data_bytes: bytes of all outputs.
+        row: the bytes of a reply up to its id, with room for the data.
+    """
+
+    __slots__ = ("data", "data_bytes", "heads", "row")
+
+    def __init__(self, heads: Sequence[bytes], data: Sequence[tuple[np.dtype[Any], int]]) -> None:
+        self.heads = heads
+        self.data = data
+        self.data_bytes = sum(width for _, width in data)
+        pieces = [head + bytes(width) for head, (_, width) in zip(heads, data, strict=True)]
+        whole = b"".join(pieces) + OUTPUTS_END if self.data_bytes < LARGE_BYTES else b""
+        self.row = np.frombuffer(whole, np.uint8)
+
+
 @functools.lru_cache(maxsize=MOST_TEMPLATES)
 def _template(
     model: str, version: int | None, rows_each: int, outputs: tuple[Output, ...]
-) -> list[tuple[bytes, np.dtype[Any], int]] | None:
-    """For each output what stands before its data, its dtype and bytes; None for what is not encoded as columns."""
+) -> _Template | None:
+    """The template of replies with these outputs; None for those that are not encoded as columns."""
     dtypes = [DType.from_numpy(dtype) for _, dtype, _ in outputs]
     if not dtypes or DType.DT_STRING in dtypes or len(outputs) > DEFAULT_LIMITS.tensors:
         return None
     head = reply_head(model, version, len(outputs))
-    template = []
+    heads, data = [], []
     for (name, _, inner_shape), dtype in zip(outputs, dtypes, strict=True):
         data_bytes = rows_each * math.prod(inner_shape) * dtype.itemsize
-        head += tensor_head(name, dtype, (rows_each, *inner_shape), data_bytes)
-        template.append((head, dtype.numpy, data_bytes))
+        heads.append(head + tensor_head(name, dtype, (rows_each, *inner_shape), data_bytes))
+        data.append((dtype.numpy, data_bytes))
         head = b""
-    return template
+    return _Template(heads, data)
 
 
 def reply_head(model: str, version: int | None, outputs: int) -> bytes:
@@ -166,17 +187,21 @@ def tensor_head(name: str, dtype: DType, shape: Sequence[int], data_bytes: int) 
     return write_bytes(name.encode()) + _dtype_index(dtype) + counted + FIRST_BRANCH + write_long(data_bytes)
 
 
-def _rows(columns: Sequence[Column], requests: int) -> list[bytes]:
-    """Constants and data side by side."""
-    width = sum(len(head) + data.shape[1] for head, data in columns)
-    matrix = np.empty((requests, width), np.uint8)
+def _rows(
+    template: _Template, data: Sequence[npt.NDArray[np.uint8]], ends: npt.NDArray[np.uint8]
+) -> list[bytes]:
+    """The template's bytes, the data in its places, and what ends each row, side by side."""
+    stop = len(template.row)
+    width = stop + ends.shape[1]
+    matrix = np.empty((len(data[0]), width), np.uint8)
+    matrix[:, :stop] = template.row
+    matrix[:, stop:] = ends
     at = 0
-    for head, data in columns:
+    for head, of_output in zip(template.heads, data, strict=True):
         start = at + len(head)
-        matrix[:, at:start] = np.frombuffer(head, np.uint8)
-        at = start + data.shape[1]
-        matrix[:, start:at] = data
-    rows: list[bytes] = matrix.view(f"V{width}").reshape(requests).tolist()
+        at = start + of_output.shape[1]
+        matrix[:, start:at] = of_output
+    rows: list[bytes] = matrix.view(f"V{width}").reshape(len(matrix)).tolist()
     return rows
 
 

@@ -88,7 +88,8 @@ class RequestDecoder:
     ) -> tuple[Sequence[bytes], Sequence[int]]:
         """The values and the positions of those that can be compared; none, or too large, is rejected."""
         try:
-            largest = max(map(len, values), default=0)  # type: ignore[arg-type]  # None raises TypeError
+            lengths = set(map(len, values))  # type: ignore[arg-type]  # None raises TypeError
+            largest = max(lengths, default=0)
         except TypeError:
             largest = self._limits.record_bytes + 1
         if largest <= self._limits.record_bytes:

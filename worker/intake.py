@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from schemas import reply_columns
 from schemas.errors import Code, InvalidHeader
@@ -128,12 +129,13 @@ class Intake:
                 self._dispatch(kind, parts)
 
     def _follow(self, records: PolledRecords, columns: Sequence[RequestColumns]) -> None:
-        rows = np.ones(len(records), np.int64)
+        rows: npt.NDArray[np.int64] | None = None
         for each in columns:
-            if each.row_counts is not None:
-                rows[each.indices] = each.row_counts
-            elif each.rows_each is not None and each.rows_each > 1:
-                rows[each.indices] = each.rows_each
+            if each.row_counts is None and (each.rows_each or 1) <= 1:
+                continue
+            if rows is None:
+                rows = np.ones(len(records), np.int64)
+            rows[each.indices] = each.row_counts or each.rows_each or 1
         for run in records.make_runs(rows):
             self._tracker.add(run)
             self._budget.take_run(records.binding, run)

@@ -5,6 +5,8 @@ latencies. This one sorts a whole array into its buckets at once and shows the s
 """
 
 import bisect
+import itertools
+import operator
 import threading
 from collections.abc import Iterable, Sequence
 
@@ -26,7 +28,7 @@ class HistogramChild:
         self._bounds = bounds
         self._sorted_bounds: list[float] = bounds.tolist()
         self._lock = threading.Lock()  # guards the four below
-        self._counts = np.zeros(len(bounds) + 1, np.int64)
+        self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
         self._kept: list[npt.NDArray[np.float64]] = []
         self._kept_values = 0
@@ -51,14 +53,15 @@ class HistogramChild:
         with self._lock:
             self._sort_in()
             counts, total = self._counts.copy(), self._sum
-        return np.cumsum(counts).tolist(), total
+        return list(itertools.accumulate(counts)), total
 
     def _sort_in(self) -> None:
         """Count what was kept; under the lock."""
         if not self._kept:
             return
         values = np.fmax(np.concatenate([kept.ravel() for kept in self._kept]), 0.0)
-        self._counts += np.bincount(self._bounds.searchsorted(values), minlength=len(self._counts))
+        counts = np.bincount(self._bounds.searchsorted(values), minlength=len(self._counts))
+        self._counts = list(map(operator.add, self._counts, counts.tolist()))
         self._sum += float(values.sum())
         self._kept, self._kept_values = [], 0
 

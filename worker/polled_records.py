@@ -111,12 +111,13 @@ class PolledRecords:
             return sum(self.sizes[positions.start : positions.stop])
         return sum(map(self.sizes.__getitem__, positions))
 
-    def make_runs(self, rows: "npt.NDArray[np.int64]") -> list[Run]:
-        """One run for each partition that the records come from; *rows* are the rows of each record."""
+    def make_runs(self, rows: "npt.NDArray[np.int64] | None") -> list[Run]:
+        """One run for each partition that the records come from; *rows* of each record, None for one each."""
         first = self.partitions[0]
         if self.partitions.count(first) == len(self.partitions):
             end = self.messages[-1].offset() + 1
-            run = Run(TopicPartition(self.topic, first), end, len(self), int(rows.sum()), sum(self.sizes))
+            total = len(self) if rows is None else int(rows.sum())
+            run = Run(TopicPartition(self.topic, first), end, len(self), total, sum(self.sizes))
             self._runs = {first: run}
             return [run]
         partitions = np.array(self.partitions, np.int64)
