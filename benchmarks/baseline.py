@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from benchmarks.contender import Job
 
-ECHO, HAND_LOOP, HAND_LOOP_IN_BURSTS = "echo", "hand loop", "hand loop, sending in bursts"
+ECHO, HAND_LOOP = "echo", "hand loop"
 SAME_SIZE = "replies of the same size"
 
 
@@ -22,12 +22,6 @@ def _hand_loop(job: Job) -> None:
     hand_loop.run(job)
 
 
-def _hand_loop_in_bursts(job: Job) -> None:
-    from benchmarks import hand_loop
-
-    hand_loop.run_in_bursts(job)
-
-
 def _same_size(job: Job) -> None:
     from benchmarks import same_size
 
@@ -37,7 +31,6 @@ def _same_size(job: Job) -> None:
 BASELINES: Mapping[str, Callable[[Job], None]] = {
     ECHO: _echo,
     HAND_LOOP: _hand_loop,
-    HAND_LOOP_IN_BURSTS: _hand_loop_in_bursts,
     SAME_SIZE: _same_size,
 }
 

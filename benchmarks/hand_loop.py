@@ -1,15 +1,13 @@
 """The loop that one would write, and write well: batch consume, fastavro, one TensorFlow call, fastavro, produce.
 
-What a profile of it asks for is done: nothing is copied or looked up a record that can be a batch, the garbage
-collector and TensorFlow's threads are set as headrace's are. It comes in two forms that differ in when replies are
-handed to the client: each as soon as it is encoded, as one would write it, or a batch's together. The second saves
-small requests to the broker, for which the client lingers too shortly (`linger.ms`) to see more than a few replies
-of a loop that takes tens of microseconds for each.
+What a profile of it asks for is done. Nothing is copied or looked up a record that can be a batch; the replies of a
+batch are handed over together, when all of them are encoded: one by one, tens of microseconds apart, they would leave
+in small requests to the broker, which cost a third of the whole loop; and garbage collector, allocator and TensorFlow's
+threads are set as headrace's are.
 """
 
 import io
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -67,9 +65,10 @@ class Codec:
             requests.append(read(stream, schema))
         return requests
 
-    def replies(self, requests: list[Any], scores: bytes) -> Iterator[bytes]:
-        """The record of each reply, one by one."""
+    def replies(self, requests: list[Any], scores: bytes) -> list[bytes]:
+        """The record of each reply."""
         write, schema = self._write, self._reply
+        replies = []
         stream = io.BytesIO()
         stream.write(self._reply_header)
         for number, request in enumerate(requests):
@@ -79,7 +78,8 @@ class Codec:
             stream.seek(HEADER_BYTES)
             write(stream, schema, reply)
             stream.truncate()
-            yield stream.getvalue()
+            replies.append(stream.getvalue())
+        return replies
 
 
 def rows(requests: list[Any]) -> npt.NDArray[np.float32]:
@@ -89,16 +89,7 @@ def rows(requests: list[Any]) -> npt.NDArray[np.float32]:
 
 
 def run(job: Job) -> None:
-    """Answer each request by the model until told to end; each reply is sent as soon as it is encoded."""
-    _run(job, in_bursts=False)
-
-
-def run_in_bursts(job: Job) -> None:
-    """The same; the replies of a batch are sent when all of them are encoded."""
-    _run(job, in_bursts=True)
-
-
-def _run(job: Job, *, in_bursts: bool) -> None:
+    """Answer each request by the model until told to end."""
     model, codec = Model(job.model), Codec()
     clients, stop = Clients(job), stop_event()
     tune_process()
@@ -108,7 +99,7 @@ def _run(job: Job, *, in_bursts: bool) -> None:
         if messages:
             requests = codec.requests(messages)
             replies = codec.replies(requests, model.scores(rows(requests)))
-            clients.send(messages, list(replies) if in_bursts else replies)
+            clients.send(messages, replies)
         if time.monotonic() - committed >= COMMIT_SECONDS:
             clients.commit()
             committed = time.monotonic()

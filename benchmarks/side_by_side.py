@@ -19,10 +19,9 @@ HEADRACE = "headrace"
 RECORDS: Mapping[str, int] = {
     baseline.ECHO: 2_300_000,
     baseline.HAND_LOOP: 460_000,
-    baseline.HAND_LOOP_IN_BURSTS: 460_000,
     HEADRACE: 2_300_000,
 }
-"""Replies of one run. Nine tenths of them are measured: more than two million of the fast ones, and of the slow ones
+"""Replies of one run. Nine tenths of them are measured: more than two million of the fast ones, and of the slow one
 in five rounds together."""
 
 
@@ -108,7 +107,6 @@ def measure(options: Options, bounds: Bounds, *, headers: bool) -> Outcome:
         notes=(
             "A run counts from the moment a tenth of its replies is on the broker to the moment all are.",
             "CPU is that of the whole process, by the kernel's count.",
-            "The hand loop sends a reply as soon as it is encoded; the other one sends those of a batch together.",
             "Spread is that of CPU a record: the largest less the smallest, by the median.",
         ),
     )
