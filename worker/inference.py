@@ -6,6 +6,7 @@ that fails whatever it is given is given up after a number of runs that grows wi
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
@@ -24,6 +25,7 @@ from schemas import ragged_replies, reply_columns
 from schemas.errors import Code, WireError
 from worker import batch_inputs
 from worker.delivery import Answer, Origin
+from worker.giving_way import GivingWay
 from worker.publisher import Publisher, PublisherClosedError
 from worker.request_block import Part, RequestBlock
 
@@ -48,6 +50,7 @@ class Inference:
         observer: hears of each run.
         wall: wall clock in seconds, for deadlines.
         clock: monotonic clock, for run times.
+        giving_way: what a thread does when it comes out of a model that others are still in.
     """
 
     def __init__(
@@ -57,11 +60,13 @@ class Inference:
         *,
         wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.perf_counter,
+        giving_way: GivingWay | None = None,
     ) -> None:
         self._publisher = publisher
         self._observer = observer
         self._wall = wall
         self._clock = clock
+        self._giving_way = giving_way or GivingWay(math.inf)
 
     def process(
         self, batch: Batch[RequestBlock], signature: Signature, allowed_rows: tuple[int, ...]
@@ -110,6 +115,7 @@ class _Run:
         self._publisher = inference._publisher  # noqa: SLF001 - the other half of one concept
         self._observer = inference._observer  # noqa: SLF001
         self._clock = inference._clock  # noqa: SLF001
+        self._giving_way = inference._giving_way  # noqa: SLF001
         self._id = servable_id
         self._servable = servable
         self._signature = signature
@@ -146,11 +152,14 @@ class _Run:
             inputs[layout.name] = (
                 batch_inputs.stack(parts, n, padded_rows) if together else parts[0].columns.stacked(n)
             )
+        self._giving_way.enter()
         start = self._clock()
         try:
             return self._servable.run(self._signature.name, inputs, kind.outputs)
         finally:
-            self._observer.batch_ran(self._id.name, self._clock() - start)
+            seconds = self._clock() - start
+            self._giving_way.leave(seconds)
+            self._observer.batch_ran(self._id.name, seconds)
 
     def _padded_rows(self, parts: Sequence[Part]) -> int:
         """The rows that the model sees; no rows at all have nothing to pad with."""

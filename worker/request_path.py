@@ -20,6 +20,7 @@ from worker.budget import Budget, Limits
 from worker.committer import Committer
 from worker.flow_control import FlowControl
 from worker.gauges import Gauges
+from worker.giving_way import GivingWay
 from worker.inference import Inference
 from worker.intake import Intake
 from worker.kafka.consumer import Consumer, ConsumerEvents
@@ -133,7 +134,12 @@ class RequestPath:
         )
         self._queues = BatchQueues(
             self._scheduler,
-            Inference(self._publisher, metrics, wall=wall),
+            Inference(
+                self._publisher,
+                metrics,
+                wall=wall,
+                giving_way=GivingWay(settings.batching.overlap_seconds),
+            ),
             options.of,
             max_batch_bytes=settings.batching.max_batch_bytes,
         )
