@@ -26,6 +26,11 @@ What scenarios are made of:
 * `large_side_by_side`: headrace and a baseline with large records, in bytes
 * `prepared_worker`: headrace alone on a topic of requests, for scenarios that compare sizes
 
+headrace alone:
+
+* `idle_kafka`: Kafka clients that cost next to nothing
+* `idle_path`: a request path in this process, between them
+
 Latency:
 
 * `open_loop`: the process that sends requests on schedule and reads the replies
