@@ -55,13 +55,16 @@ class Budget:
         self._shares = dict(shares)
         self._bindings = {name: Use() for name in shares}
         self._models: dict[tuple[str, str], Use] = {}
+        self._unanswered = {name: Use() for name in shares}
         self._record_bytes: dict[str, float] = dict.fromkeys(shares, 0.0)
+        self._record_rows: dict[str, float] = dict.fromkeys(shares, 1.0)
 
     def take_run(self, binding: str, run: Run) -> None:
         """A run of a binding's records has been read."""
         self._bindings[binding].add(run.rows, run.size_bytes)
-        seen, mean = self._record_bytes[binding], run.size_bytes / max(1, run.unsettled)
-        self._record_bytes[binding] = max(mean, seen + (mean - seen) / FALL)
+        records = max(1, run.unsettled)
+        self._record_bytes[binding] = _believed(self._record_bytes[binding], run.size_bytes / records)
+        self._record_rows[binding] = max(1.0, _believed(self._record_rows[binding], run.rows / records))
 
     def give_back_runs(self, binding: str, runs: Iterable[Run]) -> None:
         """These runs have been committed, or their partitions have gone."""
@@ -72,13 +75,20 @@ class Budget:
     def take_model(self, binding: str, model: str, rows: int, size_bytes: int) -> None:
         """Requests of a binding for a model wait for their answer."""
         self._models.setdefault((binding, model), Use()).add(rows, size_bytes)
+        self._unanswered[binding].add(rows, size_bytes)
 
     def give_back_model(self, binding: str, model: str, rows: int, size_bytes: int) -> None:
         """Requests of a binding for a model have been answered."""
         use = self._models[binding, model]
         use.add(-rows, -size_bytes)
+        self._unanswered[binding].add(-rows, -size_bytes)
         if use.rows <= 0:
             del self._models[binding, model]
+
+    def unanswered(self, binding: str) -> float:
+        """How much of a binding's budget is held by requests whose answers are not acknowledged: 1.0 is all of it."""
+        share, use = self._shares[binding], self._unanswered[binding]
+        return max(use.rows / (self.limits.rows * share), use.size_bytes / (self.limits.size_bytes * share))
 
     def fullness(self, binding: str) -> float:
         """How much of a binding's budget is used: 1.0 is full, by rows or bytes, whichever is fuller.
@@ -98,15 +108,15 @@ class Budget:
     def room_records(self, bindings: Iterable[str]) -> int:
         """The records that may still be read in one poll of these bindings: the smallest room among them, at least 1.
 
-        A poll cannot be told whose records to bring, so it must fit the binding with the least room. How many bytes
-        it will bring is not known either; the records to come are taken to be as large as those of late. What the
-        first poll brings is bounded by what the client has prefetched.
+        A poll cannot be told whose records to bring, so it must fit the binding with the least room. How many rows and
+        bytes it will bring is not known either; the records to come are taken to be as large as those of late. What
+        the first poll brings is bounded by what the client has prefetched.
         """
         return max(1, min(map(self._room_records, bindings), default=1))
 
     def _room_records(self, binding: str) -> int:
         share, use = self._shares[binding], self._bindings[binding]
-        room = int(self.limits.rows * share) - use.rows
+        room = int((int(self.limits.rows * share) - use.rows) / self._record_rows[binding])
         record_bytes = self._record_bytes[binding]
         if not record_bytes:
             return room
@@ -127,3 +137,8 @@ class Budget:
     def __repr__(self) -> str:
         parts = ", ".join(f"{b} {u.rows} rows {u.size_bytes} bytes" for b, u in self._bindings.items())
         return f"<Budget {parts}>"
+
+
+def _believed(before: float, mean: float) -> float:
+    """What records are taken to be like, after a run with that mean."""
+    return max(mean, before + (mean - before) / FALL)

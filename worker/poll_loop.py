@@ -26,6 +26,9 @@ IN_FLIGHT_SECONDS = 0.005
 PAUSED_SECONDS = 0.01  # nothing comes that would end a poll early, and acknowledgements and commits make room
 WAITING_SECONDS = 0.002
 SHORT_OF_BUDGET = 0.5
+MANY_UNANSWERED = (
+    0.25  # a model may hold half of the budget: it is not to wait for what the broker has long answered
+)
 
 
 class PollLoop:
@@ -87,6 +90,8 @@ class PollLoop:
             self._on_idle()
         self.pump(0.0)
         short = any(self._budget.fullness(b) >= SHORT_OF_BUDGET for b in self._budget.bindings)
+        if any(self._budget.unanswered(b) >= MANY_UNANSWERED for b in self._budget.bindings):
+            self._publisher.settle_soon()
         self._committer.step(budget_is_short=short)
         self._flow.step(self._tracker.partitions)
         self.last_step = self._clock()

@@ -1,9 +1,13 @@
-"""The producers of a worker: one for nearly everything, others where a topic takes less or blocks are large.
+"""The producers of a worker: one for nearly everything, others where a topic takes less, or replies are few or many.
 
 A broker refuses a whole record batch when it is larger than its topic takes, so no producer's batches may exceed the
 smallest limit that it serves. Topics below the main producer's batch size get a producer of their own class
 (a power of two), and what was refused all the same is sent by a producer whose batches hold one record. Each binding's
 reply topic has a quiet lane besides.
+
+A producer that waits for more records before it sends costs every reply of an idle worker that wait (measured: 0.5 ms
+asked for, 0.9 ms of 1.7 got), and one that does not costs a busy worker a tenth of its CPU. So few replies go by a
+producer that sends at once, as long as few are on their way by it; more of them go by one that waits.
 """
 
 import dataclasses
@@ -16,6 +20,8 @@ from worker.topic_directory import TopicDirectory
 
 MAX_BATCH_BYTES = 1_000_000  # librdkafka's default batch.size
 SMALLEST_CLASS_BYTES = 1024
+PROMPT_RECORDS = 16
+"""So many records at most are on their way by the producer that sends at once."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,11 +32,13 @@ class ProducerKind:
         batch_bytes: the largest batch in bytes.
         batch_records: the largest number of records in a batch; 0: no bound.
         only_failures: whether records that arrived get no report of their own.
+        prompt: whether records are sent at once, alone if need be, instead of waiting a little for more.
     """
 
     batch_bytes: int
     batch_records: int = 0
     only_failures: bool = False
+    prompt: bool = False
 
 
 MakeProducer = Callable[[ProducerKind], Producer]
@@ -67,6 +75,7 @@ class ProducerPool:
         self._lanes = {
             topic: QuietLane(make(quiet), most_records=quiet_records) for topic in dict.fromkeys(quiet_topics)
         }
+        self._prompt = make(ProducerKind(self.batch_bytes, prompt=True))
 
     def for_topic(self, topic: str) -> Producer:
         """The producer whose batches that topic takes."""
@@ -78,6 +87,15 @@ class ProducerPool:
             if size not in self._small:
                 self._small[size] = self._make(ProducerKind(size))
             return self._small[size]
+
+    def for_replies(self, topic: str, records: int) -> Producer:
+        """The producer for so many replies: the one that sends at once where few are on their way, or the topic's."""
+        if (
+            records + len(self._prompt) <= PROMPT_RECORDS
+            and self._directory.max_message_bytes(topic) >= self.batch_bytes
+        ):
+            return self._prompt
+        return self.for_topic(topic)
 
     def lane(self, topic: str) -> QuietLane | None:
         """The quiet lane to a topic, if it has one that is open and whose batches the topic takes."""
@@ -104,6 +122,11 @@ class ProducerPool:
             served += producer.poll(timeout_seconds if n == 0 else 0.0)
         return served
 
+    def settle_soon(self) -> None:
+        """Let the lanes become empty, because somebody waits to know what is safe; poll thread only."""
+        for lane in self._lanes.values():
+            lane.close_if_used()
+
     def close(self) -> None:
         """Let go of the clients; what they still hold is given up."""
         for lane in self._lanes.values():
@@ -118,6 +141,7 @@ class ProducerPool:
     def _reporting(self) -> Iterator[Producer]:
         """The producers that report each record, the main one first."""
         yield self._main
+        yield self._prompt
         with self._lock:
             others = list(self._small.values())
             if self._alone is not None:

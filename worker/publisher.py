@@ -147,6 +147,10 @@ class Publisher:
         self._backlog += waiting
         return served
 
+    def settle_soon(self) -> None:
+        """Have acknowledgements known as soon as they come, at some cost: the budget runs short; poll thread only."""
+        self._producers.settle_soon()
+
     @property
     def backlogged(self) -> bool:
         """Whether the poll thread has records to send that the producers have no room for."""
@@ -201,7 +205,7 @@ class Publisher:
                 return
             columns, positions = _rest(columns, sent), positions and positions[sent:]
         reports = _reports(delivery.report, delivery.report_at, positions)
-        self._send(self._producers.for_topic(place[0]), place, columns, reports)
+        self._send(self._producers.for_replies(place[0], len(columns[0])), place, columns, reports)
 
     def _fitting(
         self, delivery: Delivery, topic: str, columns: reply_sizes.ReplyColumns

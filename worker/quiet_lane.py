@@ -88,6 +88,11 @@ class QuietLane:
             self._unsettled += records
         self._handed.append(handed)
 
+    def close_if_used(self) -> None:
+        """Take nothing more until what was sent is settled, if anything is; poll thread only."""
+        if self._handed:
+            self.open = False
+
     def serve(self) -> int:
         """Take the reports of failures; settle what was sent before, if the client is empty now.
 

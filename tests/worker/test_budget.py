@@ -110,6 +110,34 @@ def test_larger_records_are_believed_at_once_and_smaller_ones_in_time() -> None:
     assert held.room_records(["a"]) > 10_000
 
 
+def test_unanswered_requests_of_all_models_count_together() -> None:
+    """By rows or by bytes, whichever is more of the binding's part, until they are answered."""
+    held = budget(a=0.5, b=0.5)
+    held.take_model("a", "m", 10, 0)
+    held.take_model("a", "n", 5, 400)
+
+    assert (held.unanswered("a"), held.unanswered("b")) == (0.8, 0.0)
+
+    held.give_back_model("a", "n", 5, 400)
+
+    assert held.unanswered("a") == 0.2
+
+
+def test_a_poll_fits_the_rows_of_late() -> None:
+    """Records of many rows are polled in smaller numbers, so that the budget is not overshot by a poll of them."""
+    held = Budget(Limits(rows=1000, size_bytes=10**9, model_share=1.0), {"a": 1.0})
+    held.take_run("a", Run(P0, 10, 10, 400, 10))
+
+    assert held.room_records(["a"]) == 15
+
+    for _ in range(200):
+        run = Run(P0, 11, 1, 1, 1)
+        held.take_run("a", run)
+        held.give_back_runs("a", [run])
+
+    assert held.room_records(["a"]) == pytest.approx(600, abs=1)
+
+
 def test_the_binding_with_the_largest_records_bounds_a_poll() -> None:
     """Nobody knows whose records a poll brings, so it has to be small enough for each."""
     held = Budget(Limits(rows=1000, size_bytes=16_000, model_share=1.0), {"a": 0.5, "b": 0.5})

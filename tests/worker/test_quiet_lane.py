@@ -179,3 +179,33 @@ def test_a_lane_that_stays_full_delays_nothing_sent_later() -> None:
     worker.until_committed(10 * MANY)
 
     assert one.codes() == {f"{n}": 0 for n in range(10 * MANY)}
+
+
+def test_a_lane_that_somebody_waits_for_closes_until_it_is_empty() -> None:
+    """Only where something was sent: an empty lane has nothing to wait for."""
+    bench = Bench()
+    bench.lane.close_if_used()
+    assert bench.lane.open
+    delivery = bench.send(3)
+
+    bench.lane.close_if_used()
+
+    assert not bench.lane.open
+    bench.lane.serve()
+    assert bench.lane.open
+    assert bench.settled == [delivery]
+
+
+def test_many_unanswered_rows_are_settled_without_waiting_for_more_records() -> None:
+    """Requests of many rows fill the budget with few records: their lane closes by rows, and reading goes on."""
+    lab = Lab()
+    lab.set_model()
+    worker = lab.worker(delivery={"budget_rows": 40 * MANY, "model_share": 1.0}).join()
+    for n in range(MANY):
+        lab.send(request(*[1.0] * 20, id=f"{n}"))
+    lab.broker.stalled = True
+    worker.step(3)
+    (lane,) = worker.path._publisher._producers._lanes.values()
+
+    assert len(lane) == MANY
+    assert not lane.open
