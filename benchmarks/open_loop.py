@@ -92,7 +92,7 @@ class Sender:
     """Produces requests to their partitions at once."""
 
     def __init__(self, where: client_config.Connection, topic: str) -> None:
-        config = client_config.producer_config(where, {"linger.ms": 0})
+        config = client_config.producer_config(where, prompt=True)
         del config["delivery.report.only.error"]  # the client wants no text here, and no report is asked for
         self._client: Any = confluent_kafka.Producer(config)
         self._topic = topic

@@ -155,6 +155,7 @@ def _clients(settings: Settings, where: Connection) -> Clients:
             queue_bytes=delivery.budget_bytes,
             batch_bytes=kind.batch_bytes,
             only_failures=kind.only_failures,
+            prompt=kind.prompt,
         )
 
     return Clients(consumer, producer)

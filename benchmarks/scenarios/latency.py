@@ -95,7 +95,7 @@ def run(options: Options) -> Outcome:
         settings={"rate": RATE, "seconds": seconds, "timeout_seconds": TIMEOUT_SECONDS},
         notes=(
             "Latency counts from the moment at which a request was due, so the sender's own lateness is in it.",
-            "Echo produces each record as it comes, with headrace's client settings, and commits without waiting.",
+            "Echo sends each record at once, by the settings that headrace has for few, and commits without waiting.",
             "The sender, who also reads the replies, shares a core with the broker; the contender has the other.",
         ),
         series={

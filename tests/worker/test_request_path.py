@@ -156,7 +156,7 @@ def test_batch_threads_that_wait_for_room_do_not_hold_up_the_end() -> None:
 
     def full() -> bool:
         worker.step()
-        return len(worker.producers[0]) == 3
+        return any(len(producer) == 3 for producer in worker.producers)
 
     wait_until(full, "a full producer", every_seconds=0.0)
 

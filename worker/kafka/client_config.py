@@ -109,13 +109,14 @@ def producer_config(  # noqa: PLR0913 - each is a property by another name
     batch_bytes: int | None = None,
     only_failures: bool = False,
     idempotent: bool = True,
+    prompt: bool = False,
 ) -> ClientConfig:
     """A producer of replies. *queue_records* and *queue_bytes* bound what it holds.
 
     *batch_bytes* is the smallest limit of the topics that it writes to: no batch on the wire is made larger,
     because the broker refuses a whole batch. With *only_failures*, records that arrived get no report of
     their own. Without *idempotent* a record may be written twice, when the broker's answer is lost; and the first
-    one does not wait half a second for the producer's id.
+    one does not wait half a second for the producer's id. A *prompt* one sends at once what it is given.
 
     Raises:
         InvalidProperty: *own* names a property that is headrace's own.
@@ -127,9 +128,9 @@ def producer_config(  # noqa: PLR0913 - each is a property by another name
         "acks": "all",
         "enable.idempotence": _text(idempotent),
         "partitioner": "murmur2_random",
-        # None costs half of the throughput (a request for every few records), 5 ms (the default) costs
-        # latency.
-        "linger.ms": "0.5",
+        # None costs a busy worker CPU and throughput (a request for every few records), 5 ms (the default) costs an
+        # idle one latency.
+        "linger.ms": "0" if prompt else "0.5",
         # What a topic takes is the topic's to say; the client's own limit of 1 MB would refuse what a larger
         # one allows. A broker takes no request of more than 100 MiB (socket.request.max.bytes).
         "message.max.bytes": "100000000",

@@ -52,6 +52,13 @@ def test_a_reader_belongs_to_no_group() -> None:
     assert {"group.protocol", "group.instance.id"}.isdisjoint(config)
 
 
+def test_a_prompt_producer_waits_for_no_company() -> None:
+    """What it is given goes at once, unless a person wants otherwise."""
+    assert client_config.producer_config(WHERE, prompt=True)["linger.ms"] == "0"
+    assert client_config.producer_config(WHERE, {"linger.ms": 3}, prompt=True)["linger.ms"] == "3"
+    assert float(client_config.producer_config(WHERE)["linger.ms"]) > 0
+
+
 def test_a_producer_waits_for_all_replicas() -> None:
     """Replies are acknowledged by all in-sync replicas, idempotent, and partitioned as in Java."""
     config = client_config.producer_config(WHERE, queue_records=5, queue_bytes=4096)
