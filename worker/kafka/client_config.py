@@ -16,6 +16,9 @@ PropertyValue = str | int | float | bool
 ClientConfig = dict[str, str]
 """librdkafka's names and values, as one client takes them."""
 
+_FETCH_SHARE = 4
+_LEAST_FETCH_BYTES = 1 << 20  # what librdkafka asks of one partition at least
+
 _CONTROLLED: Mapping[str, str] = {
     "bootstrap.servers": "use the setting kafka.bootstrap_servers or --bootstrap-server",
     "metadata.broker.list": "use the setting kafka.bootstrap_servers or --bootstrap-server",
@@ -187,6 +190,9 @@ def _reading(prefetch_bytes: int) -> ClientConfig:
         "allow.auto.create.topics": "false",
         "enable.partition.eof": "false",
         "queued.max.messages.kbytes": str(max(1, prefetch_bytes >> 10)),
+        # One answer to a fetch may overshoot the prefetch by all of its bytes, and takes a buffer as large; the default
+        # is 50 MiB. A record that is larger comes all the same, alone.
+        "fetch.max.bytes": str(max(_LEAST_FETCH_BYTES, prefetch_bytes // _FETCH_SHARE)),
         # A fetch that waits for records to come holds up the one for a partition that is resumed meanwhile; the
         # default is 500 ms.
         "fetch.wait.max.ms": "100",
