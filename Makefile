@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 PEERS := .build/peers
 PEERS_PYTHON ?= $(shell for p in python3.12 python3.11; do $$p -c '' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help demo test check fuzz format docs bench bench-peers profile plots gpu-check kafka lock clean
+.PHONY: help demo test check fuzz format docs bench bench-peers profile results gpu-check kafka lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -50,8 +50,9 @@ bench: $(READY) ## headrace beside its peers, on a real broker; SCENARIO=name, o
 profile: $(READY) ## where a worker's microseconds go, by thread and by stage; SCENARIO=with_headers
 	$(BIN)/python -m benchmarks.profile $(if $(SCENARIO),--scenario $(SCENARIO)) $(ARGS)
 
-plots: $(READY) ## draw the results of the last `make bench` of each scenario to docs/images
+results: $(READY) ## draw what `make bench` has kept of each scenario, and put it into the README and docs/performance.md
 	$(BIN)/python -m benchmarks.plots
+	$(BIN)/python -m benchmarks.pages
 
 $(PEERS)/.ready: requirements/peers.lock
 	@test -n "$(PEERS_PYTHON)" || { echo "MLServer needs Python 3.11 or 3.12 on the PATH; found neither"; exit 1; }

@@ -1,4 +1,4 @@
-"""`make plots`: draws each kept result to docs/images, one plot a scenario, with a title that says what it shows.
+"""`make results`: draws each kept result to docs/images, one plot a scenario, with a title that says what it shows.
 
 Titles are made of the figures themselves, so that they are true of whatever was measured.
 """
@@ -139,6 +139,19 @@ def replicas(content: Content) -> Figure:
     return plot_shapes.bars(title, rates, "records/s", ",.0f", list(rates))
 
 
+def framework(content: Content) -> Figure:
+    """Records a second of a core without Kafka and TensorFlow, by size of block."""
+    rates = {name: rate / 1e6 for name, rate in column(content, "records_per_second").items()}
+    one = max(rate for name, rate in rates.items() if name.startswith("one "))
+    many = max(rate for name, rate in rates.items() if not name.startswith("one "))
+    title = (
+        f"Without Kafka and TensorFlow, a core does {one:.1f} million records a second of one layout, and "
+        f"{many:.1f} million with 32 layouts mixed record by record"
+    )
+    own = [name for name in rates if name.startswith("one ")]
+    return plot_shapes.bars(title, rates, "million records/s a core", own=own)
+
+
 def peers(content: Content) -> Figure:
     """Records a second of MLServer and of headrace."""
     rates = column(content, comparison.RATE)
@@ -153,6 +166,7 @@ def peers(content: Content) -> Figure:
 PLOTS: Mapping[str, Callable[[Content], Figure]] = {
     "small_records": side_by_side,
     "with_headers": side_by_side,
+    "framework": framework,
     "latency": latency,
     "load_tail": load_tail,
     "memory": memory,
