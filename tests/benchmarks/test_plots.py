@@ -36,6 +36,12 @@ BASELINES = costs(echo=3.0, hand_loop=24.0, headrace=4.8)
 RESULTS: dict[str, dict[str, Any]] = {
     "small_records": kept(BASELINES),
     "with_headers": kept(BASELINES, settings={"headers": True}),
+    "framework": kept(
+        {
+            "one layout, blocks of 512": {"records_per_second": 2.5e6},
+            "32 layouts record by record, polls of 2,048": {"records_per_second": 0.9e6},
+        }
+    ),
     "latency": kept(
         {"echo": {"p50_ms": 0.7}, "headrace": {"p50_ms": 1.2}},
         {"percentiles": SHARES, "latency_ms": {"echo": [0.1, 0.7, 1, 2, 4], "headrace": [0.2, 1.2, 2, 3, 5]}},
