@@ -74,7 +74,10 @@ class Budget:
 
     def take_model(self, binding: str, model: str, rows: int, size_bytes: int) -> None:
         """Requests of a binding for a model wait for their answer."""
-        self._models.setdefault((binding, model), Use()).add(rows, size_bytes)
+        use = self._models.get((binding, model))
+        if use is None:
+            use = self._models[binding, model] = Use()
+        use.add(rows, size_bytes)
         self._unanswered[binding].add(rows, size_bytes)
 
     def give_back_model(self, binding: str, model: str, rows: int, size_bytes: int) -> None:

@@ -200,9 +200,10 @@ class Intake:
         return True
 
     def _dispatch(self, kind: RequestKind, parts: Sequence[Part]) -> None:
-        parts = [live for part in parts for live in self._in_time(part)]
-        if not parts:
-            return
+        if any(part.records.deadlines_ms is not None for part in parts):
+            parts = [live for part in parts for live in self._in_time(part)]
+            if not parts:
+                return
         waits = self._try_route(kind, parts)
         if waits is None:
             return

@@ -90,11 +90,12 @@ class Router:
         self._table = table
         self._manager = manager
         self._models_of = models_of
+        self._served: dict[tuple[str, str], bool] = {}
         self._checked: OrderedDict[tuple[ServableId, RequestKind], Checked] = OrderedDict()
 
     def route(self, kind: RequestKind, binding: str) -> Routed | Refused | Hold:
         """The version that answers requests of this kind that came by that binding."""
-        if not any(fnmatchcase(kind.model, pattern) for pattern in self._models_of[binding]):
+        if not self._serves(binding, kind.model):
             return Refused(Code.NOT_FOUND, f"model {kind.model!r} is not served by the topic of this request")
         model = self._table.lookup(kind.model)
         choice = model_choice.choose(kind.model, model, kind.version, kind.label)
@@ -112,6 +113,16 @@ class Router:
     def known_name(self, model: str) -> str:
         """The name, when it is a model of the control topic; else nothing, so that no requester makes up labels."""
         return model if self._table.lookup(model) is not None else ""
+
+    def _serves(self, binding: str, model: str) -> bool:
+        """Whether a binding's patterns have room for a model; the answers are kept, as there are few."""
+        served = self._served.get((binding, model))
+        if served is None:
+            served = any(fnmatchcase(model, pattern) for pattern in self._models_of[binding])
+            if len(self._served) >= MAX_CHECKED_KINDS:
+                self._served.clear()
+            self._served[binding, model] = served
+        return served
 
     def _handle(self, name: str, version: int | None) -> ServableHandle | None:
         try:
