@@ -50,12 +50,19 @@ class LargeSideBySide:
     """One topic of images, and runs on it."""
 
     def __init__(self, topics: Topics, models: Path, records: int) -> None:
-        """Write so many requests; *models* has a folder for each model of `OUTPUTS`."""
+        """Write so many requests; *models* has a folder for each model of `OUTPUTS`.
+
+        Raises:
+            TimeoutError: the broker does not take them in time.
+            RuntimeError: it has not kept each once.
+        """
         self._topics = topics
         self._models = models
         self._records = records
         self._requests = topics.fresh_requests()
         self.request_bytes = image_load.fill(topics.where.bootstrap_servers, self._requests, records)
+        if (there := topics.end(self._requests)) != records:
+            raise RuntimeError(f"{there} requests are on {self._requests}; {records} were written")
 
     def run(self, contender: str, model: str) -> LargeRun:
         """One contender, once, with a reply topic and a group of its own."""
