@@ -29,7 +29,7 @@ DEFAULTS = {
         "commit_interval_seconds": 0.5,
         "revoke_drain_seconds": 20.0,
         "shutdown_seconds": 25.0,
-        "poll_records": 2048,
+        "poll_records": 8192,
         "model_share": 0.5,
         "on_offset_out_of_range": "stop",
         "request_coordinates": False,

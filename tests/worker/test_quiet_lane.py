@@ -184,15 +184,17 @@ def test_a_lane_that_stays_full_delays_nothing_sent_later() -> None:
 def test_a_lane_that_somebody_waits_for_closes_until_it_is_empty() -> None:
     """Only where something was sent: an empty lane has nothing to wait for."""
     bench = Bench()
+    opened = []
     bench.lane.close_if_used()
-    assert bench.lane.open
+    opened.append(bench.lane.open)
     delivery = bench.send(3)
 
     bench.lane.close_if_used()
 
-    assert not bench.lane.open
+    opened.append(bench.lane.open)
     bench.lane.serve()
-    assert bench.lane.open
+    opened.append(bench.lane.open)
+    assert opened == [True, False, True]
     assert bench.settled == [delivery]
 
 
