@@ -105,9 +105,9 @@ class LayoutCache:
             self._forget(next(iter(self._by_use)))
 
     def match(
-        self, values: Sequence[bytes], positions: Sequence[int]
+        self, values: Sequence[bytes], positions: Sequence[int], *, one_length: bool = False
     ) -> tuple[list[Match | RaggedMatch], Sequence[int]]:
-        """Sort the values at these positions by layout.
+        """Sort the values at these positions by layout; with *one_length* all are known to be as long.
 
         Returns:
             What was recognised, and the positions that were not, in order.
@@ -118,7 +118,7 @@ class LayoutCache:
         for length in self._lengths[:MOST_LENGTHS]:
             if not positions:
                 break
-            missed = self._match_length(length, values, positions, matches, few)
+            missed = self._match_length(length, values, positions, matches, few, one_length=one_length)
             if len(missed) < len(positions):
                 recognised[length] = len(positions) - len(missed)
             missed.sort()
@@ -141,13 +141,15 @@ class LayoutCache:
         positions: Sequence[int],
         matches: list[Match | RaggedMatch],
         few: FewOfEach,
+        *,
+        one_length: bool,
     ) -> list[int]:
         """Add to the matches what has a layout with a head of this length; the positions of the others."""
         chosen = _chosen(values, positions)
         first = self._by_length[length].get(chosen[0][:length])
         if first is not None and chosen[-1].startswith(first.head):
             # Mostly all are alike. One comparison then tells heads and ends.
-            match = self._at_once(first, chosen, positions, same_head=False)
+            match = self._at_once(first, chosen, positions, same_head=False, one_length=one_length)
             if match is not None:
                 matches.append(match)
                 return []
@@ -208,13 +210,19 @@ class LayoutCache:
         return positions
 
     def _at_once(
-        self, variants: _Variants, values: Sequence[bytes], positions: Sequence[int], *, same_head: bool
+        self,
+        variants: _Variants,
+        values: Sequence[bytes],
+        positions: Sequence[int],
+        *,
+        same_head: bool,
+        one_length: bool = False,
     ) -> Match | None:
         """The match of all of them, when they are of one length and all have one of these layouts."""
         if len(values) < MATRIX_RECORDS:
             return None
         width = len(values[0])
-        if width > MATRIX_BYTES or set(map(len, values)) != {width}:
+        if width > MATRIX_BYTES or not (one_length or list(map(len, values)).count(width) == len(values)):
             return None
         matrix = np.frombuffer(b"".join(values), np.uint8).reshape(len(values), width)
         for layout in variants.layouts:

@@ -187,9 +187,13 @@ def tensor_head(name: str, dtype: DType, shape: Sequence[int], data_bytes: int) 
     return write_bytes(name.encode()) + _dtype_index(dtype) + counted + FIRST_BRANCH + write_long(data_bytes)
 
 
+class AlikeReplies(list[bytes]):
+    """Replies of one length: whoever asks for the largest need look at one."""
+
+
 def _rows(
     template: _Template, data: Sequence[npt.NDArray[np.uint8]], ends: npt.NDArray[np.uint8]
-) -> list[bytes]:
+) -> AlikeReplies:
     """The template's bytes, the data in its places, and what ends each row, side by side."""
     stop = len(template.row)
     width = stop + ends.shape[1]
@@ -201,8 +205,7 @@ def _rows(
         start = at + len(head)
         at = start + of_output.shape[1]
         matrix[:, start:at] = of_output
-    rows: list[bytes] = matrix.view(f"V{width}").reshape(len(matrix)).tolist()
-    return rows
+    return AlikeReplies(matrix.view(f"V{width}").reshape(len(matrix)).tolist())
 
 
 def _joined(columns: Sequence[Column], ends: Sequence[bytes]) -> list[bytes]:

@@ -55,7 +55,9 @@ class RequestDecoder:
         self._limits = limits
         self._layouts = LayoutCache(max_layouts)
 
-    def decode(self, values: Sequence[bytes | None]) -> tuple[list[RequestColumns], list[Rejected]]:
+    def decode(
+        self, values: Sequence[bytes | None], lengths: Sequence[int] | None = None
+    ) -> tuple[list[RequestColumns], list[Rejected]]:
         """Sort values into blocks; each value is in exactly one block, or rejected.
 
         Blocks come in the order of their first request, requests within a block in the order of the values.
@@ -64,12 +66,16 @@ class RequestDecoder:
         Args:
             values: as the client gives them; None for a record without a value. Blocks refer to
                 this sequence: it must not change afterwards.
+            lengths: of the values, where the caller has them and none is missing.
         """
         decoded = _Decoded()
-        plain, pending = self._comparable(values, decoded)
+        if lengths is None and None not in values:
+            lengths = [len(value) for value in values if value is not None]
+        plain, pending = self._comparable(values, lengths, decoded)
+        one_length = lengths is not None and len(lengths) > 0 and lengths.count(lengths[0]) == len(plain)
         held: dict[int, RequestColumns] = {}
         while pending:
-            matches, pending = self._layouts.match(plain, pending)
+            matches, pending = self._layouts.match(plain, pending, one_length=one_length)
             decoded.blocks += map(RequestColumns.of_match, matches)
             if held:
                 # Learnt from, and forgotten before it was compared: the cache is smaller than one step.
@@ -84,15 +90,10 @@ class RequestDecoder:
         return decoded.blocks, decoded.rejected
 
     def _comparable(
-        self, values: Sequence[bytes | None], decoded: _Decoded
+        self, values: Sequence[bytes | None], lengths: Sequence[int] | None, decoded: _Decoded
     ) -> tuple[Sequence[bytes], Sequence[int]]:
         """The values and the positions of those that can be compared; none, or too large, is rejected."""
-        try:
-            lengths = set(map(len, values))  # type: ignore[arg-type]  # None raises TypeError
-            largest = max(lengths, default=0)
-        except TypeError:
-            largest = self._limits.record_bytes + 1
-        if largest <= self._limits.record_bytes:
+        if lengths is not None and max(lengths, default=0) <= self._limits.record_bytes:
             return values, range(len(values))  # type: ignore[return-value]  # none is None, or it had no length
         positions = []
         for index, value in enumerate(values):

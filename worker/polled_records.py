@@ -22,11 +22,15 @@ if TYPE_CHECKING:
 _milliseconds = itemgetter(1)
 
 
-def _lengths(values: "Sequence[bytes | None]") -> list[int]:
+def _lengths(values: "Sequence[bytes | None]") -> list[int] | None:
     try:
         return list(map(len, values))  # type: ignore[arg-type]  # None raises TypeError
     except TypeError:
-        return [0 if value is None else len(value) for value in values]
+        return None
+
+
+def _sizes(values: "Sequence[bytes | None]") -> list[int]:
+    return [0 if value is None else len(value) for value in values]
 
 
 class PolledRecords:
@@ -44,6 +48,7 @@ class PolledRecords:
         deadlines_ms: each record's deadline (wall clock, ms), infinity for none; None where no record has one.
         polled_ms: wall clock of the poll, ms.
         header_bytes: at least what the headers of any one record take up.
+        lengths: bytes of each record's value; None where one has none.
         sizes: bytes of each record's value and key.
     """
 
@@ -55,6 +60,7 @@ class PolledRecords:
         "header_bytes",
         "headers",
         "keys",
+        "lengths",
         "messages",
         "partitions",
         "polled_ms",
@@ -82,9 +88,10 @@ class PolledRecords:
         self.header_bytes = 0
         self._timestamps: npt.NDArray[np.float64] | None = None
         self._runs: dict[int, Run] = {}
-        self.sizes = _lengths(self.values)
+        self.lengths = _lengths(self.values)
+        self.sizes = _sizes(self.values) if self.lengths is None else self.lengths
         if self.keys is not None:
-            self.sizes = list(map(add, self.sizes, _lengths(self.keys)))
+            self.sizes = list(map(add, self.sizes, _sizes(self.keys)))
 
     def __len__(self) -> int:
         return len(self.messages)

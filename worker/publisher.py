@@ -216,7 +216,8 @@ class Publisher:
         beside = max(map(reply_sizes.key_bytes, keys)) if keys else 0
         if headers:
             beside += delivery.origin.records.header_bytes
-        if max(map(len, payloads)) <= limit - beside:
+        alike = isinstance(payloads, reply_columns.AlikeReplies)
+        if (len(payloads[0]) if alike else max(map(len, payloads))) <= limit - beside:
             return columns
         fitting = reply_sizes.fitting(topic, limit, columns)
         delivery.too_large += sum(a is not b for a, b in zip(payloads, fitting, strict=True))
