@@ -115,6 +115,8 @@ def _block_differences(block: RequestColumns, requests: Sequence[PredictRequest]
         kind, rows = RequestKind.of(request)
         if (block.kind, hash(block.kind), counted) != (kind, hash(kind), rows):
             yield f"{where} has one of {counted} rows of {block.kind}; it is {rows} of {kind}"
+    if block.row_counts is not None and min(block.row_counts) < 1:
+        yield f"{where} has requests of {block.row_counts} rows; without rows they are a block of their own"
     parameters = [request.parameters for request in requests]
     if (block.parameters or [{}] * len(requests)) != parameters:
         yield f"{where} has the parameters {block.parameters}; they are {parameters}"

@@ -25,14 +25,14 @@ MakeDecoder = Callable[[WireLimits, int], Decoder]
 WORKERS_LAYOUTS = 4096
 SMALL_CACHES = (1, 2, 3, 8, 32)
 TIGHT_LIMITS = WireLimits(
-    record_bytes=400,
+    record_bytes=120,
     tensors=2,
     rows=2,
     dims=3,
     output_names=1,
     parameters=1,
     parameter_bytes=1,
-    string_bytes=40,
+    string_bytes=16,
     items=6,
     record_items=9,
 )
