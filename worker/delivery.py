@@ -31,9 +31,9 @@ class Answer:
     code: Code
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class Origin:
-    """The requests that an outcome belongs to.
+    """The requests that an outcome belongs to. Not frozen, which would treble what making one for each part costs.
 
     Attributes:
         records: the poll that they come from.

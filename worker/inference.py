@@ -90,6 +90,9 @@ class Inference:
     def _in_time(self, run: "_Run", block: RequestBlock) -> list[Part]:
         parts = []
         for part in block:
+            if part.records.deadlines_ms is None:
+                parts.append(part)
+                continue
             live, late = part.unexpired(self._wall() * 1000)
             parts += live
             for expired in late:

@@ -35,8 +35,9 @@ class Settlement:
                     answer.model, answer.version, answer.signature, code.name, count
                 )
         # Not until now: a lane tells late, and for many at once, that replies are safe.
-        waited_ms = delivery.handed_ms - records.timestamps_at(answered)
-        self._metrics.latencies_observed(answer.model, answer.version, waited_ms / 1000)
+        waited = delivery.handed_ms - records.timestamps_at(answered)
+        waited /= 1000
+        self._metrics.latencies_observed(answer.model, answer.version, waited)
 
     def committed(self, runs: list[Run], ok: bool) -> None:  # noqa: FBT001 - the committer's callback
         """A commit has ended."""
