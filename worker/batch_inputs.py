@@ -23,7 +23,7 @@ def stack(parts: Sequence[Part], index: int, padded_rows: int) -> npt.NDArray[An
         padded_rows: rows of the result, at least those of the requests.
     """
     layout = parts[0].columns.kind.inputs[index]
-    rows = sum(part.tensor_rows for part in parts)
+    rows = sum([part.tensor_rows for part in parts])
     if layout.dtype is DType.DT_STRING or layout.row_bytes * rows < LARGE_BYTES * sum(map(len, parts)):
         if len(parts) == 1 and rows == padded_rows:
             return parts[0].columns.stacked(index)
