@@ -29,6 +29,8 @@ RATE = 1000.0
 WARMUP_SECONDS = 2.0
 MEASURED_SECONDS = 12.0
 TIMEOUT_SECONDS = 0.005
+QUIET_LATE_MS = 2.0
+"""A sender that is later than this has waited for its core, and so has everybody else."""
 
 ECHO, AT_ONCE, TIMED = "echo", "headrace", f"headrace, time-out {TIMEOUT_SECONDS * 1000:g} ms"
 
@@ -93,11 +95,7 @@ def run(options: Options) -> Outcome:
             for number, run in enumerate(of_one, 1)
         ],
         settings={"rate": RATE, "seconds": seconds, "timeout_seconds": TIMEOUT_SECONDS},
-        notes=(
-            "Latency counts from the moment at which a request was due, so the sender's own lateness is in it.",
-            "Echo sends each record at once, by the settings that headrace has for few, and commits without waiting.",
-            "The sender, who also reads the replies, shares a core with the broker; the contender has the other.",
-        ),
+        notes=notes({line.name: line.values for line in lines}),
         series={
             "percentiles": list(CURVE),
             "latency_ms": {name: curve(of_one) for name, of_one in runs.items()},
@@ -109,6 +107,22 @@ def medians(runs: Sequence[Mapping[str, Any]]) -> Figures:
     """Of each figure, over the runs of one contender; of replies missing the sum."""
     values = {column.key: statistics.median(run[column.key] for run in runs) for column in COLUMNS}
     return values | {"missing": sum(run["missing"] for run in runs)}
+
+
+def notes(figures_of: Mapping[str, Figures]) -> list[str]:
+    """What a reader must know, and whether the machine was quiet enough for these figures to say anything."""
+    said = [
+        "Latency counts from the moment at which a request was due, so the sender's own lateness is in it.",
+        "Echo sends each record at once, by the settings that headrace has for few, and commits without waiting.",
+        "The sender, who also reads the replies, shares a core with the broker; the contender has the other.",
+    ]
+    late_ms = max(figures["late_p99_ms"] for figures in figures_of.values())
+    if late_ms > QUIET_LATE_MS:
+        said.append(
+            f"The sender was late by {late_ms:.1f} ms (p99): the machine was busy with something else, "
+            "and the figures, targets included, say little."
+        )
+    return said
 
 
 def targets(figures_of: Mapping[str, Figures]) -> list[Target]:

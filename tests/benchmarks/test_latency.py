@@ -1,6 +1,6 @@
 """What the latency scenario asks for."""
 
-from benchmarks.scenarios.latency import AT_ONCE, ECHO, TIMED, medians, targets
+from benchmarks.scenarios.latency import AT_ONCE, ECHO, QUIET_LATE_MS, TIMED, medians, notes, targets
 
 
 def _run(p50_ms: float, p99_ms: float = 0.0, missing: float = 0.0) -> dict[str, float]:
@@ -36,3 +36,12 @@ def test_each_target_fails_by_its_own_figure() -> None:
     for number, changed in enumerate(bad):
         met = [target.met for target in targets({**good, **changed})]
         assert met == [at != number for at in range(len(bad))]
+
+
+def test_a_busy_machine_is_told_of() -> None:
+    """Where the sender itself could not keep its schedule, the table says that it says little."""
+    quiet = {ECHO: _run(1.0), AT_ONCE: _run(2.0), TIMED: _run(7.0)}
+    busy = {**quiet, AT_ONCE: {**_run(2.0), "late_p99_ms": QUIET_LATE_MS + 1.5}}
+
+    assert len(notes(busy)) == len(notes(quiet)) + 1
+    assert "3.5 ms" in notes(busy)[-1]
