@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
-from worker.metrics_histogram import BlockHistogram
+from worker.metrics_histogram import MOST_KEPT, BlockHistogram
 
 BOUNDS = (0.1, 1.0, 2.5, 10.0)
 
@@ -32,6 +32,20 @@ def test_one_value_counts_as_an_array_of_one() -> None:
     histogram.labels("many").observe_many(np.array([2.5]))
 
     assert histogram.labels("one").snapshot() == histogram.labels("many").snapshot() == ([0, 0, 1, 1, 1], 2.5)
+
+
+def test_blocks_count_whenever_somebody_looks() -> None:
+    """What is kept to be sorted in later is there for each look, and is never counted twice."""
+    histogram = BlockHistogram("a", "b", ["c"], BOUNDS, CollectorRegistry()).labels("d")
+    for looks in range(1, 4):
+        for _ in range(MOST_KEPT // 1000 + 1):
+            histogram.observe_many(np.full(1000, 0.5))
+        histogram.observe_many(np.array([-1.0]))
+        counts, total = histogram.snapshot()
+
+        values = looks * (MOST_KEPT // 1000 + 1) * 1000
+        assert counts == [looks, values + looks, values + looks, values + looks, values + looks]
+        assert total == values * 0.5
 
 
 def test_refuses_a_wrong_number_of_labels() -> None:
