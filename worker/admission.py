@@ -102,9 +102,10 @@ class Admission:
         self, records: PolledRecords, positions: Sequence[int], columns: Sequence[HeaderColumn]
     ) -> bool:
         """Admit records that have the same names; False if any of them is to be looked at alone."""
-        if any(None in column.values for column in columns):
+        try:
+            size = sum(len(column.name) + _longest(column.values) for column in columns)
+        except TypeError:  # a header without a value
             return False
-        size = sum(len(column.name) + _longest(column.values) for column in columns)
         if size > self._header_bytes:
             return False
         routing = self._routings[records.binding]
@@ -177,7 +178,7 @@ class Admission:
 
 
 def _longest(values: Sequence[bytes | None]) -> int:
-    return max(map(len, values))  # type: ignore[arg-type]  # none of them is None
+    return max(map(len, values))  # type: ignore[arg-type]  # None raises TypeError
 
 
 def _places(routing: ReplyRouting, columns: Sequence[HeaderColumn], records: int) -> list[Place] | None:
@@ -193,7 +194,12 @@ def _places(routing: ReplyRouting, columns: Sequence[HeaderColumn], records: int
         return None
     if not topics and not partitions:
         return []
-    pairs = list(zip(topics or [None] * records, partitions or [None] * records, strict=True))
+    if not partitions:
+        by_topic = {value: routing.place(value, None) for value in set(topics)}
+        if len(by_topic) == 1:
+            return list(by_topic.values()) * records
+        return list(map(by_topic.__getitem__, topics))
+    pairs = list(zip(topics or [None] * records, partitions, strict=True))
     by_pair = {pair: routing.place(*pair) for pair in set(pairs)}
     return list(map(by_pair.__getitem__, pairs))
 

@@ -8,7 +8,9 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from schemas import codec
 from schemas.errors import Code
+from schemas.predict_reply import PredictReply
 from worker.kafka.records import Headers, Message
 from worker.polled_records import PolledRecords
 from worker.request_block import Part
@@ -41,6 +43,7 @@ class Origin:
         model: the model that they count against in the budget; None: they never counted against one.
         rows: their rows.
         size_bytes: their bytes.
+        ids: their ids; empty where they could not be decoded.
         forgotten: positions that another delivery settles.
     """
 
@@ -49,6 +52,7 @@ class Origin:
     model: str | None
     rows: int
     size_bytes: int
+    ids: Sequence[bytes] = ()
     forgotten: set[int] = dataclasses.field(default_factory=set)
 
     def forget(self, position: int) -> None:
@@ -62,6 +66,10 @@ class Origin:
             return self.positions
         return [position for position in self.positions if position not in self.forgotten]
 
+    def has_ids_of_their_own(self) -> bool:
+        """Whether a reply's id tells which request it answers."""
+        return len(set(self.ids)) == len(self.positions)
+
     def settle(self) -> None:
         """Count every request as acknowledged; poll thread only."""
         self.records.settle(self.own)
@@ -70,7 +78,7 @@ class Origin:
     def of_part(cls, part: Part) -> "Origin":
         """The origin of decoded requests."""
         columns = part.columns
-        return cls(part.records, columns.indices, columns.kind.model, part.rows, part.size_bytes)
+        return cls(part.records, columns.indices, columns.kind.model, part.rows, part.size_bytes, columns.ids)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -140,11 +148,11 @@ class Delivery:
         return self.reason is not None
 
     def report(self, error: Any, message: Message) -> None:
-        """The client's report of a record without headers, sent among others."""
+        """The client's report of a reply that its key, its value and its id say all about."""
         if error is None:
             self.acknowledged()
         else:
-            self.failed(error, message, None)
+            self.failed(error, message, self.sent_of(message))
 
     def report_at(self, position: int, error: Any, message: Message) -> None:
         """The client's report of the reply to the request at a position, sent by that request's own route."""
@@ -152,6 +160,13 @@ class Delivery:
             self.acknowledged()
         else:
             self.failed(error, message, self.sent_at(position))
+
+    def sent_of(self, message: Message) -> "Sent | None":
+        """How a reply was sent, found by its id; None where it has nothing but key and value."""
+        if self.origin.records.routes is None:
+            return None
+        reply_id = codec.decode(message.value() or b"", PredictReply).id.encode()
+        return self.sent_at(self.origin.positions[self.origin.ids.index(reply_id)])
 
     def sent_at(self, position: int) -> "Sent":
         """How the reply to the request at a position was sent."""

@@ -93,15 +93,16 @@ class Publisher:
         places = _at(records.routes.places, positions)
         carried = _at(records.routes.headers, positions)
         headers = carried if any(carried) else None
+        told_by = None if origin.has_ids_of_their_own() else positions
         if places.count(places[0]) == len(places):
-            self._send_replies(delivery, places[0], (payloads, keys, headers), positions)
+            self._send_replies(delivery, places[0], (payloads, keys, headers), told_by)
             return
         groups: dict[Place, list[int]] = defaultdict(list)
         for n, place in enumerate(places):
             groups[place].append(n)
         for place, members in groups.items():
             columns = (_at(payloads, members), keys and _at(keys, members), headers and _at(headers, members))
-            self._send_replies(delivery, place, columns, _at(positions, members))
+            self._send_replies(delivery, place, columns, told_by and _at(told_by, members))
 
     def refusal(self, part: Part, message: str, answer: Answer) -> None:
         """Answer every request of a part with one error."""
@@ -191,8 +192,8 @@ class Publisher:
     ) -> None:
         """Send replies to one place, many at a time without reports of their own.
 
-        *positions* tell which request each of them answers; None where nothing but key and value is sent, so that
-        one that fails needs no more to be sent again.
+        *positions* tell which request each of them answers, so that one that fails can be sent again with its headers:
+        the client's report has none. None where there are none, or the reply's id tells.
         """
         columns = self._fitting(delivery, place[0], columns)
         lane = self._producers.lane(place[0]) if len(columns[0]) >= QUIET_RECORDS else None

@@ -38,9 +38,9 @@ class Handed:
         self._failures: list[None] = []
 
     def report(self, error: Any, message: Message) -> None:
-        """The client's report of a failed record without headers."""
+        """The client's report of a failed reply that its key, its value and its id say all about."""
         self._failures.append(None)
-        self._delivery.failed(error, message, None)
+        self._delivery.failed(error, message, self._delivery.sent_of(message))
 
     def report_at(self, position: int, error: Any, message: Message) -> None:
         """The client's report of the failed reply to the request at a position."""

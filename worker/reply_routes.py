@@ -44,12 +44,10 @@ class ReplyRoutes:
         """The route of one reply."""
         return ReplyRoute(*self.places[position], self.headers[position])
 
-    def put(
-        self, positions: Sequence[int], places: Sequence[Place], headers: Sequence[Headers | None]
-    ) -> None:
-        """Set the routes of these positions, in their order."""
+    def put(self, positions: Sequence[int], places: list[Place], headers: list[Headers | None]) -> None:
+        """Set the routes of these positions, in their order; takes the lists over."""
         if len(positions) == len(self.places):
-            self.places, self.headers = list(places), list(headers)
+            self.places, self.headers = places, headers
             return
         for position, place, of_one in zip(positions, places, headers, strict=True):
             self.places[position] = place

@@ -1,9 +1,12 @@
 """Replies whose acknowledgement is not reported one by one."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from schemas import codec
+from schemas.predict_reply import PredictReply
 from tests.fakes.clock import FakeClock
 from tests.fakes.kafka import FakeProducer
 from tests.fakes.kafka_broker import FakeBroker, FakeError, FakeMessage
@@ -155,18 +158,25 @@ def test_nothing_is_committed_before_the_broker_has_it() -> None:
     assert len(one.codes()) == MANY
 
 
-def test_replies_of_a_large_block_that_fail_are_sent_again_with_their_own_headers() -> None:
-    """Equal ids, keys and values: only the correlation id tells the replies apart, and each arrives once."""
+@pytest.mark.parametrize("id_of", [lambda _: "", str], ids=["no ids", "ids"])
+def test_replies_of_a_large_block_that_fail_are_sent_again_with_their_own_headers(
+    id_of: Callable[[int], str],
+) -> None:
+    """Also with equal ids, keys and values, where only the correlation id tells the replies apart."""
     one = lab()
     worker = one.worker().join()
     one.broker.refuse(REPLIES, FakeError("NOT_LEADER_FOR_PARTITION"), records=MANY // 2)
     for n in range(MANY):
-        one.send(request(1, id=""), b"k", [("correlation_id", b"%d" % n)])
+        one.send(request(1, id=id_of(n)), b"k", [("correlation_id", b"%d" % n)])
 
     worker.until_committed(MANY)
 
-    found = [dict(m.headers() or ())["correlation_id"] for m in one.broker.records(REPLIES)]
-    assert sorted(found, key=lambda each: int(each or b"")) == [b"%d" % n for n in range(MANY)]
+    found = {
+        int(dict(m.headers() or ())["correlation_id"] or b""): codec.decode(m.value() or b"", PredictReply).id
+        for m in one.broker.records(REPLIES)
+    }
+    assert len(one.broker.records(REPLIES)) == MANY
+    assert found == {n: id_of(n) for n in range(MANY)}
 
 
 def test_a_lane_that_stays_full_delays_nothing_sent_later() -> None:
