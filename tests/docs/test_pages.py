@@ -144,7 +144,7 @@ def test_fences_are_closed(page: Path) -> None:
 @by_page
 def test_no_generated_part_is_forgotten(page: Path) -> None:
     """Markers come in pairs."""
-    marks = re.findall(r"<!-- ([\w-]+):(start|end) -->", TEXTS[page])
+    marks = re.findall(r"<!-- ([\w-]+):(?:\w+:)?(start|whole|table|end) -->", TEXTS[page])
 
     assert marks[1::2] == [(name, "end") for name, _ in marks[0::2]]
 
