@@ -135,9 +135,8 @@ class _Run:
             failure = error
         else:
             self._failures_in_a_row = 0
-            answer = self._answer(Code.OK)
-            for part, payloads in zip(parts, replies, strict=True):
-                self._publisher.replies(Origin.of_part(part), payloads, answer)
+            answered = zip(map(Origin.of_part, parts), replies, strict=True)
+            self._publisher.batch(answered, self._answer(Code.OK))
             return
         # Outside the handler, so that the log does not show the runs of a search as consequences of each other.
         self._isolate(parts, failure)

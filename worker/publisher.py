@@ -6,11 +6,10 @@ has acknowledged it (promise 1). What the broker refuses is `worker.refusals`' b
 
 import threading
 import time
-from collections import defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import repeat
-from typing import TypeVar
 
 from schemas import dead_letter, reply_columns
 from schemas import headers as names
@@ -20,12 +19,11 @@ from worker.kafka.producer import OnDelivery, Producer
 from worker.kafka.records import Headers
 from worker.producer_pool import ProducerPool
 from worker.reply_routes import ANY_PARTITION, Place
+from worker.reply_ways import Gathered, ways
 from worker.request_block import Part
 from worker.topic_directory import TopicDirectory
 
 Columns = tuple[Sequence[bytes | None], Sequence[bytes | None] | None, Sequence[Headers | None] | None]
-
-T = TypeVar("T")
 
 ROOM_WAIT_SECONDS = 0.02
 QUIET_RECORDS = 32
@@ -39,7 +37,7 @@ class PublisherClosedError(Exception):
 class Publisher:
     """Hands replies and dead letters to the producers.
 
-    `replies`, `refusal` and `dead_letters` may be called from any thread; `serve` by the poll thread only.
+    `replies`, `batch`, `refusal` and `dead_letter` may be called from any thread; `serve` by the poll thread only.
 
     Args:
         producers: the pool.
@@ -84,25 +82,30 @@ class Publisher:
             PublisherClosedError: the worker ends.
         """
         delivery = self._delivery(origin, answer=answer)
-        records, positions = origin.records, origin.positions
-        keys = None if records.keys is None else _at(records.keys, positions)
-        if records.routes is None:
-            place = self._topics[records.binding], ANY_PARTITION
-            self._send_replies(delivery, place, (payloads, keys, None), None)
-            return
-        places = _at(records.routes.places, positions)
-        carried = _at(records.routes.headers, positions)
-        headers = carried if any(carried) else None
-        told_by = None if origin.has_ids_of_their_own() else positions
-        if places.count(places[0]) == len(places):
-            self._send_replies(delivery, places[0], (payloads, keys, headers), told_by)
-            return
-        groups: dict[Place, list[int]] = defaultdict(list)
-        for n, place in enumerate(places):
-            groups[place].append(n)
-        for place, members in groups.items():
-            columns = (_at(payloads, members), keys and _at(keys, members), headers and _at(headers, members))
-            self._send_replies(delivery, place, columns, told_by and _at(told_by, members))
+        for place, columns, positions in ways(origin, payloads, self._topics[origin.records.binding]):
+            self._send_replies(delivery, place, columns, positions)
+
+    def batch(self, answered: Iterable[tuple[Origin, list[bytes]]], answer: Answer) -> None:
+        """Send the replies to the requests of one batch; those of few requests each leave together.
+
+        One by one, each would be a request to the broker that the next has to wait for.
+
+        Raises:
+            PublisherClosedError: the worker ends.
+        """
+        gathered: dict[Place, Gathered] = {}
+        for origin, payloads in answered:
+            if len(payloads) >= QUIET_RECORDS:
+                self.replies(origin, payloads, answer)
+                continue
+            delivery = self._delivery(origin, answer=answer)
+            for place, columns, positions in ways(origin, payloads, self._topics[origin.records.binding]):
+                fitting = self._fitting(delivery, place[0], columns)
+                reports = _reports(delivery.report, delivery.report_at, positions)
+                gathered.setdefault(place, Gathered()).add(fitting, reports)
+        for place, together in gathered.items():
+            producer = self._producers.for_replies(place[0], len(together.payloads))
+            self._send(producer, place, together.columns(), together.reports)
 
     def refusal(self, part: Part, message: str, answer: Answer) -> None:
         """Answer every request of a part with one error."""
@@ -247,13 +250,6 @@ class Publisher:
                 raise PublisherClosedError
             with self._room:
                 self._room.wait(ROOM_WAIT_SECONDS)
-
-
-def _at(column: Sequence[T], positions: Sequence[int]) -> list[T]:
-    """A column at these positions, which are in order; all of a list without a copy."""
-    if isinstance(column, list) and len(positions) == len(column):
-        return column
-    return list(map(column.__getitem__, positions))
 
 
 def _rest(columns: reply_sizes.ReplyColumns, sent: int) -> reply_sizes.ReplyColumns:

@@ -185,3 +185,28 @@ def test_a_reply_sent_again_keeps_its_partition_and_headers() -> None:
     assert [(m.partition(), m.key(), m.headers()) for m in found] == [
         (3, b"k", [("correlation_id", b"c")])
     ] * 2
+
+
+def test_replies_of_one_batch_leave_together_each_with_its_own() -> None:
+    """Requests of several polls, with and without key and headers: one batch, one call, nothing mixed up."""
+    lab = Lab()
+    lab.set_model()
+    worker = lab.worker(batching={"batch_timeout_seconds": 1.0}).join()
+    worker.step()
+    for n in range(6):
+        headers = [("correlation_id", b"c%d" % n)] if n % 2 else None
+        lab.send(request(n, id=f"{n}"), b"k%d" % n if n % 3 else None, headers)
+        worker.step()
+    assert lab.replies() == []
+
+    worker.until_committed(6)
+
+    found = {
+        codec.decode(m.value() or b"", PredictReply).id: (m.key(), m.headers())
+        for m in lab.broker.records(REPLIES)
+    }
+    assert found == {
+        f"{n}": (b"k%d" % n if n % 3 else None, [("correlation_id", b"c%d" % n)] if n % 2 else None)
+        for n in range(6)
+    }
+    assert lab.servable().runs == [("serving_default", 6)]
