@@ -58,8 +58,8 @@ def command(job: Job, tuning: Tuning, folder: Path) -> tuple[list[str], dict[str
         raise NotInstalled(NOT_INSTALLED)
     model = folder / MODEL
     model.mkdir(parents=True, exist_ok=True)
-    own = {"metrics_dir": str(folder / "metrics"), **_free_ports()}
-    _write(folder / "settings.json", {**server_settings(job, tuning), **own})
+    places = {"metrics_dir": str(folder / "metrics"), "environments_dir": str(folder / "environments")}
+    _write(folder / "settings.json", {**server_settings(job, tuning), **places, **_free_ports()})
     _write(model / "model-settings.json", model_settings(job, tuning))
     return [str(program), "start", str(folder)], {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2"}
 
