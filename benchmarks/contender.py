@@ -17,6 +17,7 @@ import confluent_kafka
 
 from benchmarks.topics import Topics
 from worker import process_tuning
+from worker.freed_memory import FreedMemory
 from worker.kafka import client_config
 from worker.settings import environment_name
 
@@ -121,7 +122,7 @@ def on_delivery(error: Any, _message: Any) -> None:
 
 def tune_process() -> None:
     """Give a baseline's process what headrace gives its own; called before it begins."""
-    process_tuning.keep_freed_memory(FREED_BYTES)
+    FreedMemory(FREED_BYTES).keep()
     process_tuning.keep_collections_small()
 
 

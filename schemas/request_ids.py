@@ -9,11 +9,12 @@ from itertools import repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING, overload
 
+import numpy as np
+
 from schemas.errors import InvalidStructure
 from schemas.varint import read_long
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
 SHORT_ID_BYTES = 63
@@ -65,6 +66,14 @@ class EqualIds(Sequence[bytes]):
 
     def __repr__(self) -> str:
         return repr(list(self))
+
+
+def all_differ(ids: Sequence[bytes]) -> bool:
+    """Whether no two ids are equal."""
+    if isinstance(ids, EqualIds) and len(ids):
+        ends = np.ascontiguousarray(ids.ends)
+        ids = ends.view(f"V{ends.shape[1]}").ravel().tolist()
+    return len(set(ids)) == len(ids)
 
 
 def equal_ends(joined: bytes, size: int, count: int, longest: int) -> bool:

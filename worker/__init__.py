@@ -44,8 +44,8 @@ For commands and clients:
 The process:
 
 * `app`: the composition root
-* `request_path`, `worker_process`, `process_tuning`: the request path put together; the life of a worker
-* `thread_slices`, `usable_cores`: which thread runs first, and on how many cores
+* `request_path`, `worker_process`: the request path put together; the life of a worker
+* `process_tuning`, `freed_memory`, `thread_slices`, `usable_cores`: collector, memory, turns and cores
 * `settings`, `settings_group`, `settings_kafka`, `settings_serving`, `settings_operation`, `settings_rules`,
   `settings_sources`, `settings_loading`, `settings_secrets`, `settings_display`, `settings_docs`: what can be set
 * `log`, `metrics`, `metrics_list`, `metrics_histogram`, `metrics_observers`, `metrics_docs`, `health`: what can be seen

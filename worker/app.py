@@ -7,6 +7,7 @@ import socket
 
 from lifecycle.aspired_versions_manager import AspiredVersionsManager, AspiredVersionsManagerOptions
 from lifecycle.execution import BasicManagerOptions, Surroundings
+from lifecycle.loader import Loader
 from lifecycle.loader_harness import LoadOptions
 from lifecycle.saved_model_session import SessionOptions
 from lifecycle.threads import Executor, PeriodicStep, new_executor
@@ -18,6 +19,7 @@ from worker.cluster import Cluster
 from worker.control_loop import ControlLoop, ControlParts, ControlThread
 from worker.control_topic import ControlTopic
 from worker.exit_codes import ExitCode
+from worker.freed_memory import FreedMemory, GivingLoader
 from worker.health import HealthServer, stalled
 from worker.joining import JoinRule
 from worker.kafka import client_config, clients
@@ -58,7 +60,7 @@ def run(settings: Settings) -> ExitCode:
     """
     process_tuning.share_the_interpreter()
     thread_slices.run_soon()
-    process_tuning.keep_freed_memory(settings.delivery.budget_bytes // FREED_SHARE)
+    _freed_memory(settings).keep()
     return build(settings).run()
 
 
@@ -224,7 +226,17 @@ def _loaders(settings: Settings) -> Loaders:
     custom = custom_loaders.find(ours)
     for problem in custom.problems:
         log.error("a loader cannot be used", extra={"problem": problem})
-    return Loaders({**ours, **custom.factories}, WarmedLoader if settings.lifecycle.warmup else None)
+    memory, warmup = _freed_memory(settings), settings.lifecycle.warmup
+
+    def wrap(loader: Loader) -> Loader:
+        giving = GivingLoader(loader, memory)
+        return WarmedLoader(giving) if warmup else giving
+
+    return Loaders({**ours, **custom.factories}, wrap)
+
+
+def _freed_memory(settings: Settings) -> FreedMemory:
+    return FreedMemory(settings.delivery.budget_bytes // FREED_SHARE)
 
 
 def _refresh(directory: TopicDirectory, occasionally: Occasionally) -> None:

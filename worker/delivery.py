@@ -11,6 +11,7 @@ from typing import Any
 from schemas import codec
 from schemas.errors import Code
 from schemas.predict_reply import PredictReply
+from schemas.request_ids import all_differ
 from worker.kafka.records import Headers, Message
 from worker.polled_records import PolledRecords
 from worker.request_block import Part
@@ -68,7 +69,7 @@ class Origin:
 
     def has_ids_of_their_own(self) -> bool:
         """Whether a reply's id tells which request it answers."""
-        return len(set(self.ids)) == len(self.positions)
+        return len(self.ids) == len(self.positions) and all_differ(self.ids)
 
     def settle(self) -> None:
         """Count every request as acknowledged; poll thread only."""

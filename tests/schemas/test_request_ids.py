@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.request_ids import SHORT_ID_BYTES, EqualIds, equal_ends, read_id
+from schemas.request_ids import SHORT_ID_BYTES, EqualIds, all_differ, equal_ends, read_id
 from schemas.varint import write_bytes
 
 
@@ -49,3 +49,19 @@ def test_longer_ids_than_are_allowed_are_not_taken() -> None:
     """The limit holds for many as for one."""
     assert equal_ends(ends_of([b"abcd"]), 6, 1, longest=4)
     assert not equal_ends(ends_of([b"abcde"]), 7, 1, longest=4)
+
+
+@pytest.mark.parametrize("width", [1, 4, 8])
+@pytest.mark.parametrize("every", [1, 2])
+def test_ids_tell_requests_apart_when_no_two_are_equal(width: int, every: int) -> None:
+    """As rows of a matrix, also one that was cut out of a wider one, and as a list."""
+    ids = [b"%0*d" % (width, n) for n in range(0, 8, every)]
+    wide = np.frombuffer(ends_of(ids) * 2, np.uint8).reshape(2 * len(ids), -1)
+    distinct, twice = EqualIds(wide[: len(ids)]), EqualIds(wide)
+
+    assert all_differ(distinct)
+    assert all_differ(list(distinct))
+    assert not all_differ(twice)
+    assert not all_differ(list(twice))
+    assert all_differ([])
+    assert all_differ(EqualIds(wide[:0]))

@@ -24,7 +24,7 @@ DEFAULTS = {
         },
     ),
     "delivery": {
-        "budget_rows": 65_536,
+        "budget_rows": 262_144,
         "budget_bytes": 268_435_456,
         "commit_interval_seconds": 0.5,
         "revoke_drain_seconds": 20.0,

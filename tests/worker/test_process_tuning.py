@@ -1,9 +1,6 @@
 """Garbage is collected when it disturbs nobody, and memory is used again."""
 
 import gc
-import platform
-import subprocess
-import sys
 import weakref
 from collections.abc import Iterator
 
@@ -46,23 +43,3 @@ def test_an_idle_worker_with_nothing_to_collect_does_not_collect() -> None:
     process_tuning.collect_while_idle()
 
     assert left() is not None
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
-def test_freed_memory_is_used_again() -> None:
-    """Large records come and go without the kernel clearing new pages for each of them."""
-    program = (
-        "import resource\n"
-        "from worker import process_tuning\n"
-        "def faults():\n"
-        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
-        '    records = [b"x" * 150_000 for _ in range(500)]\n'
-        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
-        "process_tuning.keep_freed_memory(128 << 20)\n"
-        "print(faults(), [faults() for _ in range(3)][-1])\n"
-    )
-
-    first, later = map(int, subprocess.check_output([sys.executable, "-c", program]).split())
-
-    assert first > 1000
-    assert later < first / 20

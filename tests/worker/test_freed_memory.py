@@ -1,0 +1,63 @@
+"""Memory that requests have freed stays for the next, and what a model had goes back."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
+
+
+def test_freed_memory_is_used_again() -> None:
+    """Large records come and go without the kernel clearing new pages for each of them."""
+    program = (
+        "import resource\n"
+        "from worker.freed_memory import FreedMemory\n"
+        "def faults():\n"
+        "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
+        '    records = [b"x" * 150_000 for _ in range(500)]\n'
+        "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
+        "FreedMemory(128 << 20).keep()\n"
+        "print(faults(), [faults() for _ in range(3)][-1])\n"
+    )
+
+    first, later = map(int, subprocess.check_output([sys.executable, "-c", program]).split())
+
+    assert first > 1000
+    assert later < first / 20
+
+
+def test_what_an_unload_frees_on_another_threads_heap_goes_back() -> None:
+    """The heap of a thread that has loaded a model shrinks only while the C library is told to let it."""
+    program = (
+        "import threading\n"
+        "from pathlib import Path\n"
+        "from worker.freed_memory import FreedMemory, GivingLoader\n"
+        "BLOCK, COUNT = 100_000, 400\n"
+        "def resident():\n"
+        '    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096\n'
+        "class Model:\n"
+        "    servable = None\n"
+        "    def load(self):\n"
+        '        self.weights = [b"x" * BLOCK for _ in range(COUNT)]\n'
+        "    def unload(self):\n"
+        "        del self.weights\n"
+        "def life(wrapped):\n"
+        "    loader = wrapped(Model())\n"
+        "    before = resident()\n"
+        "    thread = threading.Thread(target=loader.load)\n"
+        "    thread.start()\n"
+        "    thread.join()\n"
+        "    loader.unload()\n"
+        "    return resident() - before\n"
+        "memory = FreedMemory(128 << 20)\n"
+        "memory.keep()\n"
+        "kept = life(lambda model: model)\n"
+        "print(kept, life(lambda model: GivingLoader(model, memory)))\n"
+    )
+
+    kept, left = map(int, subprocess.check_output([sys.executable, "-c", program]).split())
+
+    assert kept > 20_000_000
+    assert left < -kept / 2  # what the first life kept has gone too

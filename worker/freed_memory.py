@@ -1,0 +1,73 @@
+"""What the process does with memory that it has freed: keep it for the next request, give back what a model had.
+
+By default the C library gives back what is free at the end of a heap at once, and maps large blocks anew each time:
+with records of 150 KB the kernel then clears 37 pages for each, which costs more than to copy it (a record cost 169 µs
+of CPU instead of 132 the whole way). So it is told to keep some. But then the heaps of other threads never shrink: six
+loads and unloads of a model of 98 MB left 1.09 times what two had. So it is told otherwise for as long as an unload
+lasts.
+"""
+
+import contextlib
+import ctypes
+from collections.abc import Iterator
+
+from lifecycle.loader import Loader
+from lifecycle.saved_model_session import trim_memory
+from lifecycle.servable import Servable
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+_LARGEST_ON_THE_HEAP_BYTES = 32 << 20  # the most that the C library takes
+_USUAL_TRIM_THRESHOLD = 128 << 10  # mallopt(3)
+
+
+class FreedMemory:
+    """The C library's memory, where it is glibc; elsewhere nothing happens.
+
+    Args:
+        most_bytes: how much of what is free at the end of a heap is kept.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = min(most_bytes, 2**31 - 1)
+
+    def keep(self) -> None:
+        """From now on use freed memory again; called before serving."""
+        _set(_M_MMAP_THRESHOLD, _LARGEST_ON_THE_HEAP_BYTES)
+        _set(_M_TRIM_THRESHOLD, self._most_bytes)
+
+    @contextlib.contextmanager
+    def giving_back(self) -> Iterator[None]:
+        """Give back what is freed within; on an unload thread."""
+        _set(_M_TRIM_THRESHOLD, _USUAL_TRIM_THRESHOLD)
+        try:
+            yield
+            trim_memory()
+        finally:
+            _set(_M_TRIM_THRESHOLD, self._most_bytes)
+
+
+class GivingLoader:
+    """A loader whose unload gives its memory back to the system; it adds that to any loader."""
+
+    def __init__(self, loader: Loader, memory: FreedMemory) -> None:
+        self._loader = loader
+        self._memory = memory
+
+    @property
+    def servable(self) -> Servable:
+        """The inner loader's servable. Requires: loaded and not yet unloaded."""
+        return self._loader.servable
+
+    def load(self) -> None:
+        """Load; on a load thread."""
+        self._loader.load()
+
+    def unload(self) -> None:
+        """Unload; on an unload thread."""
+        with self._memory.giving_back():
+            self._loader.unload()
+
+
+def _set(parameter: int, value: int) -> None:
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(parameter, value)
