@@ -47,6 +47,8 @@ class FlowControl:
         for name in bindings - self._paused_bindings:
             log.debug("a binding pauses: its budget is used up", extra={"binding": name})
         self._paused_bindings = bindings
+        if not (bindings or self._paused or self.stopped):
+            return
         change = backpressure.change(
             assigned,
             self._binding_of,

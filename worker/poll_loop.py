@@ -78,6 +78,7 @@ class PollLoop:
         self._on_idle = on_idle
         self._clock = clock
         self._rest_until = 0.0
+        self._polled = 0
         self.last_step = clock()
         """When the loop last came round; monotonic, read from any thread."""
 
@@ -97,17 +98,18 @@ class PollLoop:
             self._publisher.settle_soon()
         self._committer.step(budget_is_short=short)
         self._flow.step(self._tracker.partitions)
-        self.last_step = self._clock()
         self._on_step(self.last_step)
 
     def _poll(self) -> None:
         room = min(self._poll_records, self._budget.room_records(self._flow.reading))
-        idle = self._nothing_on_its_way()
+        # Right after records something nearly always is; a look at every client costs more than a short poll.
+        idle = not self._polled and self._nothing_on_its_way()
         messages = self._consumer.poll(room, self._poll_seconds(idle=idle))
         if messages:
             self._intake.take(messages)
         elif idle:
             self._on_idle()
+        self._polled = len(messages)
         self._rest_until = self._clock() + REST_SECONDS if len(messages) >= room else 0.0
 
     def pump(self, timeout_seconds: float) -> None:
