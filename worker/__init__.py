@@ -20,7 +20,7 @@ The way of a request:
 * `delivery`, `publisher`, `reply_ways`, `producer_pool`, `quiet_lane`: replies on their way out
 * `reply_sizes`, `refusals`: what a topic takes, and what becomes of the rest
 * `settlement`, `committer`, `rebalancing` (p): acknowledged, committed, given away
-* `budget`, `backpressure`, `flow_control` (p): how much is read ahead, and when to pause
+* `budget`, `read_ahead`, `backpressure`, `flow_control` (p): how much is read ahead, and when to pause
 * `topic_directory`, `cluster`: what is known of the cluster's topics
 * `gauges` (p): what stands still, copied into the metrics
 

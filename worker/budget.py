@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 
 from worker.offset_tracker import Run
+from worker.read_ahead import ReadAhead
 
 POLL_PART = 16
 """One poll takes at most about this part of a binding's bytes: 16 MiB of the default budget, or 111 images of 150 KB.
@@ -50,8 +51,10 @@ class Use:
 class Budget:
     """Who holds how much; owned by the poll thread, holds no lock."""
 
-    def __init__(self, limits: Limits, shares: Mapping[str, float]) -> None:
+    def __init__(self, limits: Limits, shares: Mapping[str, float], ahead: ReadAhead | None = None) -> None:
+        """*ahead* knows how fast models are; *shares* are the bindings' parts."""
         self.limits = limits
+        self._ahead = ahead or ReadAhead()
         self._shares = dict(shares)
         self._bindings = {name: Use() for name in shares}
         self._models: dict[tuple[str, str], Use] = {}
@@ -85,6 +88,7 @@ class Budget:
         use = self._models[binding, model]
         use.add(-rows, -size_bytes)
         self._unanswered[binding].add(-rows, -size_bytes)
+        self._ahead.answered(model, rows)
         if use.rows <= 0:
             del self._models[binding, model]
 
@@ -96,16 +100,17 @@ class Budget:
     def fullness(self, binding: str) -> float:
         """How much of a binding's budget is used: 1.0 is full, by rows or bytes, whichever is fuller.
 
-        Counts the binding's whole part, and each model's part of it.
+        Counts the binding's whole part, and each model's part of it, which is smaller for a slow one.
         """
         share = self._shares[binding]
         rows, size_bytes = self.limits.rows * share, self.limits.size_bytes * share
         use = self._bindings[binding]
         fullest = max(use.rows / rows, use.size_bytes / size_bytes)
         model_rows, model_bytes = rows * self.limits.model_share, size_bytes * self.limits.model_share
-        for (owner, _), held in self._models.items():
+        for (owner, model), held in self._models.items():
             if owner == binding:
-                fullest = max(fullest, held.rows / model_rows, held.size_bytes / model_bytes)
+                most_rows = min(model_rows, self._ahead.rows(model))
+                fullest = max(fullest, held.rows / most_rows, held.size_bytes / model_bytes)
         return fullest
 
     def room_records(self, bindings: Iterable[str]) -> int:

@@ -36,6 +36,7 @@ from worker.poll_loop import PollLoop
 from worker.polled_records import PolledRecords
 from worker.producer_pool import MakeProducer, ProducerPool
 from worker.publisher import Publisher
+from worker.read_ahead import ReadAhead
 from worker.rebalancing import Rebalancing
 from worker.refusals import Refusals
 from worker.reply_routing import ReplyRouting
@@ -83,7 +84,7 @@ class RequestPath:
         dead_letter_topics = {t: b.dead_letter_topic_of(t) for b in bindings for t in b.request_topics}
         self._tracker = OffsetTracker()
         limits = Limits(delivery.budget_rows, delivery.budget_bytes, delivery.model_share)
-        self._budget = Budget(limits, {b.name: b.share for b in bindings})
+        self._budget = Budget(limits, {b.name: b.share for b in bindings}, ReadAhead(clock))
         for binding in bindings:
             metrics.budget(
                 binding.name, int(limits.rows * binding.share), int(limits.size_bytes * binding.share)
