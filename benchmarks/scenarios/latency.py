@@ -77,7 +77,9 @@ def run(options: Options) -> Outcome:
     ):
         model = export_model(Path(folder))
         topics.set_models({load.MODEL: ModelConfig(base_path=str(model.parent))})
-        for contender in CONTENDERS:  # the broker's own first minute, in which it compiles itself, is nobody's
+        for (
+            contender
+        ) in CONTENDERS:  # the broker's own first minute, in which it compiles itself, is nobody's
             print(f"{NAME}: {contender.name}: warming the broker up", flush=True)
             _once(topics, contender, model, seconds)
         runs = in_turn(
