@@ -77,9 +77,8 @@ def run(options: Options) -> Outcome:
     ):
         model = export_model(Path(folder))
         topics.set_models({load.MODEL: ModelConfig(base_path=str(model.parent))})
-        for (
-            contender
-        ) in CONTENDERS:  # the broker's own first minute, in which it compiles itself, is nobody's
+        # A broker that has just started compiles itself for about a minute: that is nobody's.
+        for contender in CONTENDERS:
             print(f"{NAME}: {contender.name}: warming the broker up", flush=True)
             _once(topics, contender, model, seconds)
         runs = in_turn(
