@@ -15,9 +15,14 @@ from worker.demo.interruption import InterruptedByUserError, Interruption
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def environment(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment in which the demo's temporary folder can be found."""
-    return dict(os.environ) | {"TMPDIR": str(tmp_path), "HOME": str(tmp_path / "home")}
+    return dict(os.environ) | {
+        "TMPDIR": str(tmp_path),
+        "HOME": str(tmp_path / "home"),
+        # TensorFlow's Keras imports matplotlib where it is installed, as it is for our plots, and that keeps its fonts.
+        "MPLCONFIGDIR": str(tmp_path_factory.mktemp("matplotlib")),
+    }
 
 
 def children_of(pid: int) -> Iterator[int]:
