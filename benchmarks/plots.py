@@ -56,7 +56,8 @@ def latency(content: Content) -> Figure:
     """Percentiles of latency under an open loop."""
     medians = column(content, "p50_ms")
     more = medians["headrace"] - medians["echo"]
-    title = f"At {content['settings']['rate']:,.0f} requests a second, headrace's median is {more:.2f} ms above an echo's"
+    rate = content["settings"]["rate"]
+    title = f"At {rate:,.0f} requests a second, headrace's median is {more:.2f} ms above an echo's"
     return plot_shapes.percentiles(title, content["series"]["percentiles"], content["series"]["latency_ms"])
 
 
