@@ -31,9 +31,8 @@ too early leaves the processor's caches before its batch comes (measured: a tent
 the budget, which then pauses partitions. It is too short to be noticed by requests for another model, which have
 waited behind a full poll anyway."""
 SHORT_OF_BUDGET = 0.5
-MANY_UNANSWERED = (
-    0.25  # a model may hold half of the budget: it is not to wait for what the broker has long answered
-)
+MANY_UNANSWERED = 0.25
+"""A model may hold half of the budget: it is not to wait for what the broker has long answered."""
 
 
 class PollLoop:

@@ -12,6 +12,7 @@ producer that sends at once, as long as few are on their way by it; more of them
 
 import dataclasses
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 
 from worker.kafka.producer import Producer
@@ -63,6 +64,7 @@ class ProducerPool:
         batch_bytes: int,
         quiet_topics: Iterable[str] = (),
         quiet_records: int = 0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._make = make
         self._directory = directory
@@ -73,15 +75,16 @@ class ProducerPool:
         self._alone: Producer | None = None  # written under the lock
         quiet = ProducerKind(self.batch_bytes, only_failures=True)
         self._lanes = {
-            topic: QuietLane(make(quiet), most_records=quiet_records) for topic in dict.fromkeys(quiet_topics)
+            topic: QuietLane(make(quiet), most_records=quiet_records, clock=clock)
+            for topic in dict.fromkeys(quiet_topics)
         }
         self._prompt = make(ProducerKind(self.batch_bytes, prompt=True))
 
     def for_topic(self, topic: str) -> Producer:
         """The producer whose batches that topic takes."""
-        limit = self._directory.max_message_bytes(topic)
-        if limit >= self.batch_bytes:
+        if self._takes_batches(topic):
             return self._main
+        limit = self._directory.max_message_bytes(topic)
         size = max(SMALLEST_CLASS_BYTES, 1 << (limit.bit_length() - 1))
         with self._lock:
             if size not in self._small:
@@ -90,19 +93,14 @@ class ProducerPool:
 
     def for_replies(self, topic: str, records: int) -> Producer:
         """The producer for so many replies: the one that sends at once where few are on their way, or the topic's."""
-        if (
-            records + len(self._prompt) <= PROMPT_RECORDS
-            and self._directory.max_message_bytes(topic) >= self.batch_bytes
-        ):
+        if records + len(self._prompt) <= PROMPT_RECORDS and self._takes_batches(topic):
             return self._prompt
         return self.for_topic(topic)
 
     def lane(self, topic: str) -> QuietLane | None:
         """The quiet lane to a topic, if it has one that is open and whose batches the topic takes."""
         lane = self._lanes.get(topic)
-        if lane is None or not lane.open or self._directory.max_message_bytes(topic) < self.batch_bytes:
-            return None
-        return lane
+        return lane if lane is not None and lane.open and self._takes_batches(topic) else None
 
     def alone(self) -> Producer:
         """The producer that sends each record in a batch of its own."""
@@ -137,6 +135,10 @@ class ProducerPool:
     def __len__(self) -> int:
         """Records handed over and not yet known to be safe, in all producers."""
         return sum(map(len, self._reporting())) + sum(map(len, self._lanes.values()))
+
+    def _takes_batches(self, topic: str) -> bool:
+        """Whether a topic takes the batches of the main producer, and of those that are like it."""
+        return self._directory.max_message_bytes(topic) >= self.batch_bytes
 
     def _reporting(self) -> Iterator[Producer]:
         """The producers that report each record, the main one first."""

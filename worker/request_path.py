@@ -115,6 +115,7 @@ class RequestPath:
                 batch_bytes=min(map(directory.max_message_bytes, own_topics)),
                 quiet_topics=[b.reply_topic for b in bindings],
                 quiet_records=delivery.budget_rows // 4,
+                clock=clock,
             ),
             directory,
             topics={b.name: b.reply_topic for b in bindings},
@@ -129,7 +130,7 @@ class RequestPath:
         self._scheduler = SharedScheduler(
             settings.batching.threads,
             clock=clock,
-            observer=BatchMetrics(metrics, _model_of_queue),
+            observer=BatchMetrics(metrics),
             name="batch",
             overlap_seconds=settings.batching.overlap_seconds,
         )
@@ -280,10 +281,6 @@ class _Events:
         self._metrics.offset_out_of_range(partition.topic)
         assert self.flow is not None
         self.flow.out_of_range(partition, offset)
-
-
-def _model_of_queue(queue_name: str) -> str:
-    return queue_name.partition("/")[0]
 
 
 def _wire_limits(settings: Settings) -> WireLimits:

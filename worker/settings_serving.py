@@ -41,7 +41,8 @@ class DeliverySettings(SettingsGroup):
 
     model_share: Share = 0.5
     """Part of its binding's budget that one model may hold (more than 0, at most 1). Half, so that one slow
-    model cannot take all the room of the others; beyond it the binding's partitions pause."""
+    model cannot take all the room of the others; beyond it the binding's partitions pause. A slow
+    model holds less: what it answers in two seconds, or 32,768 rows if that is more."""
 
     on_offset_out_of_range: Literal["stop", "earliest", "latest"] = "stop"
     """What to do with a partition whose committed offset no longer exists: `stop` reading it until an
