@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks import measuring
 from benchmarks.measuring import Result, Summary
 from benchmarks.scenario import Column, Line
+from benchmarks.turns import listed
 
 RATE, COST, SPREAD = "records_per_second", "cpu_us_per_record", "spread"
 COST_BY_FIRST, COST_BY_SECOND, RATE_BY_SECOND = "cpu_by_first", "cpu_by_second", "rate_by_second"
@@ -55,8 +56,4 @@ def lines(contenders: Sequence[Summary]) -> list[Line]:
 
 def runs(results: Mapping[str, Sequence[Result]]) -> list[dict[str, Any]]:
     """Every single run, for the JSON file."""
-    return [
-        {"contender": name, "round": number + 1, **asdict(result)}
-        for name, of_one in results.items()
-        for number, result in enumerate(of_one)
-    ]
+    return listed(results, asdict)

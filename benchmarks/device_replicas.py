@@ -22,6 +22,7 @@ from benchmarks.device_journal import Run
 from benchmarks.processes import Started, started
 from benchmarks.scenario import Column, Line
 from benchmarks.topics import Topics
+from benchmarks.turns import listed
 from schemas.model_config import BatchingOptions, ModelConfig
 from tests.kit.broker import free_port
 from worker.kafka import clients
@@ -201,8 +202,4 @@ def line(name: str, results: Sequence[Figures]) -> Line:
 
 def runs(results: Mapping[str, Sequence[Figures]]) -> list[dict[str, Any]]:
     """Every single run, for the JSON file."""
-    return [
-        {"contender": name, "round": number + 1, **asdict(result)}
-        for name, of_one in results.items()
-        for number, result in enumerate(of_one)
-    ]
+    return listed(results, asdict)

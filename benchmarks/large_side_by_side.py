@@ -13,6 +13,7 @@ from benchmarks.image_model import SHAPE
 from benchmarks.processes import Started, started
 from benchmarks.scenario import Column, Line
 from benchmarks.topics import Topics
+from benchmarks.turns import listed
 from schemas.model_config import ModelConfig
 
 MEGABYTE, MEBIBYTE = 1_000_000, 1 << 20
@@ -138,14 +139,7 @@ def line(name: str, runs: Sequence[LargeRun], request_bytes: int) -> Line:
 
 def plain(results: Mapping[str, Sequence[LargeRun]]) -> list[dict[str, Any]]:
     """Every single run, for the JSON file."""
-    return [
-        {
-            "contender": name,
-            "round": number + 1,
-            **asdict(run.result),
-            "peak_bytes": run.peak_bytes,
-            "first_bytes": run.first_bytes,
-        }
-        for name, runs in results.items()
-        for number, run in enumerate(runs)
-    ]
+    return listed(
+        results,
+        lambda run: {**asdict(run.result), "peak_bytes": run.peak_bytes, "first_bytes": run.first_bytes},
+    )

@@ -12,6 +12,7 @@ from benchmarks.mixed_load import Mix, fill
 from benchmarks.processes import started
 from benchmarks.scenario import Column, Line, Target
 from benchmarks.topics import PARTITIONS, Topics
+from benchmarks.turns import listed
 from schemas.model_config import ModelConfig
 
 FLAT = 0.2
@@ -86,11 +87,7 @@ def line(name: str, rows_each: float, results: Sequence[Result]) -> Line:
 
 def runs(results: Mapping[str, Sequence[Result]]) -> list[dict[str, Any]]:
     """Every single run, for the JSON file."""
-    return [
-        {"size": name, "round": number + 1, **asdict(result)}
-        for name, of_one in results.items()
-        for number, result in enumerate(of_one)
-    ]
+    return listed(results, asdict, "size")
 
 
 def flat_targets(lines: Sequence[Line]) -> list[Target]:

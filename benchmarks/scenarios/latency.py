@@ -19,7 +19,7 @@ from benchmarks.processes import finish, started
 from benchmarks.scenario import Column, Line, Options, Outcome, Target
 from benchmarks.side_by_side import export_model
 from benchmarks.topics import Topics
-from benchmarks.turns import in_turn
+from benchmarks.turns import in_turn, listed
 from schemas.model_config import ModelConfig
 
 NAME = "latency"
@@ -92,11 +92,7 @@ def run(options: Options) -> Outcome:
         columns=COLUMNS,
         lines=lines,
         targets=targets({line.name: line.values for line in lines}),
-        runs=[
-            {"name": name, "round": number, **run}
-            for name, of_one in found.items()
-            for number, run in enumerate(of_one, 1)
-        ],
+        runs=listed(found, dict, "name"),
         settings={"rate": RATE, "seconds": seconds, "timeout_seconds": TIMEOUT_SECONDS},
         notes=notes({line.name: line.values for line in lines}),
         series={

@@ -21,7 +21,7 @@ from benchmarks.scenario import Column, Line, Options, Outcome, Target
 from benchmarks.schedule import Seconds
 from benchmarks.side_by_side import export_model
 from benchmarks.topics import Topics
-from benchmarks.turns import in_turn
+from benchmarks.turns import in_turn, listed
 from schemas.model_config import ModelConfig
 
 NAME = "load_tail"
@@ -100,11 +100,7 @@ def run(options: Options) -> Outcome:
         columns=COLUMNS,
         lines=lines,
         targets=targets({line.name: line.values for line in lines}),
-        runs=[
-            {"name": name, "round": number, **run}
-            for name, of_one in found.items()
-            for number, run in enumerate(of_one, 1)
-        ],
+        runs=listed(found, dict, "name"),
         settings={"rate": RATE, "seconds": seconds},
         notes=(
             "One worker process on one core: serving, loading and TensorFlow's own threads share it.",
