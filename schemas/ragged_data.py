@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from schemas.dtype import DType
 from schemas.layout import Layout
 from schemas.request_kind import RequestKind
-from schemas.stacking import flat_bytes
+from schemas.stacking import flat_bytes, only_booleans
 from schemas.tensor import numbers_to_numpy
 
 
@@ -46,8 +45,7 @@ class RaggedData:
         ends = accumulate(end - start for start, end in spans)
         for value, (start, end), stop in zip(self.values, spans, ends, strict=True):
             places[stop - end + start : stop] = memoryview(value)[start:end]
-        if self._dtype(index) is DType.DT_BOOL:
-            np.minimum(target, 1, out=target)
+        only_booleans(target, self._dtype(index))
 
     def take(self, start: int, stop: int) -> "RaggedData":
         """The requests from start to stop."""

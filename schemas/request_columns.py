@@ -18,7 +18,7 @@ from schemas.predict_request import PredictRequest
 from schemas.ragged_data import RaggedData
 from schemas.ragged_match import RaggedMatch
 from schemas.request_kind import RequestKind
-from schemas.stacking import check_target, flat_bytes
+from schemas.stacking import check_target, flat_bytes, only_booleans, stacked_shape
 from schemas.tensor import Tensor, numbers_to_numpy
 
 LARGE_BYTES = 4096
@@ -87,16 +87,14 @@ class SlicedData:
             width, places = end - start, target.data  # views of bytes are copied in a third of numpy's time
             for place, value in zip(range(0, target.size, width), self.values, strict=True):
                 places[place : place + width] = memoryview(value)[start:end]
-        if dtype is DType.DT_BOOL:
-            np.minimum(target, 1, out=target)
+        only_booleans(target, dtype)
 
     def take(self, start: int, stop: int) -> "SlicedData":
         """The requests from start to stop."""
         return SlicedData(self.values[start:stop], self.spans, self.dtypes, self.shapes)
 
     def _stacked_shape(self, index: int) -> tuple[int, ...]:
-        rows, *inner = self.shapes[index]
-        return (len(self.values) * rows, *inner)
+        return stacked_shape(len(self.values), self.shapes[index])
 
 
 @dataclass(slots=True)
@@ -132,16 +130,14 @@ class MatrixData:
         dtype = self.dtypes[index]
         target = flat_bytes(out, dtype, self._stacked_shape(index))
         target.reshape(len(self.matrix), end - start)[...] = self.matrix[:, start:end]
-        if dtype is DType.DT_BOOL:
-            np.minimum(target, 1, out=target)
+        only_booleans(target, dtype)
 
     def take(self, start: int, stop: int) -> "MatrixData":
         """The requests from start to stop."""
         return MatrixData(self.matrix[start:stop], self.spans, self.dtypes, self.shapes)
 
     def _stacked_shape(self, index: int) -> tuple[int, ...]:
-        rows, *inner = self.shapes[index]
-        return (len(self.matrix) * rows, *inner)
+        return stacked_shape(len(self.matrix), self.shapes[index])
 
 
 @dataclass(frozen=True, slots=True)

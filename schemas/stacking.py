@@ -18,6 +18,18 @@ def flat_bytes(out: npt.NDArray[Any], dtype: DType, shape: tuple[int, ...]) -> n
     return out.reshape(-1).view(np.uint8)
 
 
+def stacked_shape(requests: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of so many requests of this shape, one behind the other in dimension 0."""
+    rows, *inner = shape
+    return (requests * rows, *inner)
+
+
+def only_booleans(target: npt.NDArray[np.uint8], dtype: DType) -> None:
+    """Make 1 of every other byte of DT_BOOL that is not 0: NumPy takes no other for true."""
+    if dtype is DType.DT_BOOL:
+        np.minimum(target, 1, out=target)
+
+
 def check_target(out: npt.NDArray[Any], dtype: DType, shape: tuple[int, ...]) -> None:
     """Raise ValueError unless an array can take data of this dtype and shape."""
     if out.dtype != dtype.numpy or out.shape != shape or not out.flags.c_contiguous:
