@@ -68,7 +68,8 @@ class SharedScheduler:
         self._thread_clock = thread_clock
         self._dispatcher = Dispatcher(clock, make_condition, overlap_seconds)
         works = {f"{name}-{number}": self._work for number in range(threads)}
-        if threads and overlap_seconds < math.inf:
+        self._works_ahead = threads > 0 and overlap_seconds < math.inf
+        if self._works_ahead:
             works[f"{name}-ahead"] = self._work_ahead
         self._threads = tuple(
             threading.Thread(target=work, name=own, daemon=True) for own, work in works.items()
@@ -175,7 +176,7 @@ class SharedScheduler:
     def _process(self, lane: Lane[T], batch: Batch[T]) -> None:
         """Hand a batch over. A batch thread's outermost frame: whatever the callback raises ends here."""
         name = lane.queue.name
-        started, used = self._clock(), self._thread_clock()
+        before = self._idle_seconds()
         self._tell(self._observer.batch_formed, name, batch)
         try:
             lane.process(batch)
@@ -185,8 +186,11 @@ class SharedScheduler:
                 # Ctrl-C during `step` is for the caller; in a batch thread there is no caller.
                 raise
         finally:
-            idle_seconds = (self._clock() - started) - (self._thread_clock() - used)
-            self._dispatcher.finish(lane, idle_seconds)
+            self._dispatcher.finish(lane, self._idle_seconds() - before)
+
+    def _idle_seconds(self) -> float:
+        """The calling thread's time in which it used no processor, from no certain moment; 0 where nobody asks."""
+        return self._clock() - self._thread_clock() if self._works_ahead else 0.0
 
     @staticmethod
     def _tell(hook: Callable[..., None], *facts: object) -> None:

@@ -18,6 +18,7 @@ from schemas.marks import Marks
 from schemas.predict_request import PredictRequest
 from schemas.request_ids import EqualIds, all_start_with, equal_ends, read_id, read_ids
 from schemas.request_kind import RequestKind
+from schemas.stacking import span
 from schemas.varint import write_bytes
 
 if TYPE_CHECKING:
@@ -77,13 +78,15 @@ class Layout:
         With *same_head* they are known to begin with the head.
         """
         count, width = matrix.shape
-        if not same_head and matrix[:, : len(self.head)].tobytes() != self.head * count:
+        size = width - self.id_at
+        if size <= 0:  # too short for what is compared below
+            return None
+        if not same_head and span(matrix, 0, len(self.head)).tobytes() != self.head * count:
             return None
         for at, constant in self.constants:
-            if matrix[:, at : at + len(constant)].tobytes() != constant * count:
+            if span(matrix, at, at + len(constant)).tobytes() != constant * count:
                 return None
-        size = width - self.id_at
-        ends = matrix[:, self.id_at :].tobytes()
+        ends = span(matrix, self.id_at, width).tobytes()
         if not equal_ends(ends, size, count, self.longest_id):
             return None
         return EqualIds(np.frombuffer(ends, np.uint8).reshape(count, size))

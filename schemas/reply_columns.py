@@ -153,8 +153,7 @@ class _Template:
         self.data = data
         self.data_bytes = sum(width for _, width in data)
         pieces = [head + bytes(width) for head, (_, width) in zip(heads, data, strict=True)]
-        whole = b"".join(pieces) + OUTPUTS_END if self.data_bytes < LARGE_BYTES else b""
-        self.row = np.frombuffer(whole, np.uint8)
+        self.row = b"".join(pieces) + OUTPUTS_END if self.data_bytes < LARGE_BYTES else b""
 
 
 @functools.lru_cache(maxsize=MOST_TEMPLATES)
@@ -195,17 +194,18 @@ def _rows(
     template: _Template, data: Sequence[npt.NDArray[np.uint8]], ends: npt.NDArray[np.uint8]
 ) -> AlikeReplies:
     """The template's bytes, the data in its places, and what ends each row, side by side."""
-    stop = len(template.row)
+    stop, count = len(template.row), len(data[0])
     width = stop + ends.shape[1]
-    matrix = np.empty((len(data[0]), width), np.uint8)
-    matrix[:, :stop] = template.row
+    # Repeated bytes are copied in ever larger pieces; numpy would copy the template once a row.
+    rows = bytearray(template.row + bytes(ends.shape[1])) * count
+    matrix = np.frombuffer(rows, np.uint8).reshape(count, width)
     matrix[:, stop:] = ends
     at = 0
     for head, of_output in zip(template.heads, data, strict=True):
         start = at + len(head)
         at = start + of_output.shape[1]
         matrix[:, start:at] = of_output
-    return AlikeReplies(matrix.view(f"V{width}").reshape(len(matrix)).tolist())
+    return AlikeReplies(matrix.view(f"V{width}").reshape(count).tolist())
 
 
 def _joined(columns: Sequence[Column], ends: Sequence[bytes]) -> list[bytes]:

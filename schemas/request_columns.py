@@ -18,7 +18,7 @@ from schemas.predict_request import PredictRequest
 from schemas.ragged_data import RaggedData
 from schemas.ragged_match import RaggedMatch
 from schemas.request_kind import RequestKind
-from schemas.stacking import check_target, flat_bytes, only_booleans, stacked_shape
+from schemas.stacking import check_target, flat_bytes, only_booleans, span, stacked_shape
 from schemas.tensor import Tensor, numbers_to_numpy
 
 LARGE_BYTES = 4096
@@ -121,7 +121,7 @@ class MatrixData:
     def stacked(self, index: int) -> npt.NDArray[Any]:
         """One copy, and an array over it."""
         start, end = self.spans[index]
-        data = self.matrix[:, start:end].tobytes()
+        data = span(self.matrix, start, end).tobytes() if start < end else b""
         return numbers_to_numpy(data, self.dtypes[index], self._stacked_shape(index))
 
     def stack_into(self, index: int, out: npt.NDArray[Any]) -> None:
@@ -129,7 +129,8 @@ class MatrixData:
         start, end = self.spans[index]
         dtype = self.dtypes[index]
         target = flat_bytes(out, dtype, self._stacked_shape(index))
-        target.reshape(len(self.matrix), end - start)[...] = self.matrix[:, start:end]
+        if start < end:
+            target.view(f"V{end - start}")[...] = span(self.matrix, start, end)[:, 0]
         only_booleans(target, dtype)
 
     def take(self, start: int, stop: int) -> "MatrixData":

@@ -71,8 +71,11 @@ class RequestDecoder:
         decoded = _Decoded()
         if lengths is None and None not in values:
             lengths = [len(value) for value in values if value is not None]
-        plain, pending = self._comparable(values, lengths, decoded)
-        one_length = lengths is not None and len(lengths) > 0 and lengths.count(lengths[0]) == len(plain)
+        one_length, longest = False, None
+        if lengths is not None:
+            one_length = len(lengths) > 0 and lengths.count(lengths[0]) == len(lengths)
+            longest = lengths[0] if one_length else max(lengths, default=0)
+        plain, pending = self._comparable(values, longest, decoded)
         held: dict[int, RequestColumns] = {}
         while pending:
             matches, pending = self._layouts.match(plain, pending, one_length=one_length)
@@ -90,10 +93,13 @@ class RequestDecoder:
         return decoded.blocks, decoded.rejected
 
     def _comparable(
-        self, values: Sequence[bytes | None], lengths: Sequence[int] | None, decoded: _Decoded
+        self, values: Sequence[bytes | None], longest: int | None, decoded: _Decoded
     ) -> tuple[Sequence[bytes], Sequence[int]]:
-        """The values and the positions of those that can be compared; none, or too large, is rejected."""
-        if lengths is not None and max(lengths, default=0) <= self._limits.record_bytes:
+        """The values and the positions of those that can be compared; none, or too large, is rejected.
+
+        *longest* is the length of the longest value; None where one is missing.
+        """
+        if longest is not None and longest <= self._limits.record_bytes:
             return values, range(len(values))  # type: ignore[return-value]  # none is None, or it had no length
         positions = []
         for index, value in enumerate(values):

@@ -18,6 +18,14 @@ def flat_bytes(out: npt.NDArray[Any], dtype: DType, shape: tuple[int, ...]) -> n
     return out.reshape(-1).view(np.uint8)
 
 
+def span(matrix: npt.NDArray[np.uint8], start: int, end: int) -> npt.NDArray[np.void]:
+    """Columns from start to end of each row, an item each: numpy copies those in a third less time than bytes.
+
+    Requires: start < end.
+    """
+    return matrix[:, start:end].view(f"V{end - start}")
+
+
 def stacked_shape(requests: int, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of so many requests of this shape, one behind the other in dimension 0."""
     rows, *inner = shape

@@ -8,7 +8,6 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
-from worker.budget import Budget
 from worker.kafka.records import TopicPartition
 
 
@@ -20,11 +19,15 @@ class Change:
     resume: tuple[TopicPartition, ...]
 
 
-def bindings_to_pause(budget: Budget, paused: AbstractSet[str]) -> frozenset[str]:
-    """The bindings that should be paused, given those that are: full ones, and paused ones not yet well below."""
-    low = budget.limits.low_watermark
+def bindings_to_pause(
+    fullness: Mapping[str, float], low_watermark: float, paused: AbstractSet[str]
+) -> frozenset[str]:
+    """The bindings that should be paused, given those that are: full ones, and paused ones not yet well below.
+
+    *fullness* is how much of each binding's budget is used, *low_watermark* what is well below; 1.0 is full.
+    """
     return frozenset(
-        name for name in budget.bindings if budget.fullness(name) >= (low if name in paused else 1.0)
+        name for name, full in fullness.items() if full >= (low_watermark if name in paused else 1.0)
     )
 
 

@@ -38,12 +38,18 @@ class FlowControl:
         self._on_out_of_range = on_out_of_range
         self._paused: set[TopicPartition] = set()
         self._paused_bindings: frozenset[str] = frozenset()
+        self.fullest = 0.0
+        """How much of its budget the binding that is fullest has used, at the last step; 1.0 is all."""
         self.stopped: dict[TopicPartition, str] = {}
         """Partitions that stand still until an operator acts, with the reason."""
 
     def step(self, assigned: Iterable[TopicPartition]) -> None:
         """Pause and resume as the budget asks."""
-        bindings = backpressure.bindings_to_pause(self._budget, self._paused_bindings)
+        fullness = {name: self._budget.fullness(name) for name in self._budget.bindings}
+        self.fullest = max(fullness.values(), default=0.0)
+        bindings = backpressure.bindings_to_pause(
+            fullness, self._budget.limits.low_watermark, self._paused_bindings
+        )
         for name in bindings - self._paused_bindings:
             log.debug("a binding pauses: its budget is used up", extra={"binding": name})
         self._paused_bindings = bindings

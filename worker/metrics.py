@@ -18,7 +18,7 @@ from prometheus_client import (
 )
 
 from worker import metrics_list as names
-from worker.metrics_histogram import BlockHistogram
+from worker.metrics_histogram import BlockHistogram, HistogramChild
 
 STATES = ("START", "LOADING", "AVAILABLE", "UNLOADING", "END")
 """The public states of a version, as `lifecycle.servable_state` names them."""
@@ -47,6 +47,7 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         self._children: dict[tuple[Counter | str | int | None, ...], Counter] = {}
+        self._of_batches: dict[str, tuple[HistogramChild, HistogramChild]] = {}
         self._consumed = self._counter(names.RECORDS_CONSUMED)
         self._requests = self._counter(names.REQUESTS)
         self._latency = self._histogram(names.REQUEST_LATENCY)
@@ -141,10 +142,14 @@ class Metrics:
         self, model: str, rows: int, padded_rows: int, waited_seconds: float, reason: str
     ) -> None:
         """Count a batch that leaves its queue; *padded_rows* is the size that it is run at."""
-        self._batch_rows.labels(model).observe(rows)
+        children = self._of_batches.get(model)
+        if children is None:
+            children = self._batch_rows.labels(model), self._queue_seconds.labels(model)
+            self._of_batches[model] = children
+        children[0].observe(rows)
+        children[1].observe(waited_seconds)
         if padded_rows > rows:
             self._padded_rows.labels(model).inc(padded_rows - rows)
-        self._queue_seconds.labels(model).observe(waited_seconds)
         self._child(self._batches_closed, reason).inc()
 
     def batch_ran(self, model: str, seconds: float) -> None:

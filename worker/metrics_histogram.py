@@ -24,9 +24,8 @@ MOST_KEPT = 16_384
 class HistogramChild:
     """The counts of one combination of labels; thread-safe."""
 
-    def __init__(self, bounds: npt.NDArray[np.float64]) -> None:
+    def __init__(self, bounds: Sequence[float]) -> None:
         self._bounds = bounds
-        self._sorted_bounds: list[float] = bounds.tolist()
         self._lock = threading.Lock()  # guards the four below
         self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
@@ -35,7 +34,7 @@ class HistogramChild:
 
     def observe(self, value: float) -> None:
         """Count one value."""
-        index = bisect.bisect_left(self._sorted_bounds, value)
+        index = bisect.bisect_left(self._bounds, value)
         with self._lock:
             self._counts[index] += 1
             self._sum += value
@@ -60,8 +59,10 @@ class HistogramChild:
         if not self._kept:
             return
         values = np.fmax(np.concatenate([kept.ravel() for kept in self._kept]), 0.0)
-        counts = np.bincount(self._bounds.searchsorted(values), minlength=len(self._counts))
-        self._counts = list(map(operator.add, self._counts, counts.tolist()))
+        # A comparison with each bound costs a third of a search for each value.
+        up_to = [int(np.count_nonzero(values <= bound)) for bound in self._bounds]
+        counts = map(operator.sub, [*up_to, values.size], [0, *up_to])
+        self._counts = list(map(operator.add, self._counts, counts))
         self._sum += float(values.sum())
         self._kept, self._kept_values = [], 0
 
@@ -80,7 +81,7 @@ class BlockHistogram(Collector):
         self._name = name
         self._meaning = meaning
         self._labels = tuple(labels)
-        self._bounds = np.asarray(bounds, np.float64)
+        self._bounds = [float(bound) for bound in bounds]
         self._titles = [*map(floatToGoString, bounds), "+Inf"]
         self._lock = threading.Lock()  # guards the making of children
         self._children: dict[tuple[str, ...], HistogramChild] = {}

@@ -92,11 +92,10 @@ class PollLoop:
         else:
             self._poll()
             self.pump(0.0)
-        short = any(self._budget.fullness(b) >= SHORT_OF_BUDGET for b in self._budget.bindings)
         if any(self._budget.unanswered(b) >= MANY_UNANSWERED for b in self._budget.bindings):
             self._publisher.settle_soon()
-        self._committer.step(budget_is_short=short)
         self._flow.step(self._tracker.partitions)
+        self._committer.step(budget_is_short=self._flow.fullest >= SHORT_OF_BUDGET)
         self._on_step(self.last_step)
 
     def _poll(self) -> None:

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from schemas.errors import Code
 from worker.budget import Budget
-from worker.delivery import Delivery
+from worker.delivery import Answer, Delivery
 from worker.metrics import Metrics
 from worker.offset_tracker import Run
 
@@ -28,16 +30,17 @@ class Settlement:
         if answer is None or not answered:
             return
         too_large = min(delivery.too_large, len(answered))
-        counts = ((answer.code, len(answered) - too_large), (Code.RESOURCE_EXHAUSTED, too_large))
-        for code, count in counts:
-            if count:
-                self._metrics.requests_answered(
-                    answer.model, answer.version, answer.signature, code.name, count
-                )
+        if too_large:
+            self._count(answer, Code.RESOURCE_EXHAUSTED, too_large)
+        if too_large < len(answered):
+            self._count(answer, answer.code, len(answered) - too_large)
         # Not until now: a lane tells late, and for many at once, that replies are safe.
-        waited = delivery.handed_ms - records.timestamps_at(answered)
+        waited = np.subtract(delivery.handed_ms, records.timestamps_at(answered), dtype=np.float64)
         waited /= 1000
         self._metrics.latencies_observed(answer.model, answer.version, waited)
+
+    def _count(self, answer: Answer, code: Code, requests: int) -> None:
+        self._metrics.requests_answered(answer.model, answer.version, answer.signature, code.name, requests)
 
     def committed(self, runs: list[Run], ok: bool) -> None:  # noqa: FBT001 - the committer's callback
         """A commit has ended."""

@@ -19,6 +19,7 @@ from schemas.errors import (
     TrailingBytes,
     WireError,
 )
+from schemas.layout_cache import MATRIX_RECORDS
 from schemas.predict_request import PredictRequest
 from schemas.request_columns import RequestColumns, SlicedData
 from schemas.request_decoder import RequestDecoder
@@ -168,6 +169,17 @@ def test_a_right_prefix_excuses_no_wrong_end(tail: str, neighbours: int) -> None
 
     assert_agreement(warm(), [*good, value, *good])
     assert_agreement(warm(), [value, *good, value])
+
+
+def test_values_cut_off_together_are_all_rejected() -> None:
+    """Many values of one length that is shorter than their layout: wherever they were cut, none is taken for whole."""
+    inputs = (floats(), floats(name="y"))
+    whole = encode(PredictRequest("m", inputs=inputs, id="a"))
+    decoder = RequestDecoder()
+    decoder.decode([whole] * 2 * MATRIX_RECORDS)
+
+    for length in range(len(whole)):
+        assert_agreement(decoder, [whole[:length]] * MATRIX_RECORDS)
 
 
 def test_two_halves_make_no_character() -> None:

@@ -148,22 +148,28 @@ def test_the_binding_with_the_largest_records_bounds_a_poll() -> None:
     assert held.room_records(["b"]) == 499
 
 
+def to_pause(held: Budget, paused: frozenset[str]) -> frozenset[str]:
+    """The bindings to pause, given those that are."""
+    fullness = {name: held.fullness(name) for name in held.bindings}
+    return backpressure.bindings_to_pause(fullness, held.limits.low_watermark, paused)
+
+
 def test_pauses_at_full_and_resumes_well_below() -> None:
     """Two watermarks: a pause throws prefetched records away, so it must not flutter."""
     held = budget()
     run = Run(P0, 100, 100, 100, 0)
     held.take_run("a", run)
 
-    assert backpressure.bindings_to_pause(held, frozenset()) == {"a"}
+    assert to_pause(held, frozenset()) == {"a"}
 
     held.give_back_runs("a", [Run(P0, 0, 40, 40, 0)])
 
-    assert backpressure.bindings_to_pause(held, frozenset({"a"})) == {"a"}
-    assert backpressure.bindings_to_pause(held, frozenset()) == set()
+    assert to_pause(held, frozenset({"a"})) == {"a"}
+    assert to_pause(held, frozenset()) == set()
 
     held.give_back_runs("a", [Run(P0, 0, 20, 20, 0)])
 
-    assert backpressure.bindings_to_pause(held, frozenset({"a"})) == set()
+    assert to_pause(held, frozenset({"a"})) == set()
 
 
 def test_only_the_paused_bindings_partitions_stand_still() -> None:
