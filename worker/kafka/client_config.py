@@ -16,7 +16,7 @@ PropertyValue = str | int | float | bool
 ClientConfig = dict[str, str]
 """librdkafka's names and values, as one client takes them."""
 
-_FETCH_SHARE = 4
+_FETCH_SHARE, _PARTITION_FETCH_SHARE = 4, 16
 _LEAST_FETCH_BYTES = 1 << 20  # what librdkafka asks of one partition at least
 
 _CONTROLLED: Mapping[str, str] = {
@@ -193,6 +193,8 @@ def _reading(prefetch_bytes: int) -> ClientConfig:
         # One answer to a fetch may overshoot the prefetch by all of its bytes, and takes a buffer as large; the default
         # is 50 MiB. A record that is larger comes all the same, alone.
         "fetch.max.bytes": str(max(_LEAST_FETCH_BYTES, prefetch_bytes // _FETCH_SHARE)),
+        # The default of 1 MiB is seven images of 150 KB: polls so small cost a worker half as much again a record.
+        "max.partition.fetch.bytes": str(max(_LEAST_FETCH_BYTES, prefetch_bytes // _PARTITION_FETCH_SHARE)),
         # A fetch that waits for records to come holds up the one for a partition that is resumed meanwhile; the
         # default is 500 ms.
         "fetch.wait.max.ms": "100",
