@@ -18,6 +18,7 @@ from prometheus_client import (
 )
 
 from worker import metrics_list as names
+from worker.metrics_counter import BlockCounter
 from worker.metrics_histogram import BlockHistogram, HistogramChild
 
 STATES = ("START", "LOADING", "AVAILABLE", "UNLOADING", "END")
@@ -46,10 +47,9 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
-        self._children: dict[tuple[Counter | str | int | None, ...], Counter] = {}
         self._of_batches: dict[str, tuple[HistogramChild, HistogramChild]] = {}
-        self._consumed = self._counter(names.RECORDS_CONSUMED)
-        self._requests = self._counter(names.REQUESTS)
+        self._consumed = self._block_counter(names.RECORDS_CONSUMED)
+        self._requests = self._block_counter(names.REQUESTS)
         self._latency = self._histogram(names.REQUEST_LATENCY)
         self._dead_letters = self._counter(names.DEAD_LETTERS)
         self._refused = self._counter(names.REPLIES_REFUSED)
@@ -58,7 +58,7 @@ class Metrics:
         self._padded_rows = self._counter(names.BATCH_PADDED_ROWS)
         self._queue_seconds = self._histogram(names.BATCH_QUEUE_SECONDS)
         self._run_seconds = self._histogram(names.BATCH_RUN_SECONDS)
-        self._batches_closed = self._counter(names.BATCHES_CLOSED)
+        self._batches_closed = self._block_counter(names.BATCHES_CLOSED)
         self._batch_failures = self._counter(names.BATCH_FAILURES)
         self._queue_rows = self._gauge(names.QUEUE_ROWS)
         self._in_flight_rows = self._gauge(names.IN_FLIGHT_ROWS)
@@ -84,14 +84,8 @@ class Metrics:
     def _counter(self, metric: names.Metric) -> Counter:
         return Counter(metric.name, metric.meaning, metric.labels, registry=self.registry)
 
-    def _child(self, counter: Counter, *labels: str | int | None) -> Counter:
-        """A counter's child for these labels, as the library gives it with a lock and texts made anew each time."""
-        key = (counter, *labels)
-        child = self._children.get(key)
-        if child is None:
-            texts = ("" if label is None else str(label) for label in labels)
-            child = self._children.setdefault(key, counter.labels(*texts))
-        return child
+    def _block_counter(self, metric: names.Metric) -> BlockCounter:
+        return BlockCounter(metric.name, metric.meaning, metric.labels, self.registry)
 
     def _gauge(self, metric: names.Metric) -> Gauge:
         return Gauge(metric.name, metric.meaning, metric.labels, registry=self.registry)
@@ -109,7 +103,7 @@ class Metrics:
 
     def records_consumed(self, topic: str, count: int) -> None:
         """Count records that a poll brought from one request topic."""
-        self._child(self._consumed, topic).inc(count)
+        self._consumed.labels(topic).add(count)
 
     def requests_answered(
         self, model: str, version: int | None, signature: str, code: str, count: int = 1
@@ -118,7 +112,7 @@ class Metrics:
 
         *signature* is one that the version has, or empty; *code* is the name of the reply's code.
         """
-        self._child(self._requests, model, version, signature, code).inc(count)
+        self._requests.labels(model, version, signature, code).add(count)
 
     def latencies_observed(self, model: str, version: int | None, seconds: npt.NDArray[np.float64]) -> None:
         """Count the times from record to reply; a record from the future counts as 0."""
@@ -150,7 +144,7 @@ class Metrics:
         children[1].observe(waited_seconds)
         if padded_rows > rows:
             self._padded_rows.labels(model).inc(padded_rows - rows)
-        self._child(self._batches_closed, reason).inc()
+        self._batches_closed.labels(reason).add(1)
 
     def batch_ran(self, model: str, seconds: float) -> None:
         """Count the time that one call of a model took."""

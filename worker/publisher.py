@@ -71,6 +71,7 @@ class Publisher:
         self._wall = wall
         self._poll_thread = threading.get_ident()
         self._room = threading.Condition()
+        self._waiting = 0  # threads that wait for room
         # The poll thread must not wait; what it could not hand over is no more than the budget lets it read.
         self._backlog: deque[tuple[Producer, Place, Columns, OnDelivery | Sequence[OnDelivery]]] = deque()
         self._closed = False
@@ -142,7 +143,7 @@ class Publisher:
     def serve(self, timeout_seconds: float = 0.0) -> int:
         """Take the client's reports of what was delivered and what was not; poll thread only."""
         served = self._producers.serve(timeout_seconds)
-        if served:
+        if served and self._waiting:
             with self._room:
                 self._room.notify_all()
         waiting, self._backlog = self._backlog, deque()
@@ -249,7 +250,9 @@ class Publisher:
             if self._closed:
                 raise PublisherClosedError
             with self._room:
+                self._waiting += 1
                 self._room.wait(ROOM_WAIT_SECONDS)
+                self._waiting -= 1
 
 
 def _rest(columns: reply_sizes.ReplyColumns, sent: int) -> reply_sizes.ReplyColumns:
