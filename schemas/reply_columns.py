@@ -92,7 +92,7 @@ def encode_replies(
     if template is None:
         return [_encode_one(model, version, outputs, rows_each, place) for place in enumerate(ids)]
     data = [
-        np.asarray(array, dtype=dtype, order="C").reshape(-1).view(np.uint8).reshape(len(ids), width)
+        _as_bytes(array, dtype).reshape(len(ids), width)
         for array, (dtype, width) in zip(outputs.values(), template.data, strict=True)
     ]
     if template.data_bytes >= LARGE_BYTES:
@@ -100,6 +100,12 @@ def encode_replies(
     if isinstance(ids, EqualIds):
         return _rows(template, data, ids.ends)
     return list(map(add, _rows(template, data, _NOTHING), tails(ids)))
+
+
+def _as_bytes(array: npt.NDArray[Any], dtype: np.dtype[Any]) -> npt.NDArray[np.uint8]:
+    if array.dtype != dtype or not array.flags.c_contiguous:
+        array = np.asarray(array, dtype=dtype, order="C")
+    return array.view(np.uint8) if array.size else np.empty(0, np.uint8)
 
 
 def encode_error(model: str, version: int | None, code: Code, message: str, request_id: bytes) -> bytes:

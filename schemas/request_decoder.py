@@ -56,7 +56,11 @@ class RequestDecoder:
         self._layouts = LayoutCache(max_layouts)
 
     def decode(
-        self, values: Sequence[bytes | None], lengths: Sequence[int] | None = None
+        self,
+        values: Sequence[bytes | None],
+        lengths: Sequence[int] | None = None,
+        *,
+        one_length: bool = False,
     ) -> tuple[list[RequestColumns], list[Rejected]]:
         """Sort values into blocks; each value is in exactly one block, or rejected.
 
@@ -67,13 +71,14 @@ class RequestDecoder:
             values: as the client gives them; None for a record without a value. Blocks refer to
                 this sequence: it must not change afterwards.
             lengths: of the values, where the caller has them and none is missing.
+            one_length: whether the caller has found them all equal.
         """
         decoded = _Decoded()
         if lengths is None and None not in values:
             lengths = [len(value) for value in values if value is not None]
-        one_length, longest = False, None
+            one_length = len(set(lengths)) == 1
+        longest = None
         if lengths is not None:
-            one_length = len(lengths) > 0 and lengths.count(lengths[0]) == len(lengths)
             longest = lengths[0] if one_length else max(lengths, default=0)
         plain, pending = self._comparable(values, longest, decoded)
         held: dict[int, RequestColumns] = {}

@@ -113,7 +113,9 @@ class Intake:
 
     def _take_topic(self, topic: str, messages: Sequence[Message]) -> None:
         records = PolledRecords(topic, self._binding_of[topic], messages, self._wall() * 1000)
-        columns, rejected = self._decoder.decode(records.values, records.lengths)
+        columns, rejected = self._decoder.decode(
+            records.values, records.lengths, one_length=records.one_length
+        )
         self._follow(records, columns)
         self._observer.records_consumed(topic, len(records))
         exceptions = self._admission.admit(records)

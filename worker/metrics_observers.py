@@ -26,12 +26,9 @@ class BatchMetrics:
 
     def batch_formed(self, queue_name: str, batch: Batch[Any]) -> None:
         """Count a batch that leaves its queue."""
+        model, reason = self._model_of(queue_name), batch.close_reason
         self._metrics.batch_formed(
-            self._model_of(queue_name),
-            batch.rows,
-            batch.padded_rows,
-            batch.waited_seconds,
-            str(batch.close_reason or "unknown"),
+            model, batch.rows, batch.padded_rows, batch.waited_seconds, reason.value if reason else "unknown"
         )
 
     def process_failed(

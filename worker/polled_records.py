@@ -49,6 +49,7 @@ class PolledRecords:
         polled_ms: wall clock of the poll, ms.
         header_bytes: at least what the headers of any one record take up.
         lengths: bytes of each record's value; None where one has none.
+        one_length: whether all values are as long.
         sizes: bytes of each record's value and key.
         size_bytes: bytes of all values and keys.
         timestamps_ms: each record's timestamp; one that is missing or lies in the future counts as the poll's time.
@@ -63,6 +64,7 @@ class PolledRecords:
         "keys",
         "lengths",
         "messages",
+        "one_length",
         "partitions",
         "polled_ms",
         "routes",
@@ -96,10 +98,12 @@ class PolledRecords:
         self.timestamps_ms = stamps
         self._runs: dict[int, Run] = {}
         self.lengths = _lengths(self.values)
+        self.one_length = self.lengths is not None and self.lengths.count(self.lengths[0]) == len(messages)
         self.sizes = _sizes(self.values) if self.lengths is None else self.lengths
         if self.keys is not None:
             self.sizes = list(map(add, self.sizes, _sizes(self.keys)))
-        self.size_bytes = sum(self.sizes)
+        alike = self.one_length and self.keys is None
+        self.size_bytes = self.sizes[0] * len(messages) if alike else sum(self.sizes)
 
     def __len__(self) -> int:
         return len(self.messages)
