@@ -106,8 +106,8 @@ class Delivery:
 
     Attributes:
         origin: the requests.
-        answer: how they were answered; None for dead letters.
-        reason: why they are dead letters; None for replies.
+        answer: how they were answered; None for dead letters, and for what is left to another worker.
+        reason: why they are dead letters; else None.
         handed_ms: when they were handed over, wall clock, ms.
         pending: records that the broker has not acknowledged yet.
         too_large: replies among them with an error in their place, because their topic does not take them.

@@ -75,7 +75,7 @@ class Inference:
         blocks = batch.tasks
         try:
             run = _Run(self, blocks[0].handle.id, blocks[0].handle.servable, signature, allowed_rows)
-            parts = [part for block in blocks for part in self._in_time(run, block)]
+            parts = [live for block in blocks for part in block for live in self._live(run, part)]
             if parts:
                 run.answer(parts)
         except PublisherClosedError:
@@ -87,21 +87,27 @@ class Inference:
             for block in blocks:
                 block.handle.release()
 
-    def _in_time(self, run: "_Run", block: RequestBlock) -> list[Part]:
-        parts = []
-        for part in block:
-            if part.records.deadlines_ms is None:
-                parts.append(part)
-                continue
-            live, late = part.unexpired(self._wall() * 1000)
-            parts += live
+    def _live(self, run: "_Run", part: Part) -> list[Part]:
+        """What of a part is still to be answered, in time and by this worker."""
+        if part.records.all_ours:
+            ours = [part]
+        else:
+            ours, left = part.ours()
+            for each in left:
+                self._publisher.leave(Origin.of_part(each))
+        if part.records.deadlines_ms is None:
+            return ours
+        live = []
+        for each in ours:
+            in_time, late = each.unexpired(self._wall() * 1000)
+            live += in_time
             for expired in late:
                 run.refuse(
                     expired,
                     Code.DEADLINE_EXCEEDED,
                     "the request's deadline passed while it waited for its batch",
                 )
-        return parts
+        return live
 
 
 class _Run:

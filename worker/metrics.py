@@ -52,6 +52,7 @@ class Metrics:
         self._requests = self._block_counter(names.REQUESTS)
         self._latency = self._histogram(names.REQUEST_LATENCY)
         self._dead_letters = self._counter(names.DEAD_LETTERS)
+        self._left = self._counter(names.REQUESTS_LEFT)
         self._refused = self._counter(names.REPLIES_REFUSED)
         self._reproduced = self._counter(names.REPLIES_REPRODUCED)
         self._batch_rows = self._histogram(names.BATCH_ROWS)
@@ -121,6 +122,10 @@ class Metrics:
     def dead_lettered(self, topic: str, reason: str, count: int = 1) -> None:
         """Count dead letters of a request topic; *reason* is the name of an error class."""
         self._dead_letters.labels(topic, reason).inc(count)
+
+    def requests_left(self, topic: str, count: int) -> None:
+        """Count requests that another worker answers, because their partition has gone there."""
+        self._left.labels(topic).inc(count)
 
     def replies_refused(self, reason: str, count: int = 1) -> None:
         """Count replies that the client or the broker did not take at first."""

@@ -102,6 +102,12 @@ DEAD_LETTERS = _counter(
     "topic",
     "reason",
 )
+REQUESTS_LEFT = _counter(
+    "requests_left",
+    "requests",
+    "Requests that were read and not answered, because their partition went to another worker, which answers them.",
+    "topic",
+)
 REPLIES_REFUSED = _counter(
     "replies_refused",
     "replies",

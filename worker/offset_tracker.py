@@ -21,9 +21,10 @@ class Run:
         unsettled: how many of them have no acknowledged outcome yet.
         rows: their rows, for the budget.
         size_bytes: the bytes of their values and keys, for the budget.
+        ours: whether the partition has been this worker's ever since; read by the batch threads.
     """
 
-    __slots__ = ("next_offset", "partition", "rows", "size_bytes", "unsettled")
+    __slots__ = ("next_offset", "ours", "partition", "rows", "size_bytes", "unsettled")
 
     def __init__(
         self, partition: TopicPartition, next_offset: int, records: int, rows: int, size_bytes: int
@@ -33,6 +34,7 @@ class Run:
         self.unsettled = records
         self.rows = rows
         self.size_bytes = size_bytes
+        self.ours = True
 
     def settle(self, records: int) -> None:
         """Count *records* as answered, refused or dead-lettered, and acknowledged as such by the broker."""
@@ -64,12 +66,15 @@ class OffsetTracker:
         """Stop following partitions that were revoked or lost; returns their unfinished and uncommitted runs.
 
         Runs handed out before stay valid objects: settling them later changes nothing here, so a late result of a
-        lost partition is never committed.
+        lost partition is never committed. They say from now on that they are another worker's, even when the
+        partition comes back: it is then read anew.
         """
         left: list[Run] = []
         for partition in partitions:
             left += self._runs.pop(partition, ())
             self._committed.pop(partition, None)
+        for run in left:
+            run.ours = False
         return left
 
     def add(self, run: Run) -> None:

@@ -146,6 +146,16 @@ class PolledRecords:
         }
         return list(self._runs.values())
 
+    @property
+    def all_ours(self) -> bool:
+        """Whether every partition of these records has been this worker's ever since they were read."""
+        return all(run.ours for run in self._runs.values())
+
+    def ours_at(self, positions: Sequence[int]) -> "npt.NDArray[np.bool_]":
+        """Of which of the records at these positions the partition has been this worker's ever since."""
+        ours = {partition: run.ours for partition, run in self._runs.items()}
+        return np.array([ours[self.partitions[position]] for position in positions], np.bool_)
+
     def settle(self, positions: Sequence[int]) -> None:
         """Count the records at these positions as acknowledged; poll thread only."""
         if len(self._runs) == 1:

@@ -74,6 +74,7 @@ class Publisher:
         self._waiting = 0  # threads that wait for room
         # The poll thread must not wait; what it could not hand over is no more than the budget lets it read.
         self._backlog: deque[tuple[Producer, Place, Columns, OnDelivery | Sequence[OnDelivery]]] = deque()
+        self._left: deque[Delivery] = deque()
         self._closed = False
 
     def replies(self, origin: Origin, payloads: list[bytes], answer: Answer) -> None:
@@ -130,6 +131,10 @@ class Publisher:
             report = Sent(delivery, headers, position).report
             self._send(self._producers.for_topic(topic), (topic, ANY_PARTITION), columns, [report])
 
+    def leave(self, origin: Origin) -> None:
+        """Requests that are another worker's to answer, because their partition has gone there; nothing is sent."""
+        self._left.append(self._delivery(origin))
+
     def send_again(self, failure: Failure, *, alone: bool, value: bytes | None = None) -> None:
         """Send a record that was not taken once more (or *value* in its place); poll thread only."""
         message = failure.message
@@ -146,6 +151,8 @@ class Publisher:
         if served and self._waiting:
             with self._room:
                 self._room.notify_all()
+        while self._left:
+            self._on_settled(self._left.popleft())
         waiting, self._backlog = self._backlog, deque()
         while waiting and not self._backlog:
             self._send(*waiting.popleft())

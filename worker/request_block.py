@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from lifecycle.servable_handle import ServableHandle
 from schemas.request_columns import RequestColumns
@@ -72,12 +73,21 @@ class Part:
         """The parts that may still be answered in time, and those whose deadline has passed."""
         if self.records.deadlines_ms is None:
             return [self], []
-        late = self.records.deadlines_ms[self.columns.indices] <= now_ms
-        if not late.any():
+        return self._parted(self.records.deadlines_ms[self.columns.indices] <= now_ms)
+
+    def ours(self) -> "tuple[list[Part], list[Part]]":
+        """The parts that are this worker's to answer, and those whose partition has gone to another meanwhile."""
+        if self.records.all_ours:
             return [self], []
-        edges = [0, *(np.flatnonzero(late[1:] != late[:-1]) + 1).tolist(), len(self)]
-        pieces = [(self.take(a, b), bool(late[a])) for a, b in itertools.pairwise(edges)]
-        return [p for p, is_late in pieces if not is_late], [p for p, is_late in pieces if is_late]
+        return self._parted(~self.records.ours_at(self.columns.indices))
+
+    def _parted(self, apart: npt.NDArray[np.bool_]) -> "tuple[list[Part], list[Part]]":
+        """The parts without those requests, and the parts of them."""
+        if not apart.any():
+            return [self], []
+        edges = [0, *(np.flatnonzero(apart[1:] != apart[:-1]) + 1).tolist(), len(self)]
+        pieces = [(self.take(a, b), bool(apart[a])) for a, b in itertools.pairwise(edges)]
+        return [p for p, is_apart in pieces if not is_apart], [p for p, is_apart in pieces if is_apart]
 
 
 class RequestBlock:

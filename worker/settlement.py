@@ -20,14 +20,18 @@ class Settlement:
         self._binding_of = binding_of
 
     def settled(self, delivery: Delivery) -> None:
-        """Every record of a delivery has been acknowledged."""
+        """Every record of a delivery has been acknowledged, or there is none, because its requests are left."""
         origin = delivery.origin
         origin.settle()
         records = origin.records
         if origin.model is not None:
             self._budget.give_back_model(records.binding, origin.model, origin.rows, origin.size_bytes)
         answer, answered = delivery.answer, origin.own
-        if answer is None or not answered:
+        if answer is None:
+            if not delivery.is_dead_letter:
+                self._metrics.requests_left(records.topic, len(answered))
+            return
+        if not answered:
             return
         too_large = min(delivery.too_large, len(answered))
         if too_large:

@@ -178,7 +178,7 @@ class RunningWorker:
         samples = self.metrics()
         read, *out = (
             sum(value for _, value in samples.get(f"headrace_{name}_total", ()))
-            for name in ("records_consumed", "requests", "dead_letters")
+            for name in ("records_consumed", "requests", "dead_letters", "requests_left")
         )
         return read - sum(out)
 

@@ -15,6 +15,11 @@ def held_rows(worker: Worker) -> int:
     return worker.path.loop._budget.bindings["default"].rows
 
 
+def left(worker: Worker) -> float:
+    """Requests that were left to another worker."""
+    return worker.metrics.registry.get_sample_value("headrace_requests_left_total", {"topic": REQUESTS}) or 0
+
+
 def reading(lab: Lab, **settings: Any) -> Worker:
     """A worker that holds both partitions."""
     lab.set_model()
@@ -114,8 +119,8 @@ def test_a_lost_partition_is_never_committed() -> None:
     assert len(lab.replies()) == 2  # at least once
 
 
-def test_late_results_of_a_lost_partition_are_not_committed() -> None:
-    """Its replies may still go out; they count for nothing."""
+def test_requests_of_a_lost_partition_are_left_to_its_heir() -> None:
+    """No model is asked for them any more, and nothing is committed."""
     loads = ManualExecutor()
     lab = Lab(load_executor=loads)
     lab.set_model()
@@ -132,8 +137,52 @@ def test_late_results_of_a_lost_partition_are_not_committed() -> None:
     loads.run()
     worker.run_for(5.0)
 
+    assert lab.replies() == []
+    assert lab.committed() == 0
+    assert left(worker) == 5
+    lab.broker.move(GROUP, ZERO, worker.consumer)
+    worker.until_committed(5)
+    assert lab.codes() == {f"{n}": 0 for n in range(5)}
+
+
+def test_a_batch_is_run_without_what_was_revoked_meanwhile() -> None:
+    """Requests that wait beside those of another partition go alone; their neighbours are the next owner's."""
+    lab = Lab(PLAN)
+    worker = reading(
+        lab, batching={"batch_timeout_seconds": 60}, delivery={"revoke_drain_seconds": 1, "poll_records": 3}
+    )
+    for n in range(10):
+        lab.send(request(n, id=f"{n}"), partition=n % 2)
+    worker.step(10)
+    lab.broker.move(GROUP, ZERO, None)
+    worker.run_for(70.0)
+
+    assert lab.codes() == {f"{n}": 0 for n in range(10) if n % 2}
+    assert [rows for _, rows in lab.servable().runs] == [5]
+    assert left(worker) == 5
+    assert held_rows(worker) == 0
+    assert (lab.committed(0), lab.committed(1)) == (0, 5)
+
+
+def test_late_results_of_a_lost_partition_are_not_committed() -> None:
+    """What was with the model then is answered all the same; it counts for nothing."""
+    lab = Lab()
+    lab.set_model()
+    worker = lab.worker().join()
+    worker.step()
+    lab.worker().join()  # the heir, which never polls
+    for n in range(5):
+        lab.send(request(n, id=f"{n}"))
+    lab.broker.stalled = True
+    worker.step()
+    lab.broker.evict(worker.consumer)
+    worker.step()
+    lab.broker.stalled = False
+    worker.run_for(5.0)
+
     assert len(lab.replies()) == 5
     assert lab.committed() == 0
+    assert left(worker) == 0
     lab.broker.move(GROUP, ZERO, worker.consumer)
     worker.until_committed(5)
     assert len(lab.replies()) == 10  # read again, as promised: at least once
