@@ -17,7 +17,7 @@ The way of a request:
 * `held_requests` (p): what waits for a model or a topic
 * `inference`, `batch_inputs`: a batch becomes replies, on the batch threads; its inputs, stacked
 * `giving_way`: lets a batch thread that comes out of a model give way to one that is still in it
-* `delivery`, `publisher`, `reply_ways`, `producer_pool`, `quiet_lane`: replies on their way out
+* `delivery`, `publisher`, `reply_ways`, `reply_order`, `producer_pool`, `quiet_lane`: replies on their way out
 * `reply_sizes`, `refusals`: what a topic takes, and what becomes of the rest
 * `settlement`, `committer`, `rebalancing` (p): acknowledged, committed, given away
 * `budget`, `read_ahead`, `backpressure`, `flow_control` (p): how much is read ahead, and when to pause

@@ -141,6 +141,7 @@ class Intake:
         for run in records.make_runs(rows):
             self._tracker.add(run)
             self._budget.take_run(records.binding, run)
+        self._publisher.follow(records)
 
     def _reject(self, records: PolledRecords, reject: Rejected, exceptions: Exceptions) -> None:
         """A value that is no sound request: answered when it is known whom to answer, else a dead letter."""

@@ -17,6 +17,7 @@ from worker.offset_tracker import Run
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from worker.reply_order import Outcome
     from worker.reply_routes import ReplyRoutes
 
 _milliseconds = itemgetter(1)
@@ -50,6 +51,7 @@ class PolledRecords:
         header_bytes: at least what the headers of any one record take up.
         lengths: bytes of each record's value; None where one has none.
         one_length: whether all values are as long.
+        outcomes: what came of each record, where replies keep the order of their requests; else None.
         sizes: bytes of each record's value and key.
         size_bytes: bytes of all values and keys.
         timestamps_ms: each record's timestamp; one that is missing or lies in the future counts as the poll's time.
@@ -65,6 +67,7 @@ class PolledRecords:
         "lengths",
         "messages",
         "one_length",
+        "outcomes",
         "partitions",
         "polled_ms",
         "routes",
@@ -92,6 +95,7 @@ class PolledRecords:
         self.deadlines_ms: npt.NDArray[np.float64] | None = None
         self.polled_ms = polled_ms
         self.header_bytes = 0
+        self.outcomes: list[Outcome | None] | None = None
         # Now, while the messages are in the processor's caches; and as whole numbers, which cost a third less to make.
         stamps = np.fromiter(map(_milliseconds, map(client.timestamp, messages)), np.int64, len(messages))
         stamps[(stamps <= 0) | (stamps > polled_ms)] = int(polled_ms)

@@ -16,8 +16,10 @@ from schemas import headers as names
 from worker import reply_sizes
 from worker.delivery import Answer, Delivery, Failure, Origin, Sent
 from worker.kafka.producer import OnDelivery, Producer
-from worker.kafka.records import Headers
+from worker.kafka.records import Headers, TopicPartition
+from worker.polled_records import PolledRecords
 from worker.producer_pool import ProducerPool
+from worker.reply_order import Outcome, ReplyOrder
 from worker.reply_routes import ANY_PARTITION, Place
 from worker.reply_ways import Gathered, ways
 from worker.request_block import Part
@@ -47,6 +49,7 @@ class Publisher:
         group: the consumer group, named in dead letters.
         on_settled: told, on the poll thread, when every record of a delivery has been acknowledged.
         on_failure: told, on the poll thread, of each record that the broker did not take.
+        order: keeps the replies in the order of their requests; None: each goes as soon as it is there.
     """
 
     def __init__(  # noqa: PLR0913 - the seams of one object; each is a plain value or a callable
@@ -59,9 +62,11 @@ class Publisher:
         group: str,
         on_settled: Callable[[Delivery], None],
         on_failure: Callable[[Failure], None],
+        order: ReplyOrder | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._producers = producers
+        self._order = order
         self._directory = directory
         self._topics = topics
         self._dead_letter_topics = dead_letter_topics
@@ -84,8 +89,13 @@ class Publisher:
             PublisherClosedError: the worker ends.
         """
         delivery = self._delivery(origin, answer=answer)
-        for place, columns, positions in ways(origin, payloads, self._topics[origin.records.binding]):
-            self._send_replies(delivery, place, columns, positions)
+        for place, columns, members, told_by in ways(origin, payloads, self._topics[origin.records.binding]):
+            if self._order is None:
+                self._send_replies(delivery, place, columns, told_by)
+            else:
+                self._order.put(
+                    _outcomes(delivery, place, self._fitting(delivery, place[0], columns), members)
+                )
 
     def batch(self, answered: Iterable[tuple[Origin, list[bytes]]], answer: Answer) -> None:
         """Send the replies to the requests of one batch; those of few requests each leave together.
@@ -97,13 +107,13 @@ class Publisher:
         """
         gathered: dict[Place, Gathered] = {}
         for origin, payloads in answered:
-            if len(payloads) >= QUIET_RECORDS:
+            if len(payloads) >= QUIET_RECORDS or self._order is not None:
                 self.replies(origin, payloads, answer)
                 continue
             delivery = self._delivery(origin, answer=answer)
-            for place, columns, positions in ways(origin, payloads, self._topics[origin.records.binding]):
+            for place, columns, _, told_by in ways(origin, payloads, self._topics[origin.records.binding]):
                 fitting = self._fitting(delivery, place[0], columns)
-                reports = _reports(delivery.report, delivery.report_at, positions)
+                reports = _reports(delivery.report, delivery.report_at, told_by)
                 gathered.setdefault(place, Gathered()).add(fitting, reports)
         for place, together in gathered.items():
             producer = self._producers.for_replies(place[0], len(together.payloads))
@@ -130,6 +140,10 @@ class Publisher:
             columns = ([records.values[position]], [original.key()], [headers])
             report = Sent(delivery, headers, position).report
             self._send(self._producers.for_topic(topic), (topic, ANY_PARTITION), columns, [report])
+        if self._order is not None:
+            self._order.put(
+                [Outcome(delivery, position, None, b"", None, None) for position in origin.positions]
+            )
 
     def leave(self, origin: Origin) -> None:
         """Requests that are another worker's to answer, because their partition has gone there; nothing is sent."""
@@ -157,7 +171,19 @@ class Publisher:
         while waiting and not self._backlog:
             self._send(*waiting.popleft())
         self._backlog += waiting
+        if self._order is not None:
+            self._release(self._order)
         return served
+
+    def follow(self, records: PolledRecords) -> None:
+        """Records have been read, of which every one will have its outcome; poll thread only."""
+        if self._order is not None:
+            self._order.follow(records)
+
+    def forget(self, partitions: Iterable[TopicPartition]) -> None:
+        """Partitions are another worker's; poll thread only."""
+        if self._order is not None:
+            self._order.forget(partitions)
 
     def settle_soon(self) -> None:
         """Have acknowledgements known as soon as they come, at some cost: the budget runs short; poll thread only."""
@@ -219,6 +245,15 @@ class Publisher:
         reports = _reports(delivery.report, delivery.report_at, positions)
         self._send(self._producers.for_replies(place[0], len(columns[0])), place, columns, reports)
 
+    def _release(self, order: ReplyOrder) -> None:
+        """Send the replies whose turn it is, all by the one producer that keeps their order."""
+        for place, columns, reports in order.release():
+            producer = self._producers.for_topic(place[0])
+            if self._backlog:
+                self._backlog.append((producer, place, columns, reports))
+            else:
+                self._send(producer, place, columns, reports)
+
     def _fitting(
         self, delivery: Delivery, topic: str, columns: reply_sizes.ReplyColumns
     ) -> reply_sizes.ReplyColumns:
@@ -272,3 +307,13 @@ def _reports(
 ) -> OnDelivery | list[OnDelivery]:
     """Where the client reports replies: by position where another try needs what the report does not say."""
     return one if positions is None else list(map(partial, repeat(at), positions))
+
+
+def _outcomes(
+    delivery: Delivery, place: Place, columns: reply_sizes.ReplyColumns, positions: Sequence[int]
+) -> list[Outcome]:
+    payloads, keys, headers = columns
+    each = zip(positions, payloads, keys or repeat(None), headers or repeat(None), strict=False)
+    return [
+        Outcome(delivery, position, place, payload, key, carried) for position, payload, key, carried in each
+    ]

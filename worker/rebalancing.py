@@ -35,6 +35,7 @@ class Rebalancing:
         pump: moves what is in flight along without polling the consumer, waiting at most so many seconds.
         drain_seconds: how long a revocation waits for what is in flight.
         on_forgotten: told which runs are not this worker's any more.
+        on_gone: told which partitions are not, after that.
     """
 
     def __init__(  # noqa: PLR0913 - a rebalance concerns every part
@@ -46,6 +47,7 @@ class Rebalancing:
         pump: Callable[[float], None],
         drain_seconds: float,
         on_forgotten: Callable[[list[Run]], None],
+        on_gone: Callable[[Sequence[TopicPartition]], None],
         observer: RebalanceObserver,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -56,6 +58,7 @@ class Rebalancing:
         self._drain_seconds = drain_seconds
         self._end_by = math.inf
         self._on_forgotten = on_forgotten
+        self._on_gone = on_gone
         self._observer = observer
         self._clock = clock
 
@@ -107,6 +110,7 @@ class Rebalancing:
     def _forget(self, partitions: Sequence[TopicPartition]) -> None:
         self._on_forgotten(self._tracker.forget(partitions))
         self._flow.forget(partitions)
+        self._on_gone(partitions)
 
 
 def _shown(partitions: Sequence[TopicPartition]) -> str:

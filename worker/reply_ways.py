@@ -17,30 +17,30 @@ T = TypeVar("T")
 
 def ways(
     origin: Origin, payloads: list[bytes], own_topic: str
-) -> Iterator[tuple[Place, ReplyColumns, Sequence[int] | None]]:
-    """Each place with its replies.
+) -> Iterator[tuple[Place, ReplyColumns, Sequence[int], Sequence[int] | None]]:
+    """Each place with its replies, and the positions of the requests that they answer.
 
-    The last tell which requests they answer, so that one that fails can be sent again with its headers: the client's
-    report has none. None where there are no headers, or a reply's id tells.
+    The last are those positions again where they are needed for a reply that fails to be sent again with its headers:
+    the client's report has none. None where there are no headers, or a reply's id tells.
     """
     records, positions = origin.records, origin.positions
     keys = None if records.keys is None else _at(records.keys, positions)
     if records.routes is None:
-        yield (own_topic, ANY_PARTITION), (payloads, keys, None), None
+        yield (own_topic, ANY_PARTITION), (payloads, keys, None), positions, None
         return
     places = _at(records.routes.places, positions)
     carried = _at(records.routes.headers, positions)
     headers = carried if any(carried) else None
     told_by = None if origin.has_ids_of_their_own() else positions
     if places.count(places[0]) == len(places):
-        yield places[0], (payloads, keys, headers), told_by
+        yield places[0], (payloads, keys, headers), positions, told_by
         return
     groups: dict[Place, list[int]] = defaultdict(list)
     for n, place in enumerate(places):
         groups[place].append(n)
     for place, members in groups.items():
         columns = (_at(payloads, members), keys and _at(keys, members), headers and _at(headers, members))
-        yield place, columns, told_by and _at(told_by, members)
+        yield place, columns, _at(positions, members), told_by and _at(told_by, members)
 
 
 class Gathered:

@@ -39,6 +39,7 @@ from worker.publisher import Publisher
 from worker.read_ahead import ReadAhead
 from worker.rebalancing import Rebalancing
 from worker.refusals import Refusals
+from worker.reply_order import ReplyOrder
 from worker.reply_routing import ReplyRouting
 from worker.router import Manager, Router
 from worker.settings import Settings
@@ -123,6 +124,7 @@ class RequestPath:
             group=settings.kafka.group,
             on_settled=settlement.settled,
             on_failure=self._refusals.note,
+            order=ReplyOrder(metrics.requests_left) if delivery.reply_order == "partition" else None,
             wall=wall,
         )
 
@@ -213,6 +215,7 @@ class RequestPath:
             pump=self.loop.pump,
             drain_seconds=delivery.revoke_drain_seconds,
             on_forgotten=settlement.forgotten,
+            on_gone=self._publisher.forget,
             observer=metrics,
             clock=clock,
         )

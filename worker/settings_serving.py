@@ -44,6 +44,11 @@ class DeliverySettings(SettingsGroup):
     model cannot take all the room of the others; beyond it the binding's partitions pause. A slow
     model holds less: what it answers in two seconds, or 32,768 rows if that is more."""
 
+    reply_order: Literal["any", "partition"] = "any"
+    """Whether replies go as soon as they are there (`any`), or each after those to all earlier requests of its request
+    partition (`partition`). `any`, because in order a slow request holds up every one behind it, and each reply costs
+    as much again to send."""
+
     on_offset_out_of_range: Literal["stop", "earliest", "latest"] = "stop"
     """What to do with a partition whose committed offset no longer exists: `stop` reading it until an
     operator chooses, or go on at its `earliest` or `latest` record. `stop`, because both others lose or
