@@ -8,8 +8,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
-from itertools import repeat
 
 from schemas import dead_letter, reply_columns
 from schemas import headers as names
@@ -19,9 +17,9 @@ from worker.kafka.producer import OnDelivery, Producer
 from worker.kafka.records import Headers, TopicPartition
 from worker.polled_records import PolledRecords
 from worker.producer_pool import ProducerPool
-from worker.reply_order import Outcome, ReplyOrder
+from worker.reply_order import Outcome, ReplyOrder, outcomes
 from worker.reply_routes import ANY_PARTITION, Place
-from worker.reply_ways import Gathered, ways
+from worker.reply_ways import Gathered, reports_of, rest, ways
 from worker.request_block import Part
 from worker.topic_directory import TopicDirectory
 
@@ -94,7 +92,7 @@ class Publisher:
                 self._send_replies(delivery, place, columns, told_by)
             else:
                 self._order.put(
-                    _outcomes(delivery, place, self._fitting(delivery, place[0], columns), members)
+                    outcomes(delivery, place, self._fitting(delivery, place[0], columns), members)
                 )
 
     def batch(self, answered: Iterable[tuple[Origin, list[bytes]]], answer: Answer) -> None:
@@ -113,7 +111,7 @@ class Publisher:
             delivery = self._delivery(origin, answer=answer)
             for place, columns, _, told_by in ways(origin, payloads, self._topics[origin.records.binding]):
                 fitting = self._fitting(delivery, place[0], columns)
-                reports = _reports(delivery.report, delivery.report_at, told_by)
+                reports = reports_of(delivery.report, delivery.report_at, told_by)
                 gathered.setdefault(place, Gathered()).add(fitting, reports)
         for place, together in gathered.items():
             producer = self._producers.for_replies(place[0], len(together.payloads))
@@ -236,13 +234,13 @@ class Publisher:
         lane = self._producers.lane(place[0]) if len(columns[0]) >= QUIET_RECORDS else None
         if lane is not None:
             handed = lane.begin(delivery)
-            reports = _reports(handed.report, handed.report_at, positions)
+            reports = reports_of(handed.report, handed.report_at, positions)
             sent = lane.producer.send(place[0], *columns, place[1], reports)
             lane.sent(handed, sent)
             if sent == len(columns[0]):
                 return
-            columns, positions = _rest(columns, sent), positions and positions[sent:]
-        reports = _reports(delivery.report, delivery.report_at, positions)
+            columns, positions = rest(columns, sent), positions and positions[sent:]
+        reports = reports_of(delivery.report, delivery.report_at, positions)
         self._send(self._producers.for_replies(place[0], len(columns[0])), place, columns, reports)
 
     def _release(self, order: ReplyOrder) -> None:
@@ -295,25 +293,3 @@ class Publisher:
                 self._waiting += 1
                 self._room.wait(ROOM_WAIT_SECONDS)
                 self._waiting -= 1
-
-
-def _rest(columns: reply_sizes.ReplyColumns, sent: int) -> reply_sizes.ReplyColumns:
-    payloads, keys, headers = columns
-    return payloads[sent:], keys and keys[sent:], headers and headers[sent:]
-
-
-def _reports(
-    one: OnDelivery, at: Callable[..., None], positions: Sequence[int] | None
-) -> OnDelivery | list[OnDelivery]:
-    """Where the client reports replies: by position where another try needs what the report does not say."""
-    return one if positions is None else list(map(partial, repeat(at), positions))
-
-
-def _outcomes(
-    delivery: Delivery, place: Place, columns: reply_sizes.ReplyColumns, positions: Sequence[int]
-) -> list[Outcome]:
-    payloads, keys, headers = columns
-    each = zip(positions, payloads, keys or repeat(None), headers or repeat(None), strict=False)
-    return [
-        Outcome(delivery, position, place, payload, key, carried) for position, payload, key, carried in each
-    ]

@@ -46,6 +46,17 @@ class Outcome:
         return partial(self.delivery.report_at, self.position)
 
 
+def outcomes(
+    delivery: Delivery, place: Place, columns: ReplyColumns, positions: Sequence[int]
+) -> list[Outcome]:
+    """Those of requests at these positions, whose replies go to one place."""
+    payloads, keys, headers = columns
+    each = zip(positions, payloads, keys or repeat(None), headers or repeat(None), strict=False)
+    return [
+        Outcome(delivery, position, place, payload, key, carried) for position, payload, key, carried in each
+    ]
+
+
 class _Line:
     """The records of one poll from one partition, in their order.
 

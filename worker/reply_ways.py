@@ -1,7 +1,9 @@
 """The replies to some requests, by the places that they go to; and those to one place, gathered."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, TypeVar
 
 from worker.delivery import Origin
@@ -41,6 +43,19 @@ def ways(
     for place, members in groups.items():
         columns = (_at(payloads, members), keys and _at(keys, members), headers and _at(headers, members))
         yield place, columns, _at(positions, members), told_by and _at(told_by, members)
+
+
+def rest(columns: ReplyColumns, sent: int) -> ReplyColumns:
+    """The replies behind the first *sent*."""
+    payloads, keys, headers = columns
+    return payloads[sent:], keys and keys[sent:], headers and headers[sent:]
+
+
+def reports_of(
+    one: OnDelivery, at: Callable[..., None], positions: Sequence[int] | None
+) -> OnDelivery | list[OnDelivery]:
+    """Where the client reports replies: by position where another try needs what the report does not say."""
+    return one if positions is None else list(map(partial, repeat(at), positions))
 
 
 class Gathered:
