@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 PEERS := .build/peers
 PEERS_PYTHON ?= $(shell for p in python3.12 python3.11; do $$p -c '' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help demo test check fuzz format docs bench bench-peers profile results gpu-check kafka lock clean
+.PHONY: help demo test check fuzz chaos format docs bench bench-peers profile results gpu-check kafka lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -34,6 +34,9 @@ check: $(READY) ## formatter, linter, types, import rules
 
 fuzz: $(READY) ## columnar decode and encode beside the general ones on hostile records, for MINUTES=10; ARGS="--seed N"
 	@$(BIN)/python -m tests.fuzzing --minutes $(or $(MINUTES),10) $(ARGS)
+
+chaos: $(READY) ## workers and a broker under random faults, every request accounted for, for MINUTES=10; ARGS="--seed N --loader saved_model"
+	@$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),10) $(ARGS)
 
 format: $(READY) ## lay the code out as `check` wants it
 	$(BIN)/ruff format .

@@ -5,6 +5,9 @@ with records of 150 KB the kernel then clears 37 pages for each, which costs mor
 of CPU instead of 132 the whole way). So it is told to keep some. But then the heaps of other threads never shrink: six
 loads and unloads of a model of 98 MB left 1.09 times what two had. So it is told otherwise for as long as an unload
 lasts.
+
+By default, too, threads get heaps of their own, up to eight a core. What one load leaves in one of them is of no use to
+the next, which may run in another: twenty loads and unloads left 1.28 times what two had, and 1.00 times with two heaps.
 """
 
 import contextlib
@@ -15,7 +18,8 @@ from lifecycle.loader import Loader
 from lifecycle.saved_model_session import trim_memory
 from lifecycle.servable import Servable
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
+_HEAPS = 2
 _LARGEST_ON_THE_HEAP_BYTES = 32 << 20  # the most that the C library takes
 _USUAL_TRIM_THRESHOLD = 128 << 10  # mallopt(3)
 
@@ -31,7 +35,8 @@ class FreedMemory:
         self._most_bytes = min(most_bytes, 2**31 - 1)
 
     def keep(self) -> None:
-        """From now on use freed memory again; called before serving."""
+        """From now on use freed memory again, in few heaps; called before there are threads."""
+        _set(_M_ARENA_MAX, _HEAPS)
         _set(_M_MMAP_THRESHOLD, _LARGEST_ON_THE_HEAP_BYTES)
         _set(_M_TRIM_THRESHOLD, self._most_bytes)
 
