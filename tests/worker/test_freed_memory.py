@@ -61,3 +61,26 @@ def test_what_an_unload_frees_on_another_threads_heap_goes_back() -> None:
 
     assert kept > 20_000_000
     assert left < -kept / 2  # what the first life kept has gone too
+
+
+def test_threads_share_few_heaps() -> None:
+    """What one thread has freed is there for the next, whichever that is."""
+    program = (
+        "import ctypes, threading\n"
+        "from worker.freed_memory import FreedMemory\n"
+        "FreedMemory(128 << 20).keep()\n"
+        "together = threading.Barrier(8)\n"
+        "def work():\n"
+        '    kept = [b"x" * 100_000 for _ in range(10)]\n'
+        "    together.wait()\n"
+        "threads = [threading.Thread(target=work) for _ in range(8)]\n"
+        "for thread in threads: thread.start()\n"
+        "for thread in threads: thread.join()\n"
+        "library = ctypes.CDLL(None)\n"
+        "library.malloc_info(0, ctypes.c_void_p.in_dll(library, 'stdout'))\n"
+        "library.fflush(None)\n"
+    )
+
+    told = subprocess.check_output([sys.executable, "-c", program], text=True)
+
+    assert told.count("<heap nr=") == 2
