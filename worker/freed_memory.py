@@ -6,8 +6,9 @@ of CPU instead of 132 the whole way). So it is told to keep some. But then the h
 loads and unloads of a model of 98 MB left 1.09 times what two had. So it is told otherwise for as long as an unload
 lasts.
 
-By default, too, threads get heaps of their own, up to eight a core. What one load leaves in one of them is of no use to
-the next, which may run in another: twenty loads and unloads left 1.28 times what two had, and 1.00 times with two heaps.
+By default, too, threads get heaps of their own, up to eight a core. What one load leaves in one of them is of no use
+to the next, which may run in another: twenty loads and unloads left 1.28 times what two had, and 1.00 times with two
+heaps.
 """
 
 import contextlib
