@@ -88,6 +88,10 @@ class IdleConsumer:
         del partition
         return self.polled
 
+    def membership(self) -> object:
+        """Nobody asks."""
+        return None
+
     def assignment(self) -> frozenset[TopicPartition]:
         """Nobody asks."""
         return frozenset()

@@ -25,6 +25,7 @@ from schemas.model_config import ModelConfig
 from schemas.predict_request import PredictRequest
 from schemas.tensor import Tensor
 from schemas.version_selection import SpecificVersions
+from worker.kafka.transactional import TransactionalProducer
 from worker.metrics import Metrics, new_registry
 from worker.model_table import ModelTable
 from worker.producer_pool import ProducerKind
@@ -98,6 +99,10 @@ def _same(loader: _FreeLoader) -> _FreeLoader:
     return loader
 
 
+def _no_transactions(_batch_bytes: int) -> TransactionalProducer:
+    raise NotImplementedError("this path has no transactions")
+
+
 class _Topics:
     """A cluster that has the topics of the default settings."""
 
@@ -147,7 +152,7 @@ class IdlePath:
         directory.refresh()
         self._path = RequestPath(
             settings,
-            Clients(lambda _: self.consumer, self._make_producer),
+            Clients(lambda _: self.consumer, self._make_producer, _no_transactions),
             table=table,
             manager=manager,
             directory=directory,

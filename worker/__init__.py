@@ -18,10 +18,12 @@ The way of a request:
 * `inference`, `batch_inputs`: a batch becomes replies, on the batch threads; its inputs, stacked
 * `giving_way`: lets a batch thread that comes out of a model give way to one that is still in it
 * `delivery`, `publisher`, `reply_ways`, `reply_order`, `producer_pool`, `quiet_lane`: replies on their way out
-* `reply_sizes`, `refusals`: what a topic takes, and what becomes of the rest
+* `dead_letters`, `reply_sizes`, `refusals`: what cannot be answered, what a topic takes, and what becomes of the rest
 * `settlement`, `committer`, `rebalancing` (p): acknowledged, committed, given away
+* `committing`, `transactions`, `transaction_batch`, `replacements` (p): the same in transactions, exactly once
 * `budget`, `read_ahead`, `backpressure`, `flow_control` (p): how much is read ahead, and when to pause
 * `topic_directory`, `cluster`: what is known of the cluster's topics
+* `consumer_reports` (p): what the consumer says by itself
 * `gauges` (p): what stands still, copied into the metrics
 
 Models:

@@ -27,6 +27,7 @@ from worker.kafka.client_config import Connection
 from worker.kafka.consumer import Consumer, ConsumerEvents
 from worker.kafka.errors import KafkaProblem
 from worker.kafka.producer import Producer
+from worker.kafka.transactional import TransactionalProducer
 from worker.loaders import Loaders, shipped
 from worker.log import Occasionally
 from worker.metrics import Metrics, new_registry
@@ -160,7 +161,19 @@ def _clients(settings: Settings, where: Connection) -> Clients:
             prompt=kind.prompt,
         )
 
-    return Clients(consumer, producer)
+    def transactional(batch_bytes: int) -> TransactionalProducer:
+        return clients.transactional_producer(
+            where,
+            on_problem,
+            kafka.producer_properties,
+            queue_records=max(100_000, QUEUE_HEADROOM * delivery.budget_rows),
+            queue_bytes=delivery.budget_bytes,
+            batch_bytes=batch_bytes,
+            # What a killed worker has left open is given up when one of its id starts, else after ten seconds.
+            transactional_id=f"{kafka.group}-{settings.worker_id}",
+        )
+
+    return Clients(consumer, producer, transactional)
 
 
 def _control_side(settings: Settings, where: Connection, metrics: Metrics) -> Side:

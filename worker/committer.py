@@ -6,6 +6,7 @@ A commit at every block would cost latency; a second without one is the most tha
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 from worker.kafka.consumer import Consumer
 from worker.kafka.errors import KafkaProblem
@@ -16,6 +17,22 @@ from worker.offset_tracker import OffsetTracker, Run
 log = logging.getLogger(__name__)
 
 SHORT_INTERVAL_SECONDS = 0.02  # between commits when the budget is short
+
+
+class Commits(Protocol):
+    """Whoever commits, as the poll loop and rebalances see it."""
+
+    def serve(self) -> None:
+        """See to what is on its way; called often."""
+        ...
+
+    def step(self, *, budget_is_short: bool) -> None:
+        """Commit without waiting, when it is time."""
+        ...
+
+    def commit_now(self, partitions: Iterable[TopicPartition] | None = None) -> bool:
+        """Commit what may be committed of these partitions (of all, by default) and wait; whether it went well."""
+        ...
 
 
 class Committer:
@@ -46,6 +63,9 @@ class Committer:
         self._outstanding = False
         self._occasionally = Occasionally(log, seconds=10.0, clock=clock)
 
+    def serve(self) -> None:
+        """Nothing: replies go their own way."""
+
     def step(self, *, budget_is_short: bool) -> None:
         """Commit without waiting, when it is time and the last commit has ended."""
         now = self._clock()
@@ -75,6 +95,9 @@ class Committer:
             return False
         self._settle(offsets, None)
         return True
+
+    def close(self) -> None:
+        """Nothing to let go of."""
 
     def _done(self, offsets: Mapping[TopicPartition, int], problem: KafkaProblem | None) -> None:
         self._outstanding = False

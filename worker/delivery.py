@@ -109,6 +109,7 @@ class Delivery:
         answer: how they were answered; None for dead letters, and for what is left to another worker.
         reason: why they are dead letters; else None.
         handed_ms: when they were handed over, wall clock, ms.
+        settles: whether its requests count as done when all of it is acknowledged; else somebody counts each of them.
         pending: records that the broker has not acknowledged yet.
         too_large: replies among them with an error in their place, because their topic does not take them.
     """
@@ -121,10 +122,11 @@ class Delivery:
         "origin",
         "pending",
         "reason",
+        "settles",
         "too_large",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the facts of one delivery, each by its name
         self,
         origin: Origin,
         *,
@@ -133,8 +135,10 @@ class Delivery:
         handed_ms: float,
         on_settled: "Callable[[Delivery], None]",
         on_failure: Callable[[Failure], None],
+        settles: bool = True,
     ) -> None:
         self.origin = origin
+        self.settles = settles
         self.answer = answer
         self.reason = reason
         self.handed_ms = handed_ms

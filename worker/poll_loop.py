@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from worker.batch_queues import BatchQueues
 from worker.budget import Budget
-from worker.committer import Committer
+from worker.committer import Commits
 from worker.flow_control import FlowControl
 from worker.intake import Intake
 from worker.kafka.consumer import Consumer
@@ -54,7 +54,7 @@ class PollLoop:
         refusals: Refusals,
         tracker: OffsetTracker,
         budget: Budget,
-        committer: Committer,
+        committer: Commits,
         flow: FlowControl,
         poll_records: int,
         step_batches: Callable[[], bool] | None = None,
@@ -120,6 +120,7 @@ class PollLoop:
             while not self._publisher.backlogged and self._step_batches():
                 pass
         self._publisher.serve(timeout_seconds)
+        self._committer.serve()
         self._refusals.step(self._publisher)
         self._queues.step()
         self._intake.step()

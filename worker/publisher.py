@@ -9,12 +9,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from schemas import dead_letter, reply_columns
-from schemas import headers as names
+from schemas import reply_columns
 from worker import reply_sizes
+from worker.dead_letters import DeadLetters
 from worker.delivery import Answer, Delivery, Failure, Origin, Sent
 from worker.kafka.producer import OnDelivery, Producer
-from worker.kafka.records import Headers, TopicPartition
+from worker.kafka.records import TopicPartition
 from worker.polled_records import PolledRecords
 from worker.producer_pool import ProducerPool
 from worker.reply_order import Outcome, ReplyOrder, outcomes
@@ -22,8 +22,6 @@ from worker.reply_routes import ANY_PARTITION, Place
 from worker.reply_ways import Gathered, reports_of, rest, ways
 from worker.request_block import Part
 from worker.topic_directory import TopicDirectory
-
-Columns = tuple[Sequence[bytes | None], Sequence[bytes | None] | None, Sequence[Headers | None] | None]
 
 ROOM_WAIT_SECONDS = 0.02
 QUIET_RECORDS = 32
@@ -43,11 +41,11 @@ class Publisher:
         producers: the pool.
         directory: how large a record each topic takes.
         topics: each binding's own reply topic, by binding name.
-        dead_letter_topics: the dead-letter topic of each request topic.
-        group: the consumer group, named in dead letters.
+        dead_letters: where records go that cannot be answered, and what is added to them.
         on_settled: told, on the poll thread, when every record of a delivery has been acknowledged.
         on_failure: told, on the poll thread, of each record that the broker did not take.
         order: keeps the replies in the order of their requests; None: each goes as soon as it is there.
+        transactional: whether others take them out of the order, and settle them.
     """
 
     def __init__(  # noqa: PLR0913 - the seams of one object; each is a plain value or a callable
@@ -56,19 +54,19 @@ class Publisher:
         directory: TopicDirectory,
         *,
         topics: dict[str, str],
-        dead_letter_topics: dict[str, str],
-        group: str,
+        dead_letters: DeadLetters,
         on_settled: Callable[[Delivery], None],
         on_failure: Callable[[Failure], None],
         order: ReplyOrder | None = None,
+        transactional: bool = False,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._producers = producers
         self._order = order
+        self._transactional = transactional
         self._directory = directory
         self._topics = topics
-        self._dead_letter_topics = dead_letter_topics
-        self._group = group
+        self._dead_letters = dead_letters
         self._on_settled = on_settled
         self._on_failure = on_failure
         self._wall = wall
@@ -76,7 +74,9 @@ class Publisher:
         self._room = threading.Condition()
         self._waiting = 0  # threads that wait for room
         # The poll thread must not wait; what it could not hand over is no more than the budget lets it read.
-        self._backlog: deque[tuple[Producer, Place, Columns, OnDelivery | Sequence[OnDelivery]]] = deque()
+        self._backlog: deque[
+            tuple[Producer, Place, reply_sizes.Columns, OnDelivery | Sequence[OnDelivery]]
+        ] = deque()
         self._left: deque[Delivery] = deque()
         self._closed = False
 
@@ -127,21 +127,28 @@ class Publisher:
 
     def dead_letter(self, origin: Origin, error: Exception) -> None:
         """Send records that cannot be answered to their dead-letter topic, with the reason and their own bytes."""
+        records = origin.records
+        if self._order is not None and self._transactional:
+            for position in origin.positions:
+                self._order.put([self.dead_letter_outcome(records, position, error)])
+            return
         delivery = self._delivery(origin, reason=type(error).__name__)
-        records, topic = origin.records, self._dead_letter_topics[origin.records.topic]
+        topic = self._dead_letters.topic_of(records)
         for position in origin.positions:
-            original = records.messages[position]
-            kind, timestamp_ms = original.timestamp()
-            coordinates = names.Coordinates(records.topic, original.partition(), original.offset())
-            source = dead_letter.Origin(coordinates, timestamp_ms, kind, self._group)
-            headers = [*(original.headers() or ()), *dead_letter.dead_letter_headers(source, error)]
-            columns = ([records.values[position]], [original.key()], [headers])
+            headers = self._dead_letters.headers_of(records, position, error)
+            columns = ([records.values[position]], [records.messages[position].key()], [headers])
             report = Sent(delivery, headers, position).report
             self._send(self._producers.for_topic(topic), (topic, ANY_PARTITION), columns, [report])
         if self._order is not None:
-            self._order.put(
-                [Outcome(delivery, position, None, b"", None, None) for position in origin.positions]
-            )
+            self._order.put([Outcome(delivery, position, None) for position in origin.positions])
+
+    def dead_letter_outcome(self, records: PolledRecords, position: int, error: Exception) -> Outcome:
+        """The dead letter of one record, to be sent in its turn."""
+        delivery = self._delivery(Origin(records, [position], None, 0, 0), reason=type(error).__name__)
+        place = (self._dead_letters.topic_of(records), ANY_PARTITION)
+        value, key = records.values[position], records.messages[position].key()
+        headers = self._dead_letters.headers_of(records, position, error)
+        return Outcome(delivery, position, place, value, key, headers)
 
     def leave(self, origin: Origin) -> None:
         """Requests that are another worker's to answer, because their partition has gone there; nothing is sent."""
@@ -169,8 +176,9 @@ class Publisher:
         while waiting and not self._backlog:
             self._send(*waiting.popleft())
         self._backlog += waiting
-        if self._order is not None:
-            self._release(self._order)
+        if self._order is not None and not self._transactional:
+            for place, columns, reports in self._order.release():
+                self._send(self._producers.for_topic(place[0]), place, columns, reports)
         return served
 
     def follow(self, records: PolledRecords) -> None:
@@ -189,7 +197,7 @@ class Publisher:
 
     @property
     def backlogged(self) -> bool:
-        """Whether the poll thread has records to send that the producers have no room for."""
+        """Whether records wait on the poll thread for room in the producers."""
         return bool(self._backlog)
 
     def outstanding(self) -> int:
@@ -214,6 +222,7 @@ class Publisher:
             answer=answer,
             reason=reason,
             handed_ms=self._wall() * 1000,
+            settles=not self._transactional,
             on_settled=self._on_settled,
             on_failure=self._on_failure,
         )
@@ -243,15 +252,6 @@ class Publisher:
         reports = reports_of(delivery.report, delivery.report_at, positions)
         self._send(self._producers.for_replies(place[0], len(columns[0])), place, columns, reports)
 
-    def _release(self, order: ReplyOrder) -> None:
-        """Send the replies whose turn it is, all by the one producer that keeps their order."""
-        for place, columns, reports in order.release():
-            producer = self._producers.for_topic(place[0])
-            if self._backlog:
-                self._backlog.append((producer, place, columns, reports))
-            else:
-                self._send(producer, place, columns, reports)
-
     def _fitting(
         self, delivery: Delivery, topic: str, columns: reply_sizes.ReplyColumns
     ) -> reply_sizes.ReplyColumns:
@@ -272,10 +272,13 @@ class Publisher:
         self,
         producer: Producer,
         place: Place,
-        columns: Columns,
+        columns: reply_sizes.Columns,
         on_delivery: OnDelivery | Sequence[OnDelivery],
     ) -> None:
         """Hand records over, however long a batch thread has to wait for room; the poll thread comes back to it."""
+        if self._backlog and self._order is not None and threading.get_ident() == self._poll_thread:
+            self._backlog.append((producer, place, columns, on_delivery))  # nothing overtakes what waits
+            return
         topic, partition = place
         values, keys, headers = columns
         while True:

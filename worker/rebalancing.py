@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from worker.committer import Committer
+from worker.committer import Commits
 from worker.flow_control import FlowControl
 from worker.kafka.records import TopicPartition
 from worker.offset_tracker import OffsetTracker, Run
@@ -42,7 +42,7 @@ class Rebalancing:
         self,
         *,
         tracker: OffsetTracker,
-        committer: Committer,
+        committer: Commits,
         flow: FlowControl,
         pump: Callable[[float], None],
         drain_seconds: float,

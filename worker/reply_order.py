@@ -4,6 +4,9 @@ Batches end in whatever order they do. So each reply waits here until every requ
 partition and in those before, has had its own.
 """
 
+import itertools
+import operator
+import sys
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +20,9 @@ from worker.polled_records import PolledRecords
 from worker.reply_routes import Place
 from worker.reply_sizes import ReplyColumns
 
+OutcomeColumns = tuple[list[bytes | None], list[bytes | None] | None, list[Headers | None] | None]
+"""Values, keys and headers of outcomes; None where none has one."""
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -26,7 +32,7 @@ class Outcome:
         delivery: what it belongs to.
         position: the request's position in its poll.
         place: where the reply goes; None where nothing is sent in order, because the request is a dead letter.
-        value: the reply.
+        value: the reply, or the dead letter, whose value may be None.
         key: its key.
         headers: its headers.
     """
@@ -34,9 +40,15 @@ class Outcome:
     delivery: Delivery
     position: int
     place: Place | None
-    value: bytes
-    key: bytes | None
-    headers: Headers | None
+    value: bytes | None = None
+    key: bytes | None = None
+    headers: Headers | None = None
+
+    @property
+    def partition(self) -> TopicPartition:
+        """Where its request was read."""
+        records = self.delivery.origin.records
+        return TopicPartition(records.topic, records.partitions[self.position])
 
     @property
     def report(self) -> OnDelivery:
@@ -44,6 +56,9 @@ class Outcome:
         if self.delivery.origin.records.routes is None:
             return self.delivery.report
         return partial(self.delivery.report_at, self.position)
+
+
+_is_there = partial(operator.is_not, None)
 
 
 def outcomes(
@@ -61,30 +76,35 @@ class _Line:
     """The records of one poll from one partition, in their order.
 
     Attributes:
+        records: the poll.
         positions: theirs in the poll.
-        outcomes: of all records of the poll, by position; None where there is none yet.
         at: how many of *positions* have gone.
     """
 
-    __slots__ = ("at", "outcomes", "positions")
+    __slots__ = ("at", "positions", "records")
 
-    def __init__(self, positions: Sequence[int], outcomes: list[Outcome | None]) -> None:
+    def __init__(self, records: PolledRecords, positions: Sequence[int]) -> None:
+        self.records = records
         self.positions = positions
-        self.outcomes = outcomes
         self.at = 0
 
-    def ready(self) -> Iterator[Outcome]:
-        """The outcomes whose turn it is; each goes."""
-        while self.at < len(self.positions):
-            outcome = self.outcomes[self.positions[self.at]]
-            if outcome is None:
-                return
-            self.at += 1
-            yield outcome
+    def ready(self, most: int) -> list[Outcome]:
+        """The outcomes whose turn it is, at most so many; they go."""
+        outcomes = self.records.outcomes or ()
+        chosen = self.positions[self.at : self.at + most]
+        found = list(itertools.takewhile(_is_there, map(outcomes.__getitem__, chosen)))
+        self.at += len(found)
+        return found  # type: ignore[return-value]  # what is there is not None
 
     def waiting(self) -> Iterator[Outcome]:
         """The outcomes that wait for others."""
-        return filter(None, (self.outcomes[position] for position in self.positions[self.at :]))
+        outcomes = self.records.outcomes or ()
+        return filter(None, (outcomes[position] for position in self.positions[self.at :]))
+
+    @property
+    def next_offset(self) -> int:
+        """The offset behind the last that has gone; one has."""
+        return self.records.messages[self.positions[self.at - 1]].offset() + 1
 
 
 class ReplyOrder:
@@ -98,66 +118,73 @@ class ReplyOrder:
         self._on_left = on_left
         self._arrived: deque[Sequence[Outcome]] = deque()
         self._lines: dict[TopicPartition, deque[_Line]] = {}
+        self._touched: dict[TopicPartition, None] = {}  # where something may be ready
+        self._stopped: set[TopicPartition] = set()
 
     def follow(self, records: PolledRecords) -> None:
         """Records have been read, after all others of their partitions."""
-        outcomes: list[Outcome | None] = [None] * len(records)
         positions: dict[int, list[int]] = defaultdict(list)
         for position, partition in enumerate(records.partitions):
             positions[partition].append(position)
         for partition, members in positions.items():
             place = TopicPartition(records.topic, partition)
-            self._lines.setdefault(place, deque()).append(_Line(members, outcomes))
-        records.outcomes = outcomes
+            self._lines.setdefault(place, deque()).append(_Line(records, members))
+        records.outcomes = [None] * len(records)
 
     def put(self, outcomes: Sequence[Outcome]) -> None:
         """Outcomes of requests of one delivery."""
         self._arrived.append(outcomes)
 
-    def release(self) -> list[tuple[Place, ReplyColumns, list[OnDelivery]]]:
+    def release(self) -> list[tuple[Place, OutcomeColumns, list[OnDelivery]]]:
         """The replies whose turn it is, in order, with where the client reports each; those to one place together."""
-        touched: dict[TopicPartition, None] = {}
-        while self._arrived:
-            self._take(self._arrived.popleft(), touched)
-        ready = [outcome for partition in touched for outcome in self._ready(partition)]
+        ready, _ = self.take()
         by_place: dict[Place, list[Outcome]] = defaultdict(list)
         for outcome in ready:
             if outcome.place is not None:
                 by_place[outcome.place].append(outcome)
         return [
-            (place, _columns(outcomes), [o.report for o in outcomes]) for place, outcomes in by_place.items()
+            (place, columns_of(outcomes), [o.report for o in outcomes])
+            for place, outcomes in by_place.items()
         ]
+
+    def take(self, most: int = sys.maxsize) -> tuple[list[Outcome], dict[TopicPartition, int]]:
+        """The outcomes whose turn it is, at most so many, partition by partition; and the offset behind each's last."""
+        while self._arrived:
+            self._take(self._arrived.popleft())
+        ready: list[Outcome] = []
+        offsets: dict[TopicPartition, int] = {}
+        for partition in list(self._touched):
+            lines = self._lines.get(partition, deque())
+            while lines and len(ready) < most:
+                line = lines[0]
+                found = line.ready(most - len(ready))
+                ready += found
+                if found:
+                    offsets[partition] = line.next_offset
+                if line.at < len(line.positions):
+                    break
+                lines.popleft()
+            if len(ready) >= most:
+                break
+            del self._touched[partition]
+        return ready, offsets
+
+    def stop(self, partition: TopicPartition) -> None:
+        """Let nothing of a partition go any more."""
+        self._stopped.add(partition)
+        self._touched.pop(partition, None)
 
     def forget(self, partitions: Iterable[TopicPartition]) -> None:
         """Partitions are another worker's: what waits is never sent."""
         for partition in partitions:
+            self._stopped.discard(partition)
+            self._touched.pop(partition, None)
             for line in self._lines.pop(partition, ()):
                 for outcome in line.waiting():
-                    self._leave(outcome)
+                    self.leave(outcome)
 
-    def _take(self, outcomes: Sequence[Outcome], touched: dict[TopicPartition, None]) -> None:
-        """Put outcomes into their places, and note the partitions that may go on."""
-        records = outcomes[0].delivery.origin.records
-        assert records.outcomes is not None, "records are followed before anything comes of them"
-        positions = [outcome.position for outcome in outcomes]
-        not_ours = repeat(0) if records.all_ours else ~records.ours_at(positions)
-        for outcome, position, is_left in zip(outcomes, positions, not_ours, strict=False):
-            if not is_left:
-                records.outcomes[position] = outcome
-                touched[TopicPartition(records.topic, records.partitions[position])] = None
-            else:
-                self._leave(outcome)
-
-    def _ready(self, partition: TopicPartition) -> Iterator[Outcome]:
-        lines = self._lines.get(partition, ())
-        while lines:
-            line = lines[0]
-            yield from line.ready()
-            if line.at < len(line.positions):
-                return
-            lines.popleft()
-
-    def _leave(self, outcome: Outcome) -> None:
+    def leave(self, outcome: Outcome) -> None:
+        """An outcome that is never sent, because its partition is another worker's."""
         delivery = outcome.delivery
         if outcome.place is None:
             return  # its dead letter has gone, and counts by itself
@@ -165,8 +192,27 @@ class ReplyOrder:
         delivery.origin.forget(outcome.position)
         delivery.acknowledged()
 
+    def _take(self, outcomes: Sequence[Outcome]) -> None:
+        """Put outcomes into their places, and note the partitions that may go on."""
+        records = outcomes[0].delivery.origin.records
+        assert records.outcomes is not None, "records are followed before anything comes of them"
+        positions = [outcome.position for outcome in outcomes]
+        not_ours = repeat(0) if records.all_ours else ~records.ours_at(positions)
+        touched = set()
+        for outcome, position, is_left in zip(outcomes, positions, not_ours, strict=False):
+            if is_left:
+                self.leave(outcome)
+            else:
+                records.outcomes[position] = outcome
+                touched.add(records.partitions[position])
+        for partition in touched:
+            place = TopicPartition(records.topic, partition)
+            if place not in self._stopped:
+                self._touched[place] = None
 
-def _columns(outcomes: Sequence[Outcome]) -> ReplyColumns:
+
+def columns_of(outcomes: Sequence[Outcome]) -> OutcomeColumns:
+    """Values, keys and headers of outcomes that go to one place."""
     keys = [outcome.key for outcome in outcomes]
     headers = [outcome.headers for outcome in outcomes]
     return (

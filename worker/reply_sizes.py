@@ -1,5 +1,6 @@
 """How large a reply may be, and what takes the place of one that is larger."""
 
+from collections.abc import Sequence
 from itertools import repeat
 
 from schemas import codec, reply_columns
@@ -9,6 +10,8 @@ from worker.kafka.records import Headers
 
 RECORD_OVERHEAD_BYTES = 128  # the batch's own header (61) and a record's lengths, generously
 
+Columns = tuple[Sequence[bytes | None], Sequence[bytes | None] | None, Sequence[Headers | None] | None]
+"""Values, keys and headers of records; None where none has one."""
 ReplyColumns = tuple[list[bytes], list[bytes | None] | None, list[Headers | None] | None]
 """Values, keys and headers of replies; None where none has one."""
 

@@ -14,10 +14,13 @@ from batching.shared_scheduler import SharedScheduler
 from schemas.catalog import Catalog
 from schemas.request_decoder import RequestDecoder
 from schemas.wire_limits import WireLimits
+from worker import committing
 from worker.admission import Admission
 from worker.batch_queues import BatchQueues
 from worker.budget import Budget, Limits
-from worker.committer import Committer
+from worker.committing import MakeTransactional
+from worker.consumer_reports import ConsumerReports
+from worker.dead_letters import DeadLetters
 from worker.flow_control import FlowControl
 from worker.gauges import Gauges
 from worker.giving_way import GivingWay
@@ -26,7 +29,6 @@ from worker.intake import Intake
 from worker.kafka.consumer import Consumer, ConsumerEvents
 from worker.kafka.errors import KafkaProblem
 from worker.kafka.records import TopicPartition
-from worker.log import Occasionally
 from worker.metrics import Metrics
 from worker.metrics_observers import BatchMetrics
 from worker.model_queue_options import ModelQueueOptions
@@ -39,6 +41,7 @@ from worker.publisher import Publisher
 from worker.read_ahead import ReadAhead
 from worker.rebalancing import Rebalancing
 from worker.refusals import Refusals
+from worker.replacements import Replacements
 from worker.reply_order import ReplyOrder
 from worker.reply_routing import ReplyRouting
 from worker.router import Manager, Router
@@ -56,10 +59,12 @@ class Clients:
     Attributes:
         consumer: makes the member of the group, given who hears of its problems.
         producer: makes a producer.
+        transactional: makes a producer of transactions.
     """
 
     consumer: Callable[[ConsumerEvents], Consumer]
     producer: MakeProducer
+    transactional: MakeTransactional
 
 
 class RequestPath:
@@ -92,7 +97,7 @@ class RequestPath:
             )
         settlement = Settlement(self._budget, metrics, binding_of)
 
-        events = _Events(metrics)
+        events = ConsumerReports(metrics)
         self._consumer = clients.consumer(events)
         self.flow = FlowControl(
             self._consumer, self._budget, binding_of, on_out_of_range=delivery.on_offset_out_of_range
@@ -109,22 +114,24 @@ class RequestPath:
             on_reproduced=metrics.replies_reproduced,
             clock=clock,
         )
+        batch_bytes = min(map(directory.max_message_bytes, own_topics))
+        order = ReplyOrder(metrics.requests_left) if committing.in_order(delivery) else None
         self._publisher = Publisher(
             ProducerPool(
                 clients.producer,
                 directory,
-                batch_bytes=min(map(directory.max_message_bytes, own_topics)),
-                quiet_topics=[b.reply_topic for b in bindings],
+                batch_bytes=batch_bytes,
+                quiet_topics=[b.reply_topic for b in bindings] if order is None else (),
                 quiet_records=delivery.budget_rows // 4,
                 clock=clock,
             ),
             directory,
             topics={b.name: b.reply_topic for b in bindings},
-            dead_letter_topics=dead_letter_topics,
-            group=settings.kafka.group,
+            dead_letters=DeadLetters(dead_letter_topics, settings.kafka.group),
             on_settled=settlement.settled,
             on_failure=self._refusals.note,
-            order=ReplyOrder(metrics.requests_left) if delivery.reply_order == "partition" else None,
+            order=order,
+            transactional=committing.transactional(delivery),
             wall=wall,
         )
 
@@ -176,11 +183,21 @@ class RequestPath:
             clock=clock,
             wall=wall,
         )
-        self._committer = Committer(
-            self._consumer,
-            self._tracker,
-            interval_seconds=delivery.commit_interval_seconds,
-            on_committed=settlement.committed,
+        self._committer = committing.new_committer(
+            settings,
+            consumer=self._consumer,
+            tracker=self._tracker,
+            settlement=settlement,
+            order=order,
+            make=lambda: clients.transactional(batch_bytes),
+            replacements=Replacements(
+                self._publisher,
+                own_topics=own_topics,
+                directory=directory,
+                on_stuck=self._stop_partitions,
+                on_dead_letter=metrics.dead_lettered,
+                on_refused=metrics.replies_refused,
+            ),
             clock=clock,
         )
         gauges = Gauges(
@@ -253,7 +270,7 @@ class RequestPath:
         for block in self._scheduler.close(drain=False, wait=False):
             block.handle.release()
         self._scheduler.join(5.0)
-        for close in (self._publisher.close_producers, self._consumer.close):
+        for close in (self._committer.close, self._publisher.close_producers, self._consumer.close):
             try:
                 close()
             except KafkaProblem as problem:
@@ -264,26 +281,6 @@ class RequestPath:
             self.flow.stop(
                 TopicPartition(records.topic, number), "neither an answer nor a dead letter fits its topic"
             )
-
-
-class _Events:
-    """The consumer's reports; called inside its poll."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self.flow: FlowControl | None = None
-        self._metrics = metrics
-        self._occasionally = Occasionally(log, seconds=10.0)
-
-    def on_problem(self, problem: KafkaProblem) -> None:
-        """Log it, at most every ten seconds a kind."""
-        kind = type(problem).__name__
-        self._occasionally.warning("the consumer has a problem", key=kind, problem=str(problem))
-
-    def on_out_of_range(self, partition: TopicPartition, offset: int) -> None:
-        """Count it, and do what the setting says."""
-        self._metrics.offset_out_of_range(partition.topic)
-        assert self.flow is not None
-        self.flow.out_of_range(partition, offset)
 
 
 def _wire_limits(settings: Settings) -> WireLimits:

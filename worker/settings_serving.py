@@ -9,7 +9,16 @@ from worker.settings_group import PositiveInt, PositiveSeconds, Seconds, Setting
 
 
 class DeliverySettings(SettingsGroup):
-    """How much is read ahead of what has been answered, and when offsets are committed."""
+    """What is promised, how much is read ahead of what has been answered, and when offsets are committed."""
+
+    mode: Literal["at_least_once", "exactly_once"] = "at_least_once"
+    """What a crash may do to replies: `at_least_once` repeats some, `exactly_once` none, for readers of committed
+    records. `at_least_once`, because it is faster and a reply comes sooner: `exactly_once` writes replies and offsets
+    in transactions, in the order of the requests, so a reply waits for those before it and for its transaction."""
+
+    transaction_seconds: Seconds = 0.1
+    """Seconds between the beginnings of two transactions (`exactly_once`). A transaction costs the broker a dozen
+    requests; a reply that comes alone does not wait."""
 
     budget_rows: PositiveInt = 262_144
     """Rows read and not yet committed, over all bindings (at least 1). With `budget_bytes` it bounds memory

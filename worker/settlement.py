@@ -22,7 +22,8 @@ class Settlement:
     def settled(self, delivery: Delivery) -> None:
         """Every record of a delivery has been acknowledged, or there is none, because its requests are left."""
         origin = delivery.origin
-        origin.settle()
+        if delivery.settles:
+            origin.settle()
         records = origin.records
         if origin.model is not None:
             self._budget.give_back_model(records.binding, origin.model, origin.rows, origin.size_bytes)

@@ -8,6 +8,7 @@ there, a producer's `poll` puts what was sent on the broker. Faults are ordered 
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import count, repeat
 
 from tests.fakes.kafka_broker import FakeBroker, FakeError, FakeMessage
@@ -19,6 +20,19 @@ from worker.kafka.producer import OnDelivery
 from worker.kafka.records import OFFSET_BEGINNING, OFFSET_END, Headers, Message, TopicPartition
 
 __all__ = ["FakeAdmin", "FakeBroker", "FakeConsumer", "FakeError", "FakeMessage", "FakeProducer"]
+
+
+@dataclass(frozen=True)
+class FakeMembership:
+    """A member at one moment."""
+
+    consumer: "FakeConsumer"
+    generation: int
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the group has not moved on since."""
+        return not self.consumer.evicted and self.generation == self.consumer._generation
 
 
 class FakeConsumer:
@@ -46,6 +60,7 @@ class FakeConsumer:
         self._paused: set[TopicPartition] = set()
         self._done: deque[Callable[[], None]] = deque()
         self._injected: deque[errors.KafkaProblem] = deque()
+        self._generation = 0  # counts the changes of its assignment
 
     def inject(self, problem: errors.KafkaProblem) -> None:
         """Let the next poll meet this problem."""
@@ -140,6 +155,10 @@ class FakeConsumer:
         """See `Consumer.cached_high`."""
         return self._broker.end(partition) if partition in self._positions else None
 
+    def membership(self) -> object:
+        """See `Consumer.membership`."""
+        return FakeMembership(self, self._generation)
+
     def assignment(self) -> frozenset[TopicPartition]:
         """See `Consumer.assignment`."""
         return frozenset(self._positions)
@@ -159,6 +178,7 @@ class FakeConsumer:
 
     def _rebalance(self, listener: RebalanceListener) -> None:
         if self.evicted:
+            self._generation += 1
             lost = sorted(self._positions)
             self._forget(lost)
             listener.lost(lost)
@@ -166,9 +186,11 @@ class FakeConsumer:
             self._broker.join(self)
         if going := self._broker.to_give_up(self):
             listener.revoked(going)
+            self._generation += 1
             self._forget(going)
             self._broker.disown(self, going)
         if coming := self._broker.take(self):
+            self._generation += 1
             for partition in coming:
                 self._positions[partition] = self._start(partition)
             listener.assigned(coming)

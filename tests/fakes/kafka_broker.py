@@ -253,6 +253,12 @@ class FakeBroker:
 
     def write_batch(self, batch: Sequence[FakeMessage]) -> FakeError | list[FakeMessage]:
         """Write a batch as a broker does: wholly or not at all."""
+        if (error := self.refusal(batch)) is not None:
+            return error
+        return [record.written(self._write(record, None), int(self._wall() * 1000)) for record in batch]
+
+    def refusal(self, batch: Sequence[FakeMessage]) -> FakeError | None:
+        """Why a batch is not taken; a refusal that a test has ordered is used up by it."""
         topic = batch[0].topic()
         if topic not in self.configs:
             return FakeError("UNKNOWN_TOPIC_OR_PART")
@@ -263,7 +269,7 @@ class FakeBroker:
             return error
         if sum(record.size_bytes for record in batch) > int(self.configs[topic]["max.message.bytes"]):
             return FakeError("MSG_SIZE_TOO_LARGE", "Broker: Message size too large")
-        return [record.written(self._write(record, None), int(self._wall() * 1000)) for record in batch]
+        return None
 
     def _write(self, record: FakeMessage, timestamp_ms: int | None) -> int:
         with self._lock:

@@ -25,6 +25,7 @@ from schemas.version_selection import SpecificVersions
 from tests.fakes.clock import FakeClock
 from tests.fakes.kafka import FakeAdmin, FakeConsumer, FakeProducer
 from tests.fakes.kafka_broker import FakeBroker, FakeMessage
+from tests.fakes.kafka_transactions import FakeTransactionalProducer
 from tests.fakes.lab_servable import LabLoader, LabServable
 from worker.cluster import Cluster
 from worker.kafka.consumer import ConsumerEvents
@@ -195,6 +196,7 @@ class Worker:
         batching = {"threads": 0, **settings.get("batching", {})}
         self.settings = Settings(**{**settings, "batching": batching})
         self.producers: list[_Producer] = []
+        self.transactional: list[FakeTransactionalProducer] = []
         self.made: FakeConsumer | None = None
         # The fake admin client is asked what the real one is.
         self.directory = TopicDirectory(Cluster(cast("Admin", FakeAdmin(lab.broker))), clock=lab.clock)
@@ -205,7 +207,7 @@ class Worker:
         self.idle_turns = 0
         self.path = RequestPath(
             self.settings,
-            Clients(self._make_consumer, self._make_producer),
+            Clients(self._make_consumer, self._make_producer, self._make_transactional),
             table=lab.table,
             manager=lab.manager,
             directory=self.directory,
@@ -216,6 +218,10 @@ class Worker:
             on_idle=self._idle,
         )
         self.left = False
+
+    def _make_transactional(self, _batch_bytes: int) -> FakeTransactionalProducer:
+        self.transactional.append(FakeTransactionalProducer(self._lab.broker))
+        return self.transactional[-1]
 
     @property
     def consumer(self) -> FakeConsumer:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from tests.fakes.kafka import FakeBroker, FakeConsumer, FakeProducer
+from tests.fakes.kafka_transactions import FakeTransactionalProducer
 from tests.kit.broker import Broker
 from worker.kafka import client_config, clients
 from worker.kafka.client_config import PropertyValue
@@ -14,6 +15,7 @@ from worker.kafka.consumer import Consumer
 from worker.kafka.errors import KafkaProblem
 from worker.kafka.producer import Producer
 from worker.kafka.records import Message, TopicPartition
+from worker.kafka.transactional import TransactionalProducer
 
 LONGEST_SECONDS = 20.0
 
@@ -80,6 +82,10 @@ class World(Protocol):
         """A producer; closed at the end."""
         ...
 
+    def transactional(self, witness: Witness, transactional_id: str) -> TransactionalProducer:
+        """A producer of transactions; closed at the end."""
+        ...
+
     def evict(self, consumer: Consumer) -> None:
         """Let the group take a member for dead."""
         ...
@@ -99,7 +105,7 @@ class FakeWorld:
     def __init__(self) -> None:
         self.broker = FakeBroker(wall=time.time)
         self.feeder: Producer = FakeProducer(self.broker)
-        self._made: list[Consumer | Producer] = []
+        self._made: list[Consumer | Producer | TransactionalProducer] = []
 
     def topic(self, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
         """See `World`."""
@@ -126,6 +132,12 @@ class FakeWorld:
             batch_bytes=batch_bytes,
             only_failures=only_failures,
         )
+        self._made.append(producer)
+        return producer
+
+    def transactional(self, witness: Witness, transactional_id: str) -> TransactionalProducer:
+        """See `World`."""
+        producer = FakeTransactionalProducer(self.broker)
         self._made.append(producer)
         return producer
 
@@ -159,7 +171,7 @@ class RealWorld:
         self._make_topic = make_topic
         self._properties = properties or {}
         self._feeder = feeder
-        self._made: list[Consumer | Producer] = []
+        self._made: list[Consumer | Producer | TransactionalProducer] = []
 
     @property
     def feeder(self) -> Producer:
@@ -191,6 +203,14 @@ class RealWorld:
             queue_records=queue_records,
             batch_bytes=batch_bytes,
             only_failures=only_failures,
+        )
+        self._made.append(producer)
+        return producer
+
+    def transactional(self, witness: Witness, transactional_id: str) -> TransactionalProducer:
+        """See `World`."""
+        producer = clients.transactional_producer(
+            self._where, witness.on_problem, transactional_id=transactional_id
         )
         self._made.append(producer)
         return producer

@@ -24,6 +24,8 @@ DEFAULTS = {
         },
     ),
     "delivery": {
+        "mode": "at_least_once",
+        "transaction_seconds": 0.1,
         "budget_rows": 262_144,
         "budget_bytes": 268_435_456,
         "commit_interval_seconds": 0.5,
@@ -31,6 +33,7 @@ DEFAULTS = {
         "shutdown_seconds": 25.0,
         "poll_records": 8192,
         "model_share": 0.5,
+        "reply_order": "any",
         "on_offset_out_of_range": "stop",
         "request_coordinates": False,
         "carried_headers": ("traceparent", "tracestate"),

@@ -113,13 +113,16 @@ def producer_config(  # noqa: PLR0913 - each is a property by another name
     only_failures: bool = False,
     idempotent: bool = True,
     prompt: bool = False,
+    transactional_id: str | None = None,
 ) -> ClientConfig:
     """A producer of replies. *queue_records* and *queue_bytes* bound what it holds.
 
     *batch_bytes* is the smallest limit of the topics that it writes to: no batch on the wire is made larger,
     because the broker refuses a whole batch. With *only_failures*, records that arrived get no report of
     their own. Without *idempotent* a record may be written twice, when the broker's answer is lost; and the first
-    one does not wait half a second for the producer's id. A *prompt* one sends at once what it is given.
+    one does not wait half a second for the producer's id. A *prompt* one sends at once what it is given. With a
+    *transactional_id* it writes in transactions, and the broker gives up one that was left open after ten seconds:
+    for so long a worker that was killed holds up those who read committed records.
 
     Raises:
         InvalidProperty: *own* names a property that is headrace's own.
@@ -141,6 +144,8 @@ def producer_config(  # noqa: PLR0913 - each is a property by another name
         "queue.buffering.max.kbytes": str(max(1, queue_bytes >> 10)),
         "delivery.report.only.error": _text(only_failures),
     }
+    if transactional_id is not None:
+        config |= {"transactional.id": transactional_id, "transaction.timeout.ms": "10000"}
     return config | wanted
 
 

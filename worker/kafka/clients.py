@@ -9,9 +9,11 @@ from worker.kafka.client_config import Connection, PropertyValue
 from worker.kafka.client_log import client_logger
 from worker.kafka.confluent_consumer import ConfluentConsumer
 from worker.kafka.confluent_producer import ConfluentProducer
+from worker.kafka.confluent_transactional import ConfluentTransactionalProducer
 from worker.kafka.consumer import Consumer, ConsumerEvents
 from worker.kafka.errors import KafkaProblem
 from worker.kafka.producer import Producer
+from worker.kafka.transactional import TransactionalProducer
 
 
 def group_consumer(
@@ -54,6 +56,21 @@ def producer(
     return ConfluentProducer(
         client_config.producer_config(where, own, **limits), on_problem, log=client_logger()
     )
+
+
+def transactional_producer(
+    where: Connection,
+    on_problem: Callable[[KafkaProblem], None],
+    own: Mapping[str, PropertyValue] | None = None,
+    **limits: Any,
+) -> TransactionalProducer:
+    """A producer of transactions; *limits* as for `producer`, with a `transactional_id`.
+
+    Raises:
+        InvalidProperty: a property is unknown, impossible, or headrace's own.
+    """
+    config = client_config.producer_config(where, own, only_failures=True, **limits)
+    return ConfluentTransactionalProducer(config, on_problem, log=client_logger())
 
 
 def admin(where: Connection) -> Admin:

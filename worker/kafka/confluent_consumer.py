@@ -195,6 +195,10 @@ class ConfluentConsumer:
         known = self._client.get_watermark_offsets(confluent_kafka.TopicPartition(*partition), cached=True)
         return None if known is None or known[1] < 0 else known[1]
 
+    def membership(self) -> object:
+        """See `Consumer.membership`."""
+        return self._client.consumer_group_metadata()
+
     def assignment(self) -> frozenset[TopicPartition]:
         """See `Consumer.assignment`."""
         return frozenset(self._assignment.partitions)

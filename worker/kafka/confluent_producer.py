@@ -118,6 +118,11 @@ class ConfluentProducer:
         except confluent_kafka.KafkaException as error:
             raise errors.translate(error) from error
 
+    @property
+    def client(self) -> Any:
+        """The client library's own, for its transactional calls."""
+        return self._client
+
     def send(
         self,
         topic: str,

@@ -122,6 +122,10 @@ class Consumer(Protocol):
         """The end of the partition as of the last fetch; None before the first. Never waits."""
         ...
 
+    def membership(self) -> object:
+        """Who this consumer is to its group at this moment, for `TransactionalProducer.transact`."""
+        ...
+
     def assignment(self) -> frozenset[TopicPartition]:
         """The partitions that this consumer reads now."""
         ...

@@ -1,0 +1,171 @@
+"""One run: requests on schedule, faults at random; afterwards every request is accounted for."""
+
+import math
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from tests.chaos import faults
+from tests.chaos.scene import MODEL, VERSIONS, Scene
+from tests.kit import numpy_models
+from tests.kit.broker import KafkaBroker
+from tests.kit.deployment import MISSED_SOON, Deployment
+from tests.kit.mixed_requests import MixedRequests, RowAnswers
+from tests.kit.models import SavedModels
+from tests.kit.verifier import Account
+
+PARTITIONS = 8
+MOST_ROWS = 4
+BUDGET_ROWS = 8192
+MODEL_SECONDS = 0.002
+SEND_SECONDS = 0.02
+START_SECONDS, HEAL_SECONDS, ANSWER_SECONDS = 120.0, 90.0, 300.0
+SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to happen.
+
+    Attributes:
+        seed: decides the faults, in their order; when exactly they strike, the machine does.
+        seconds: how long faults strike, at least.
+        requests: sent evenly over that time, at least.
+        workers: how many there should be.
+        pauses: the shortest and the longest time between two faults, in seconds.
+        loader: `numpy`, whose workers are soon up again, or `saved_model`.
+        mode: `at_least_once` or `exactly_once`.
+    """
+
+    seed: int
+    seconds: float
+    requests: int
+    workers: int = 4
+    pauses: tuple[float, float] = (1.0, 4.0)
+    loader: str = "numpy"
+    mode: str = "at_least_once"
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What came of it.
+
+    Attributes:
+        requests: how many were sent.
+        struck: the faults, by name.
+        missing: requests without a reply.
+        wrong: what is wrong with replies, a line each.
+        dead_letters: requests that became one, none of which should.
+        unexpected: workers that ended, or not in the way they should.
+        repeated: requests with more than one reply.
+        repeated_rows: rows of replies too many.
+        allowed_rows: rows that may be repeated: the budget of each worker that a fault concerned.
+        seconds: from the first fault to the last reply.
+    """
+
+    requests: int
+    struck: Counter[str]
+    missing: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    dead_letters: int = 0
+    unexpected: list[str] = field(default_factory=list)
+    repeated: int = 0
+    repeated_rows: int = 0
+    allowed_rows: int = 0
+    seconds: float = 0.0
+
+    def failures(self) -> list[str]:
+        """What broke a promise, a line or more each; empty when nothing did."""
+        found = (
+            [f"{len(self.missing)} requests without a reply: {self.missing[:SHOWN]}"] if self.missing else []
+        )
+        found += [f"{len(self.wrong)} wrong replies:", *self.wrong[:SHOWN]] if self.wrong else []
+        found += [f"{self.dead_letters} dead letters"] if self.dead_letters else []
+        found += self.unexpected
+        if self.repeated_rows > self.allowed_rows:
+            found.append(f"{self.repeated_rows} rows were repeated; {self.allowed_rows} may be")
+        return found
+
+    def __str__(self) -> str:
+        struck = ", ".join(f"{name} {count}" for name, count in sorted(self.struck.items()))
+        return (
+            f"{self.requests:,} requests, {self.struck.total()} faults ({struck}) in {self.seconds:.0f} s: "
+            f"{len(self.missing)} missing, {len(self.wrong)} wrong, {self.dead_letters} dead letters, "
+            f"{self.repeated:,} repeated ({self.repeated_rows:,} rows; {self.allowed_rows:,} may be)"
+        )
+
+
+def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Verdict:
+    """Make everything, let faults strike, heal, and account for each request. *folder* keeps the logs.
+
+    Raises:
+        AssertionError: the workers did not come up, or what was left was not answered in time.
+    """
+    chance = random.Random(plan.seed)
+    mixed = MixedRequests(most_rows=MOST_ROWS)
+    base_path, answers = _models(plan.loader, folder)
+    settings = {
+        **MISSED_SOON,
+        "delivery.mode": plan.mode,
+        "delivery.budget_rows": BUDGET_ROWS,
+        "delivery.poll_records": 512,
+    }
+    rate = plan.requests / plan.seconds
+    struck: Counter[str] = Counter()
+    with KafkaBroker() as broker, Deployment(broker, folder, settings, partitions=PARTITIONS) as deployed:
+        scene = Scene(deployed, broker, base_path, loader=plan.loader, workers=plan.workers)
+        scene.desire()
+        for place in range(plan.workers):
+            scene.start(place)
+        for worker in deployed.workers:
+            worker.wait_until_ready(START_SECONDS)
+        began = time.monotonic()
+        with deployed.traffic(
+            lambda number: mixed[number].record(MODEL),
+            at_once=math.ceil(rate * SEND_SECONDS),
+            pause_seconds=SEND_SECONDS,
+        ) as traffic:
+            while time.monotonic() < began + plan.seconds or traffic.sent < plan.requests:
+                scene.sleep(chance.uniform(*plan.pauses))
+                name = faults.strike(scene, chance)
+                struck[name] += 1
+                say(f"{time.monotonic() - began:6.1f} s, {traffic.sent:,} sent: {name}")
+        say("healing")
+        scene.heal(HEAL_SECONDS)
+        deployed.wait_until_answered(ANSWER_SECONDS)
+        verdict = _account(deployed.account(), traffic.sent, mixed, answers)
+        verdict.struck, verdict.unexpected = struck, scene.unexpected
+        verdict.seconds = time.monotonic() - began
+        if plan.mode == "at_least_once":
+            concerned = sum(count * faults.concerned(name, plan.workers) for name, count in struck.items())
+            verdict.allowed_rows = BUDGET_ROWS * concerned
+        return verdict
+
+
+def _account(found: Account, sent: int, mixed: MixedRequests, answers: Mapping[int, RowAnswers]) -> Verdict:
+    verdict = Verdict(sent, Counter(), dead_letters=len(found.dead_letters))
+    for number in range(sent):
+        request = mixed[number]
+        replies = found.replies.get(request.id, ())
+        if not replies:
+            verdict.missing.append(request.id)
+        verdict.wrong += filter(None, (request.wrong(reply, answers) for reply in replies))
+        if len(replies) > 1:
+            verdict.repeated += 1
+            verdict.repeated_rows += request.rows * (len(replies) - 1)
+    return verdict
+
+
+def _models(loader: str, folder: Path) -> tuple[Path, dict[int, RowAnswers]]:
+    """A base path with both versions, and what they answer."""
+    if loader == "saved_model":
+        make = SavedModels(folder).three_signatures
+    else:
+        make = partial(numpy_models.write_three_signatures, folder / MODEL, sleep_seconds=MODEL_SECONDS)
+    paths = {version: make(version) for version in VERSIONS}
+    answers = {version: RowAnswers.of(loader, str(path), version) for version, path in paths.items()}
+    return paths[VERSIONS[0]].parent, answers

@@ -1,0 +1,253 @@
+"""`delivery.mode = "exactly_once"`: replies and offsets together, whatever goes wrong."""
+
+from typing import Any
+
+import pytest
+
+from schemas.model_config import BatchingOptions
+from tests.fakes.kafka import FakeError
+from tests.fakes.request_path import DEAD_LETTERS, GROUP, REPLIES, REQUESTS, Lab, Worker, request
+from worker.kafka import errors
+from worker.kafka.records import TopicPartition
+from worker.kafka.transactional import OutcomeUnknown
+
+ZERO = TopicPartition(REQUESTS, 0)
+PATIENT_SECONDS = 30.0
+
+
+def serving(
+    partitions: int = 1, *, limits: dict[str, int] | None = None, **settings: Any
+) -> tuple[Lab, Worker]:
+    """A worker in transactions."""
+    lab = Lab({REQUESTS: partitions, REPLIES: 1, DEAD_LETTERS: 1}, limits=limits)
+    lab.set_model()
+    delivery = {"mode": "exactly_once", **settings.pop("delivery", {})}
+    return lab, lab.worker(delivery=delivery, **settings).join()
+
+
+def send(lab: Lab, count: int, partitions: int = 1, first: int = 0) -> None:
+    """Requests of one row."""
+    for n in range(first, first + count):
+        lab.send(request(n, id=f"{n}"), partition=n % partitions)
+
+
+def held(worker: Worker) -> tuple[int, int]:
+    """Rows read and not committed; requests not answered. A step later than the broker a worker knows of a commit."""
+    worker.step()
+    budget = worker.path.loop._budget
+    return budget.bindings["default"].rows, sum(use.rows for use in budget.models.values())
+
+
+def test_replies_and_offsets_come_together() -> None:
+    """One transaction for what is ready together, in the order of the requests."""
+    lab, worker = serving()
+    send(lab, 10)
+
+    worker.until_committed(10)
+
+    assert [reply.id for reply in lab.replies()] == [f"{n}" for n in range(10)]
+    assert worker.transactional[0].transactions == 1
+    assert held(worker) == (0, 0)
+
+
+def test_a_slow_request_holds_back_what_is_behind_it_and_nothing_before() -> None:
+    """A transaction ends before the first request without an answer: offsets never pass one."""
+    lab, worker = serving()
+    lab.set_model(
+        "patient", batching=BatchingOptions(batch_timeout_seconds=PATIENT_SECONDS, max_batch_rows=100)
+    )
+    send(lab, 3)
+    lab.send(request(3, model="patient", id="3"))
+    send(lab, 3, first=4)
+    worker.run_for(5.0)
+
+    assert lab.committed() == 3
+    assert [reply.id for reply in lab.replies()] == ["0", "1", "2"]
+
+    worker.until_committed(7)
+
+    assert [reply.id for reply in lab.replies()] == [f"{n}" for n in range(7)]
+    assert held(worker) == (0, 0)
+
+
+def test_errors_and_dead_letters_are_in_the_transactions() -> None:
+    """Whatever is the outcome of a request, it comes once, with the offset."""
+    lab, worker = serving()
+    lab.send(request(0, id="0"))
+    lab.send(b"no request", key=b"k", headers=[("a", b"1")])
+    lab.send(request(2, model="unknown", id="2"))
+    lab.send(None)
+
+    worker.until_committed(4)
+
+    assert lab.codes() == {"0": 0, "2": 5}
+    letters = [
+        (letter.value(), letter.key(), (letter.headers() or [])[0][0]) for letter in lab.dead_letters()
+    ]
+    assert letters == [(b"no request", b"k", "a"), (None, None, "kafka_dlt-original-topic")]
+    assert worker.transactional[0].transactions == 1
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        errors.TimedOut("no answer"),
+        errors.Retriable("the coordinator moves"),
+        errors.NotAuthorized("not allowed"),
+        errors.Fatal("of no use any more"),
+        errors.Fenced("another one has come"),
+        OutcomeUnknown("nobody answered"),
+    ],
+)
+def test_a_transaction_that_failed_is_tried_again(problem: errors.KafkaProblem) -> None:
+    """As it was, by a new producer where the old one is of no use: each request is answered once."""
+    lab, worker = serving()
+    worker.transactional[0].inject(problem)
+    send(lab, 5)
+    worker.step(3)
+    send(lab, 5, first=5)
+
+    worker.until_committed(10)
+
+    assert [reply.id for reply in lab.replies()] == [f"{n}" for n in range(10)]
+    assert held(worker) == (0, 0)
+    useless = isinstance(problem, errors.Fatal | OutcomeUnknown)
+    assert [producer.closed for producer in worker.transactional] == ([True, False] if useless else [False])
+
+
+@pytest.mark.parametrize("problem", [errors.Fatal("gone"), OutcomeUnknown("nobody answered")])
+def test_a_transaction_that_was_committed_unseen_is_not_repeated(problem: errors.KafkaProblem) -> None:
+    """The group's offsets tell that it was."""
+    lab, worker = serving()
+    worker.transactional[0].inject(problem, after_commit=True)
+    send(lab, 5)
+    worker.step(3)
+    send(lab, 5, first=5)
+
+    worker.until_committed(10)
+    worker.run_for(5.0)
+
+    assert [reply.id for reply in lab.replies()] == [f"{n}" for n in range(10)]
+    assert held(worker) == (0, 0)
+
+
+def test_a_broker_that_is_away_is_waited_for() -> None:
+    """Nothing is written, nothing is lost, and nothing twice."""
+    lab, worker = serving()
+    lab.broker.stalled = True
+    send(lab, 5)
+    worker.run_for(20.0)
+    assert (lab.committed(), lab.replies()) == (0, [])
+
+    lab.broker.stalled = False
+    worker.until_committed(5)
+
+    assert [reply.id for reply in lab.replies()] == [f"{n}" for n in range(5)]
+
+
+def test_a_reply_that_the_topic_does_not_take_becomes_an_error() -> None:
+    """Only that one: its neighbours in the batch are answered."""
+    lab, worker = serving()
+    send(lab, 2)
+    lab.send(request(*range(500), id="large"))
+    send(lab, 2, first=2)
+    lab.broker.configs[REPLIES]["max.message.bytes"] = "600"  # less than was known of it
+
+    worker.until_committed(5)
+
+    assert lab.codes() == {"0": 0, "1": 0, "large": 8, "2": 0, "3": 0}
+    assert held(worker) == (0, 0)
+
+
+def test_a_topic_that_is_not_written_to_for_a_while_stops_nothing_for_good() -> None:
+    """A right that is taken away and given back."""
+    lab, worker = serving()
+    lab.broker.refuse(REPLIES, FakeError("TOPIC_AUTHORIZATION_FAILED"), records=3)
+    send(lab, 3)
+
+    worker.until_committed(3)
+
+    assert lab.codes() == {"0": 0, "1": 0, "2": 0}
+    assert len(lab.replies()) == 3
+
+
+def test_a_partition_whose_dead_letter_fits_nowhere_stops_and_no_other() -> None:
+    """Its offset never passes the request that nothing could be said about."""
+    lab, worker = serving(partitions=2)
+    lab.send(request(0, id="0"), partition=0)
+    lab.send(b"\x00" * 5000, partition=0)
+    lab.send(request(1, id="1"), partition=1)
+    lab.broker.configs[DEAD_LETTERS]["max.message.bytes"] = "1000"
+    worker.run_for(5.0)
+    lab.send(request(2, id="2"), partition=0)
+    lab.send(request(3, id="3"), partition=1)
+    worker.run_for(10.0)
+
+    assert lab.committed(0) <= 1
+    assert lab.committed(1) == 2
+    assert {"1", "3"} <= lab.codes().keys()
+    assert "2" not in lab.codes()
+    assert worker.path.flow.stopped.keys() == {ZERO}
+
+
+def test_what_a_moved_partition_has_waiting_is_its_heirs() -> None:
+    """The old owner finishes what it can in its time; what is left is answered once, by the new one."""
+    lab, first = serving(delivery={"revoke_drain_seconds": 1, "poll_records": 4})
+    send(lab, 8)
+    lab.broker.stalled = True
+    first.step(3)
+    second = lab.worker(delivery={"mode": "exactly_once"}).join()
+    lab.broker.move(GROUP, ZERO, second.consumer)
+    first.run_for(3.0)
+    lab.broker.stalled = False
+    for _ in range(300):
+        first.step()
+        second.step()
+
+    assert lab.committed() == 8
+    assert sorted(lab.codes()) == [f"{n}" for n in range(8)]
+    assert held(first) == (0, 0)
+
+
+def test_a_member_that_the_group_has_moved_past_commits_nothing() -> None:
+    """Its transaction is refused whole, and what it held is left to the heir."""
+    lab, worker = serving()
+    heir = lab.worker(delivery={"mode": "exactly_once"}).join()
+    lab.broker.stalled = True
+    send(lab, 5)
+    worker.step(3)
+    lab.broker.evict(worker.consumer)
+    lab.broker.stalled = False
+    worker.run_for(5.0)
+    heir.until_committed(5)
+    worker.run_for(5.0)
+
+    assert sorted(lab.codes()) == [f"{n}" for n in range(5)]
+    assert held(worker) == (0, 0)
+
+
+def test_the_end_waits_for_the_last_transaction() -> None:
+    """A worker that ends in order leaves nothing to be done again."""
+    lab, worker = serving(delivery={"transaction_seconds": 10.0})
+    send(lab, 3)
+    worker.step(2)
+    send(lab, 3, first=3)
+    worker.step(2)
+
+    assert worker.finish()
+    assert lab.committed() == 6
+    assert sorted(lab.codes()) == [f"{n}" for n in range(6)]
+
+
+def test_transactions_have_a_pause_between_them_and_the_first_has_none() -> None:
+    """A reply that comes alone goes at once; many share a transaction."""
+    lab, worker = serving(delivery={"transaction_seconds": 1.0, "poll_records": 1})
+    began = lab.clock()
+    for n in range(40):
+        lab.send(request(n, id=f"{n}"))
+        worker.run_for(0.1)
+        if n == 0:
+            assert lab.committed() == 1
+    worker.until_committed(40)
+
+    assert worker.transactional[0].transactions <= 2 + (lab.clock() - began)

@@ -1,0 +1,34 @@
+"""What the consumer of requests reports by itself."""
+
+import logging
+from typing import TYPE_CHECKING
+
+from worker.kafka.errors import KafkaProblem
+from worker.kafka.records import TopicPartition
+from worker.log import Occasionally
+from worker.metrics import Metrics
+
+if TYPE_CHECKING:
+    from worker.flow_control import FlowControl
+
+log = logging.getLogger(__name__)
+
+
+class ConsumerReports:
+    """A `worker.kafka.consumer.ConsumerEvents`, called inside the consumer's poll. `flow` is set before that."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.flow: FlowControl | None = None
+        self._metrics = metrics
+        self._occasionally = Occasionally(log, seconds=10.0)
+
+    def on_problem(self, problem: KafkaProblem) -> None:
+        """Log it, at most every ten seconds a kind."""
+        kind = type(problem).__name__
+        self._occasionally.warning("the consumer has a problem", key=kind, problem=str(problem))
+
+    def on_out_of_range(self, partition: TopicPartition, offset: int) -> None:
+        """Count it, and do what the setting says."""
+        self._metrics.offset_out_of_range(partition.topic)
+        assert self.flow is not None
+        self.flow.out_of_range(partition, offset)

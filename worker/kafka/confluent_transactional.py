@@ -1,0 +1,201 @@
+"""The transactional producer on librdkafka.
+
+Errors of its transactional calls say themselves what to do: some may simply be tried again (`retriable`), some want the
+transaction aborted (`txn_requires_abort`), some the whole instance replaced (`fatal`).
+"""
+
+import logging
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import confluent_kafka
+
+from worker.kafka import errors
+from worker.kafka.client_config import ClientConfig
+from worker.kafka.confluent_producer import ConfluentProducer
+from worker.kafka.records import Message, TopicPartition
+from worker.kafka.transactional import OutcomeUnknown, RecordsRefused, Send
+
+_SLICE_SECONDS = 1.0
+"""One call of the client waits so long at most; then it is called again."""
+
+
+_TRIES = 3
+"""After a refused batch the client counts its records on, and the broker does not: the next transaction fails, and only
+the one after that begins anew (seen in librdkafka 2.16)."""
+
+
+class _PurgedError(errors.Retriable):
+    """Records were taken out of the queue, none of them refused."""
+
+
+Refused = tuple[int, bytes | None, errors.KafkaProblem]
+
+
+class ConfluentTransactionalProducer:
+    """A `worker.kafka.transactional.TransactionalProducer` on librdkafka."""
+
+    def __init__(
+        self,
+        config: ClientConfig,
+        on_problem: Callable[[errors.KafkaProblem], None],
+        *,
+        timeout_seconds: float = 30.0,
+        log: logging.Logger | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """*config* comes from `producer_config` with a transactional id; each step may take *timeout_seconds*.
+
+        Raises:
+            InvalidProperty: librdkafka refuses a property.
+        """
+        self._producer = ConfluentProducer(config, on_problem, log=log, clock=clock)
+        self._client = self._producer.client
+        self._timeout_seconds = timeout_seconds
+        self._clock = clock
+        self._started = False
+        self._refused: list[Refused] = []  # of this transaction: reports of an earlier one may still come
+
+    def start(self) -> None:
+        """See `TransactionalProducer.start`."""
+        if not self._started:
+            self._patiently(self._client.init_transactions)
+            self._started = True
+
+    def transact(
+        self,
+        sends: Sequence[Send],
+        offsets: Mapping[TopicPartition, int],
+        membership: object,
+        *,
+        alone: bool = False,
+    ) -> None:
+        """See `TransactionalProducer.transact`."""
+        self.start()
+        for left in reversed(range(_TRIES)):
+            try:
+                self._try(sends, offsets, membership, alone=alone)
+            except _PurgedError:
+                if not left:
+                    raise
+            else:
+                return
+
+    def close(self) -> None:
+        """See `TransactionalProducer.close`."""
+        with warnings.catch_warnings():
+            # The client warns that it cannot give up what another instance has taken over.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            self._producer.close()
+
+    def _try(
+        self,
+        sends: Sequence[Send],
+        offsets: Mapping[TopicPartition, int],
+        membership: object,
+        *,
+        alone: bool,
+    ) -> None:
+        self._refused = []
+        self._call(self._client.begin_transaction)
+        try:
+            for number, send in enumerate(sends):
+                for part in send.one_by_one() if alone else (send,):
+                    self._send(number, part)
+                    if alone:
+                        self._flush()
+                        self._raise_refused()
+            self._flush()
+            self._raise_refused()
+            places = [confluent_kafka.TopicPartition(*place, offset) for place, offset in offsets.items()]
+            self._patiently(partial(self._client.send_offsets_to_transaction, places, membership))
+        except errors.Fatal:
+            raise
+        except BaseException:
+            self._abort()
+            raise
+        self._commit()
+
+    def _send(self, number: int, send: Send) -> None:
+        values, keys, headers = send.values, send.keys, send.headers
+        report = partial(_note, self._refused, number)
+        end = self._clock() + self._timeout_seconds
+        while True:
+            sent = self._producer.send(send.topic, values, keys, headers, send.partition, report)
+            if sent == len(values):
+                return
+            if self._clock() > end:
+                raise errors.TimedOut(f"topic {send.topic!r} takes no more records", resource=send.topic)
+            values, keys, headers = values[sent:], keys and keys[sent:], headers and headers[sent:]
+            self._producer.poll(0.05)
+
+    def _raise_refused(self) -> None:
+        if not self._refused:
+            return
+        # One that is refused takes those behind it out of the queue: they are not at fault.
+        at_fault = [each for each in self._refused if not isinstance(each[2], errors.Purged)]
+        if not at_fault:
+            raise _PurgedError(str(self._refused[0][2]))
+        raise RecordsRefused(at_fault)
+
+    def _flush(self) -> None:
+        if self._producer.flush(self._timeout_seconds) and not self._refused:
+            raise errors.TimedOut("the broker has not acknowledged the records of a transaction in time")
+
+    def _commit(self) -> None:
+        end = self._clock() + self._timeout_seconds
+        while True:
+            try:
+                self._client.commit_transaction(_SLICE_SECONDS)
+            except confluent_kafka.KafkaException as error:
+                problem = errors.translate(error)
+                if error.args[0].txn_requires_abort():
+                    self._abort()
+                    raise problem from error
+                if not error.args[0].retriable() or self._clock() > end:
+                    raise OutcomeUnknown(
+                        f"it is not known whether a transaction was committed: {problem}"
+                    ) from error
+            else:
+                return
+
+    def _abort(self) -> None:
+        """Give the transaction up.
+
+        Raises:
+            Fatal: that cannot be done; a new instance does it when it starts.
+        """
+        try:
+            self._patiently(self._client.abort_transaction)
+        except errors.KafkaProblem as problem:
+            if isinstance(problem, errors.Fatal):
+                raise
+            raise errors.Fatal(f"a transaction could not be given up: {problem}") from problem
+
+    def _patiently(self, call: Callable[[float], object]) -> None:
+        """Call until it went well or time is up; translates what stood in the way."""
+        end = self._clock() + self._timeout_seconds
+        while True:
+            try:
+                call(_SLICE_SECONDS)
+            except confluent_kafka.KafkaException as error:
+                if error.args[0].retriable() and self._clock() < end:
+                    continue
+                raise errors.translate(error) from error
+            else:
+                return
+
+    @staticmethod
+    def _call(call: Callable[[], object]) -> None:
+        try:
+            call()
+        except confluent_kafka.KafkaException as error:
+            raise errors.translate(error) from error
+
+
+def _note(refused: list[Refused], number: int, error: Any, message: Message) -> None:
+    if error is not None:
+        refused.append((number, message.value(), errors.translate(error, topic=message.topic())))

@@ -1,0 +1,89 @@
+"""What takes the place of a record that a transaction was refused for (`worker.refusals` is at-least-once's)."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from worker.kafka import errors as kafka_errors
+from worker.polled_records import PolledRecords
+from worker.publisher import Publisher
+from worker.refusals import ReplyTooLargeError
+from worker.reply_order import Outcome
+from worker.reply_routing import NoRouteError
+from worker.reply_sizes import RECORD_OVERHEAD_BYTES, is_error, too_large
+from worker.topic_directory import TopicDirectory
+
+log = logging.getLogger(__name__)
+
+
+class Replacements:
+    """Finds it; called by the poll thread. The arguments are those of `worker.refusals.Refusals`."""
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        *,
+        own_topics: frozenset[str],
+        directory: TopicDirectory,
+        on_stuck: Callable[[PolledRecords, Sequence[int]], None],
+        on_dead_letter: Callable[[str, str], None],
+        on_refused: Callable[[str], None],
+    ) -> None:
+        self._publisher = publisher
+        self._own_topics = own_topics
+        self._directory = directory
+        self._on_stuck = on_stuck
+        self._on_dead_letter = on_dead_letter
+        self._on_refused = on_refused
+
+    def of(self, outcome: Outcome, problem: kafka_errors.KafkaProblem) -> Outcome | None:
+        """An error that fits, a dead letter, or the same again where that may pass; None: its partition has stopped."""
+        assert outcome.place is not None
+        self._on_refused(type(problem).__name__)
+        topic = outcome.place[0]
+        if isinstance(problem, kafka_errors.MessageTooLarge):
+            self._directory.look_again()
+            return self._smaller(outcome, topic)
+        if isinstance(problem, kafka_errors.TopicMissing) and topic not in self._own_topics:
+            error = NoRouteError(
+                f"the reply topic {topic!r} was there when the request was read and has gone"
+            )
+            return self._dead_letter(outcome, error)
+        return outcome
+
+    def _smaller(self, outcome: Outcome, topic: str) -> Outcome | None:
+        delivery, value = outcome.delivery, outcome.value or b""
+        size_bytes = len(value)
+        if delivery.is_dead_letter:
+            log.error(
+                "neither an answer nor a dead letter fits its topic, so the request topic's partition stops; "
+                "raise max.message.bytes of the topic and start the worker again",
+                extra={
+                    "topic": topic,
+                    "size_bytes": size_bytes,
+                    "request_topic": delivery.origin.records.topic,
+                },
+            )
+            self._on_stuck(delivery.origin.records, [outcome.position])
+            return None
+        limit = self._directory.max_message_bytes(topic) - RECORD_OVERHEAD_BYTES
+        if not is_error(value):
+            # None: the topic takes less than was known of it.
+            refused = too_large(value, limit if size_bytes > limit else None, topic)
+            if len(refused) < size_bytes:
+                delivery.too_large += 1
+                return replace(outcome, value=refused)
+        error = ReplyTooLargeError(
+            f"topic {topic!r} takes neither the reply nor an error in its place ({size_bytes} bytes, and "
+            "the request's key and headers); raise the topic's max.message.bytes"
+        )
+        return self._dead_letter(outcome, error)
+
+    def _dead_letter(self, outcome: Outcome, error: Exception) -> Outcome:
+        """A request that cannot be answered any more."""
+        records = outcome.delivery.origin.records
+        letter = self._publisher.dead_letter_outcome(records, outcome.position, error)
+        self._on_dead_letter(records.topic, type(error).__name__)
+        outcome.delivery.origin.forget(outcome.position)
+        outcome.delivery.acknowledged()
+        return letter

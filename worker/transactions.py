@@ -1,0 +1,251 @@
+"""Exactly once: replies and the offsets of their requests in transactions of the broker's.
+
+A transaction holds, for each partition, the replies (and dead letters) to a run of requests without a gap, and the
+offset behind the last of them. It begins when they are ready, so no model runs while one is open. It blocks, so it runs
+on a thread of its own; the poll thread takes what is ready, starts it and sees to what came of it.
+
+When it fails, nothing of it was written. What it held is tried again as it is, but for what has gone to another worker
+meanwhile, and for records that the broker does not take: those become errors or dead letters.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from itertools import groupby
+from typing import Protocol
+
+from lifecycle.threads import Executor
+from worker.delivery import Delivery
+from worker.kafka import errors as kafka_errors
+from worker.kafka.records import TopicPartition
+from worker.kafka.transactional import OutcomeUnknown, RecordsRefused, TransactionalProducer
+from worker.log import Occasionally
+from worker.offset_tracker import OffsetTracker, Run
+from worker.polled_records import PolledRecords
+from worker.reply_order import Outcome, ReplyOrder
+from worker.transaction_batch import Attempt, Batch
+
+log = logging.getLogger(__name__)
+
+MOST_REQUESTS = 16_384
+"""Requests of one transaction: enough that its own cost is small, few enough that it takes no second."""
+AGAIN_AFTER_SECONDS = 1.0
+COMMIT_NOW_SECONDS, COMMIT_NOW_TRIES = 5.0, 2
+_PAUSE_SECONDS = 0.005
+
+
+class Member(Protocol):
+    """What a transaction needs of the consumer."""
+
+    def membership(self) -> object:
+        """Who it is to its group at this moment."""
+        ...
+
+    def committed(
+        self, partitions: Iterable[TopicPartition], timeout_seconds: float = 5.0
+    ) -> Mapping[TopicPartition, int | None]:
+        """The group's committed offsets."""
+        ...
+
+
+class Transactions:
+    """Takes what is ready out of the order, transaction by transaction; every method is called by the poll thread.
+
+    It is the `Committer` of exactly-once delivery too: `commit_now` and `step` are what that has.
+
+    Args:
+        order: what is ready, and what waits.
+        make: makes a producer; another one when the last is of no use any more.
+        member: the consumer.
+        tracker: told of what was committed.
+        executor: runs the transactions, one at a time.
+        on_committed: told which runs are done with, and whether a transaction went well.
+        refused: what to put in the place of an outcome that the broker does not take, given why; None: nothing, and its
+            partition has been stopped.
+        interval_seconds: between the beginnings of two transactions, unless the first is long over.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it stands between, each by its name
+        self,
+        order: ReplyOrder,
+        *,
+        make: Callable[[], TransactionalProducer],
+        member: Member,
+        tracker: OffsetTracker,
+        executor: Executor,
+        on_committed: Callable[[list[Run], bool], None],
+        refused: Callable[[Outcome, kafka_errors.KafkaProblem], Outcome | None],
+        interval_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._order = order
+        self._make = make
+        self._member = member
+        self._tracker = tracker
+        self._executor = executor
+        self._on_committed = on_committed
+        self._refused = refused
+        self._interval_seconds = interval_seconds
+        self._clock = clock
+        self._producer = make()
+        self._attempt: Attempt | None = None
+        self._next: Batch | None = None
+        self._not_before = clock()
+        self._unknown = False  # whether what `_next` holds may be committed already
+        self._occasionally = Occasionally(log, seconds=10.0, clock=clock)
+        self._failures = 0
+
+    def serve(self) -> None:
+        """See to the transaction that is on its way, and begin the next when it is time.
+
+        Raises:
+            Exception: what no other try will mend.
+        """
+        if self._attempt is not None:
+            if not self._attempt.done.is_set():
+                return
+            attempt, self._attempt = self._attempt, None
+            self._ended(attempt)
+        if self._clock() < self._not_before:
+            return
+        if self._unknown and not self._settle_unknown():
+            return
+        if self._next is None:
+            outcomes, offsets = self._order.take(MOST_REQUESTS)
+            if not offsets:
+                return
+            self._next = Batch(outcomes, offsets)
+        self._begin(self._next)
+
+    def step(self, *, budget_is_short: bool) -> None:
+        """Nothing: offsets are committed with the replies."""
+
+    def commit_now(self, partitions: Iterable[TopicPartition] | None = None) -> bool:
+        """Commit what is ready and wait for that; whether nothing of these partitions (of all) is left half done."""
+        wanted = None if partitions is None else set(partitions)
+        end = self._clock() + COMMIT_NOW_SECONDS
+        last = self._failures + COMMIT_NOW_TRIES
+        while self._clock() < end and self._failures < last:
+            self._not_before = min(self._not_before, self._clock())
+            self.serve()
+            if self._attempt is not None:
+                self._attempt.done.wait(_PAUSE_SECONDS)
+            elif self._next is None:
+                return not self._tracker.unsettled(wanted)
+        return False
+
+    @property
+    def busy(self) -> bool:
+        """Whether a transaction is on its way, or waits for another try."""
+        return self._attempt is not None or self._next is not None
+
+    def close(self, timeout_seconds: float = COMMIT_NOW_SECONDS) -> None:
+        """Wait for the transaction on its way, and let go of the producer; what is left is uncommitted."""
+        if self._attempt is not None:
+            self._attempt.done.wait(timeout_seconds)
+        self._producer.close()
+
+    def _begin(self, batch: Batch) -> None:
+        self._leave_what_is_gone(batch)
+        if not batch.offsets:
+            self._next = None
+            return
+        self._not_before = self._clock() + self._interval_seconds
+        self._attempt = Attempt(batch, self._producer, self._member.membership())
+        self._executor.submit(self._attempt.run)
+
+    def _leave_what_is_gone(self, batch: Batch) -> None:
+        """Requests whose partition is another worker's by now are that one's to answer."""
+        gone = {id(r) for r, _ in groupby(batch.outcomes, key=_records) if not r.all_ours}
+        if not gone:
+            return
+        for outcome in batch.without(lambda o: id(_records(o)) in gone and not _is_ours(o)):
+            self._order.leave(outcome)
+
+    def _ended(self, attempt: Attempt) -> None:
+        error = attempt.error
+        if error is None:
+            self._committed(attempt.batch)
+            return
+        self._failures += 1
+        self._on_committed([], False)  # noqa: FBT003 - went wrong
+        self._not_before = self._clock() + AGAIN_AFTER_SECONDS
+        if isinstance(error, RecordsRefused):
+            self._replace_refused(attempt, error)
+        elif isinstance(error, OutcomeUnknown | kafka_errors.Fatal):
+            self._producer.close()
+            self._producer = self._make()
+            self._unknown = True
+        elif not isinstance(error, kafka_errors.KafkaProblem):
+            raise error
+        self._occasionally.warning(
+            "a transaction failed; what it held is tried again", key=type(error).__name__, problem=str(error)
+        )
+
+    def _committed(self, batch: Batch) -> None:
+        self._next = None
+        for records, members in groupby(batch.outcomes, key=_records):
+            positions = [outcome.position for outcome in members]
+            records.settle(positions)
+        for delivery, members in groupby(batch.outcomes, key=_delivery):
+            delivery.acknowledged(sum(1 for _ in members))
+        self._on_committed(self._tracker.committed(batch.offsets), True)  # noqa: FBT003 - went well
+
+    def _settle_unknown(self) -> bool:
+        """Find out whether the last transaction was committed; False when that cannot be found out yet."""
+        assert self._next is not None
+        try:
+            # Whoever starts ends what was left open: from then on the offsets tell.
+            self._producer.start()
+            found = self._member.committed(self._next.offsets)
+        except kafka_errors.Fatal:
+            raise
+        except kafka_errors.KafkaProblem as problem:
+            self._failures += 1
+            self._not_before = self._clock() + AGAIN_AFTER_SECONDS
+            self._occasionally.warning(
+                "it cannot be found out yet whether a transaction was committed", problem=str(problem)
+            )
+            return False
+        self._unknown = False
+        if all((found[partition] or 0) >= offset for partition, offset in self._next.offsets.items()):
+            self._committed(self._next)
+        return True
+
+    def _replace_refused(self, attempt: Attempt, error: RecordsRefused) -> None:
+        """Put something that the broker takes in the place of what it does not."""
+        batch = attempt.batch
+        if not batch.alone and any(isinstance(p, kafka_errors.MessageTooLarge) for _, _, p in error.refused):
+            batch.alone = True  # one that is too large takes the others of its batch with it: find it
+            self._not_before = self._clock()
+            return
+        batch.alone = False
+        wanted: Counter[tuple[int, bytes | None]] = Counter()
+        problems: dict[tuple[int, bytes | None], kafka_errors.KafkaProblem] = {}
+        for number, value, problem in error.refused:
+            wanted[number, value] += 1
+            problems[number, value] = problem
+        replaced: dict[int, Outcome | None] = {}
+        for number, members in enumerate(attempt.members):
+            for outcome in members:
+                key = (number, outcome.value)
+                if wanted[key] > 0:
+                    wanted[key] -= 1
+                    replaced[id(outcome)] = self._refused(outcome, problems[key])
+        for stuck in {o.partition for o in batch.outcomes if replaced.get(id(o), o) is None}:
+            self._order.stop(stuck)
+            batch.without(lambda o, stuck=stuck: o.partition == stuck)  # type: ignore[misc]
+        batch.outcomes = [replaced.get(id(o)) or o for o in batch.outcomes]
+
+
+def _records(outcome: Outcome) -> PolledRecords:
+    return outcome.delivery.origin.records
+
+
+def _is_ours(outcome: Outcome) -> bool:
+    return bool(_records(outcome).ours_at([outcome.position])[0])
+
+
+def _delivery(outcome: Outcome) -> Delivery:
+    return outcome.delivery
