@@ -174,9 +174,7 @@ class Transactions:
         if isinstance(error, RecordsRefused):
             self._replace_refused(attempt, error)
         elif isinstance(error, OutcomeUnknown | kafka_errors.Fatal):
-            self._producer.close()
-            self._producer = self._make()
-            self._unknown = True
+            self._replace_producer()
         elif not isinstance(error, kafka_errors.KafkaProblem):
             raise error
         self._occasionally.warning(
@@ -199,9 +197,9 @@ class Transactions:
             # Whoever starts ends what was left open: from then on the offsets tell.
             self._producer.start()
             found = self._member.committed(self._next.offsets)
-        except kafka_errors.Fatal:
-            raise
         except kafka_errors.KafkaProblem as problem:
+            if isinstance(problem, kafka_errors.Fatal):
+                self._replace_producer()
             self._failures += 1
             self._not_before = self._clock() + AGAIN_AFTER_SECONDS
             self._occasionally.warning(
@@ -212,6 +210,12 @@ class Transactions:
         if all((found[partition] or 0) >= offset for partition, offset in self._next.offsets.items()):
             self._committed(self._next)
         return True
+
+    def _replace_producer(self) -> None:
+        """Go on with a new one, which ends what the old one has left open when it starts."""
+        self._producer.close()
+        self._producer = self._make()
+        self._unknown = True
 
     def _replace_refused(self, attempt: Attempt, error: RecordsRefused) -> None:
         """Put something that the broker takes in the place of what it does not."""

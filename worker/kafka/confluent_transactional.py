@@ -19,6 +19,8 @@ from worker.kafka.confluent_producer import ConfluentProducer
 from worker.kafka.records import Message, TopicPartition
 from worker.kafka.transactional import OutcomeUnknown, RecordsRefused, Send
 
+log = logging.getLogger(__name__)
+
 _SLICE_SECONDS = 1.0
 """One call of the client waits so long at most; then it is called again."""
 
@@ -89,7 +91,10 @@ class ConfluentTransactionalProducer:
         with warnings.catch_warnings():
             # The client warns that it cannot give up what another instance has taken over.
             warnings.simplefilter("ignore", RuntimeWarning)
-            self._producer.close()
+            try:
+                self._producer.close()
+            except confluent_kafka.KafkaException as error:
+                log.debug("a transaction was left open", extra={"problem": str(errors.translate(error))})
 
     def _try(
         self,
