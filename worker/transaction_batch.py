@@ -60,6 +60,8 @@ class Attempt:
         self._sends, self.members = batch.sends()
         self.done = threading.Event()
         self.error: Exception | None = None
+        self._ending = threading.Lock()  # guards _then, and done together with it
+        self._then: Callable[[], None] | None = None
 
     def run(self) -> None:
         """Do it; what went wrong is kept for the poll thread."""
@@ -68,4 +70,16 @@ class Attempt:
         except Exception as error:  # noqa: BLE001 - the poll thread decides
             self.error = error
         finally:
-            self.done.set()
+            with self._ending:
+                self.done.set()
+                then = self._then
+            if then is not None:
+                then()
+
+    def when_done(self, then: Callable[[], None]) -> None:
+        """Have something called when it is done, on its thread; at once if it is."""
+        with self._ending:
+            self._then = then
+            done = self.done.is_set()
+        if done:
+            then()

@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 MOST_REQUESTS = 16_384
 """Requests of one transaction: enough that its own cost is small, few enough that it takes no second."""
 AGAIN_AFTER_SECONDS = 1.0
+STUCK_SECONDS = 30.0
+"""The broker gives a transaction up after ten seconds; librdkafka 2.16 was seen to wait for ever (for the answer to
+`send_offsets_to_transaction`, when a broker was killed)."""
 COMMIT_NOW_SECONDS, COMMIT_NOW_TRIES = 5.0, 2
 _PAUSE_SECONDS = 0.005
 
@@ -91,7 +94,7 @@ class Transactions:
         self._producer = make()
         self._attempt: Attempt | None = None
         self._next: Batch | None = None
-        self._not_before = clock()
+        self._not_before = self._began = clock()
         self._unknown = False  # whether what `_next` holds may be committed already
         self._occasionally = Occasionally(log, seconds=10.0, clock=clock)
         self._failures = 0
@@ -104,6 +107,8 @@ class Transactions:
         """
         if self._attempt is not None:
             if not self._attempt.done.is_set():
+                if self._clock() - self._began >= STUCK_SECONDS:
+                    self._give_up(self._attempt)
                 return
             attempt, self._attempt = self._attempt, None
             self._ended(attempt)
@@ -142,9 +147,9 @@ class Transactions:
 
     def close(self, timeout_seconds: float = COMMIT_NOW_SECONDS) -> None:
         """Wait for the transaction on its way, and let go of the producer; what is left is uncommitted."""
-        if self._attempt is not None:
-            self._attempt.done.wait(timeout_seconds)
-        self._producer.close()
+        if self._attempt is None or self._attempt.done.wait(timeout_seconds):
+            self._producer.close()
+        # Else it hangs, and to close it would hang too: it ends with the process.
 
     def _begin(self, batch: Batch) -> None:
         self._leave_what_is_gone(batch)
@@ -152,6 +157,7 @@ class Transactions:
             self._next = None
             return
         self._not_before = self._clock() + self._interval_seconds
+        self._began = self._clock()
         self._attempt = Attempt(batch, self._producer, self._member.membership())
         self._executor.submit(self._attempt.run)
 
@@ -210,6 +216,21 @@ class Transactions:
         if all((found[partition] or 0) >= offset for partition, offset in self._next.offsets.items()):
             self._committed(self._next)
         return True
+
+    def _give_up(self, attempt: Attempt) -> None:
+        """Leave a transaction alone that does not end: its thread hangs in the client, and its producer with it."""
+        self._occasionally.warning(
+            "a transaction hangs in the Kafka client; another producer goes on",
+            key="hangs",
+            seconds=round(self._clock() - self._began, 1),
+        )
+        self._failures += 1
+        self._on_committed([], False)  # noqa: FBT003 - went wrong
+        self._attempt = None
+        self._executor.lend_thread()
+        attempt.when_done(self._executor.return_thread)
+        self._producer = self._make()
+        self._unknown = True
 
     def _replace_producer(self) -> None:
         """Go on with a new one, which ends what the old one has left open when it starts."""

@@ -7,9 +7,11 @@ import pytest
 from schemas.model_config import BatchingOptions
 from tests.fakes.kafka import FakeError
 from tests.fakes.request_path import DEAD_LETTERS, GROUP, REPLIES, REQUESTS, Lab, Worker, request
+from tests.fakes.servables import ManualExecutor
 from worker.kafka import errors
 from worker.kafka.records import TopicPartition
 from worker.kafka.transactional import OutcomeUnknown
+from worker.transactions import STUCK_SECONDS, Transactions
 
 ZERO = TopicPartition(REQUESTS, 0)
 PATIENT_SECONDS = 30.0
@@ -251,3 +253,35 @@ def test_transactions_have_a_pause_between_them_and_the_first_has_none() -> None
     worker.until_committed(40)
 
     assert worker.transactional[0].transactions <= 2 + (lab.clock() - began)
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_transaction_that_hangs_in_the_client_is_left_alone(*, committed: bool) -> None:
+    """Another producer, on another thread, goes on; what the first had committed by then is not repeated."""
+    lab, worker = serving()
+    threads = ManualExecutor()
+    transactions = worker.path._committer
+    assert isinstance(transactions, Transactions)
+    transactions._executor = threads
+    send(lab, 5)
+    worker.step(3)
+    (hanging,) = threads.jobs
+    threads.jobs.clear()
+    if committed:
+        hanging()
+        attempt = transactions._attempt
+        assert attempt is not None
+        attempt.done.clear()  # it has, and its thread does not come back
+    worker.run_for(STUCK_SECONDS + 1)
+    assert len(worker.transactional) == 2
+    assert threads.lent == 1
+
+    worker.step()
+    while threads.jobs:
+        threads.run()
+        worker.step()
+
+    assert lab.committed() == 5
+    assert [reply.id for reply in lab.replies()] == [f"{n}" for n in range(5)]
+    assert held(worker) == (0, 0)
+    assert not worker.transactional[0].closed  # to close it would hang as well

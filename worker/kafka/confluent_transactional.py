@@ -45,7 +45,7 @@ class ConfluentTransactionalProducer:
         config: ClientConfig,
         on_problem: Callable[[errors.KafkaProblem], None],
         *,
-        timeout_seconds: float = 30.0,
+        timeout_seconds: float = 10.0,
         log: logging.Logger | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
