@@ -18,7 +18,7 @@ OWN, PEER = "#0072B2", "#B0B0B0"
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 DASHES = ("-", "--", "-.", ":")
 WIDTH_INCHES = 8.0
-TITLE_CHARACTERS = 78
+TITLE_CHARACTERS = 74
 
 
 def canvas(title: str, height_inches: float = 4.2) -> tuple[Figure, Axes]:
@@ -106,6 +106,9 @@ def over_time(
         axes.plot(seconds[: len(curve)], curve, label=name, color=colour, lw=1.0, alpha=0.9)
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(
+        FuncFormatter(lambda value, _: f"{value:g}" if f"{value:g}"[0] in "25" else "")
+    )
     axes.grid(visible=True, axis="y", color="#E5E5E5", lw=0.8)
     axes.set_xlabel("seconds", fontsize=10)
     axes.set_ylabel(unit, fontsize=10)
