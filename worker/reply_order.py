@@ -7,6 +7,7 @@ partition and in those before, has had its own.
 import itertools
 import operator
 import sys
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -112,10 +113,12 @@ class ReplyOrder:
 
     Args:
         on_left: told of outcomes that came too late, because their partition has gone to another worker, by topic.
+        wall: wall clock in seconds; replies are handed over when it is their turn.
     """
 
-    def __init__(self, on_left: Callable[[str, int], None]) -> None:
+    def __init__(self, on_left: Callable[[str, int], None], wall: Callable[[], float] = time.time) -> None:
         self._on_left = on_left
+        self._wall = wall
         self._arrived: deque[Sequence[Outcome]] = deque()
         self._lines: dict[TopicPartition, deque[_Line]] = {}
         self._touched: dict[TopicPartition, None] = {}  # where something may be ready
@@ -167,6 +170,9 @@ class ReplyOrder:
             if len(ready) >= most:
                 break
             del self._touched[partition]
+        handed_ms = self._wall() * 1000
+        for outcome in ready:
+            outcome.delivery.handed_ms = handed_ms
         return ready, offsets
 
     def stop(self, partition: TopicPartition) -> None:

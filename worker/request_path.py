@@ -115,7 +115,7 @@ class RequestPath:
             clock=clock,
         )
         batch_bytes = min(map(directory.max_message_bytes, own_topics))
-        order = ReplyOrder(metrics.requests_left) if committing.in_order(delivery) else None
+        order = ReplyOrder(metrics.requests_left, wall) if committing.in_order(delivery) else None
         self._publisher = Publisher(
             ProducerPool(
                 clients.producer,

@@ -12,6 +12,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from itertools import groupby
 from typing import Protocol
 
@@ -140,11 +141,6 @@ class Transactions:
                 return not self._tracker.unsettled(wanted)
         return False
 
-    @property
-    def busy(self) -> bool:
-        """Whether a transaction is on its way, or waits for another try."""
-        return self._attempt is not None or self._next is not None
-
     def close(self, timeout_seconds: float = COMMIT_NOW_SECONDS) -> None:
         """Wait for the transaction on its way, and let go of the producer; what is left is uncommitted."""
         if self._attempt is None or self._attempt.done.wait(timeout_seconds):
@@ -234,7 +230,8 @@ class Transactions:
 
     def _replace_producer(self) -> None:
         """Go on with a new one, which ends what the old one has left open when it starts."""
-        self._producer.close()
+        self._executor.lend_thread()  # the old one may take its time to end
+        self._executor.submit(partial(_close, self._producer, self._executor))
         self._producer = self._make()
         self._unknown = True
 
@@ -262,6 +259,13 @@ class Transactions:
             self._order.stop(stuck)
             batch.without(lambda o, stuck=stuck: o.partition == stuck)  # type: ignore[misc]
         batch.outcomes = [replaced.get(id(o)) or o for o in batch.outcomes]
+
+
+def _close(producer: TransactionalProducer, executor: Executor) -> None:
+    try:
+        producer.close()
+    finally:
+        executor.return_thread()
 
 
 def _records(outcome: Outcome) -> PolledRecords:

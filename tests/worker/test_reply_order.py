@@ -54,6 +54,12 @@ def test_replies_keep_the_order_of_their_requests(poll_records: int) -> None:
 
     assert answered(lab) == list(range(20))
     assert set(lab.codes().values()) == {0}
+    worker.step()
+    waited = worker.metrics.registry.get_sample_value(
+        "headrace_request_latency_seconds_sum", {"model": PROMPT, "version": "1"}
+    )
+    assert waited is not None
+    assert waited >= 10 * (PATIENT_SECONDS - 1)  # for its turn, too
 
 
 def test_without_it_a_reply_waits_for_nobody() -> None:
