@@ -2,6 +2,7 @@
 
 import heapq
 import itertools
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -152,7 +153,7 @@ class Scene:
     def _look_at_ends(self) -> None:
         for worker in [each for each in self._ending if each.exit_status is not None]:
             self._ending.remove(worker)
-            if worker.exit_status:
+            if worker.exit_status and not _never_began(worker):
                 self._note(worker, "was asked to end")
         for place, standing in enumerate(self.places):
             if standing is not None and standing.exit_status is not None:
@@ -164,6 +165,11 @@ class Scene:
         self.unexpected.append(
             f"{worker.log_file.name} {what}, with status {worker.exit_status}; its log ends:\n{worker.log_tail(15)}"
         )
+
+
+def _never_began(worker: RunningWorker) -> bool:
+    """Whether SIGTERM came before the process could take it: while the interpreter read its modules."""
+    return worker.exit_status == -signal.SIGTERM and not worker.log()
 
 
 def tried(action: Callable[[], None]) -> bool:
