@@ -109,10 +109,7 @@ class Refusals:
         gone = isinstance(problem, kafka_errors.TopicMissing)
         if gone and failure.sent is not None and failure.message.topic() not in self._own_topics:
             topic = failure.message.topic()
-            error = NoRouteError(
-                f"the reply topic {topic!r} was there when the request was read and has gone"
-            )
-            self._give_up(publisher, failure, failure.sent.position, error)
+            self._give_up(publisher, failure, failure.sent.position, topic_gone(topic))
             return
         topic = failure.message.topic()
         self._occasionally.warning(
@@ -133,17 +130,9 @@ class Refusals:
                 return
             position = _position(failure)
             if position is not None:
-                error = ReplyTooLargeError(
-                    f"topic {topic!r} takes neither the reply nor an error in its place ({len(value)} bytes, and "
-                    "the request's key and headers); raise the topic's max.message.bytes"
-                )
-                self._give_up(publisher, failure, position, error)
+                self._give_up(publisher, failure, position, fits_nowhere(topic, len(value)))
                 return
-        log.error(
-            "neither an answer nor a dead letter fits its topic, so the request topic's partition stops; "
-            "raise max.message.bytes of the topic and start the worker again",
-            extra={"topic": topic, "size_bytes": len(value), "request_topic": delivery.origin.records.topic},
-        )
+        log_stuck(topic, len(value), delivery.origin.records.topic)
         self._on_stuck(delivery.origin.records, delivery.origin.positions)
 
     def _give_up(self, publisher: Publisher, failure: Failure, position: int, error: Exception) -> None:
@@ -154,6 +143,28 @@ class Refusals:
         self._on_dead_letter(records.topic, type(error).__name__)
         delivery.origin.forget(position)
         delivery.acknowledged()
+
+
+def topic_gone(topic: str) -> NoRouteError:
+    """Why a request whose own reply topic has gone becomes a dead letter."""
+    return NoRouteError(f"the reply topic {topic!r} was there when the request was read and has gone")
+
+
+def fits_nowhere(topic: str, size_bytes: int) -> ReplyTooLargeError:
+    """Why a request becomes a dead letter whose reply was refused, and whose error would be."""
+    return ReplyTooLargeError(
+        f"topic {topic!r} takes neither the reply nor an error in its place ({size_bytes} bytes, and "
+        "the request's key and headers); raise the topic's max.message.bytes"
+    )
+
+
+def log_stuck(topic: str, size_bytes: int, request_topic: str) -> None:
+    """Say why a partition of a request topic stops, and what to do."""
+    log.error(
+        "neither an answer nor a dead letter fits its topic, so the request topic's partition stops; "
+        "raise max.message.bytes of the topic and start the worker again",
+        extra={"topic": topic, "size_bytes": size_bytes, "request_topic": request_topic},
+    )
 
 
 def _position(failure: Failure) -> int | None:

@@ -1,19 +1,15 @@
 """What takes the place of a record that a transaction was refused for (`worker.refusals` is at-least-once's)."""
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from worker.kafka import errors as kafka_errors
 from worker.polled_records import PolledRecords
 from worker.publisher import Publisher
-from worker.refusals import ReplyTooLargeError
+from worker.refusals import fits_nowhere, log_stuck, topic_gone
 from worker.reply_order import Outcome
-from worker.reply_routing import NoRouteError
 from worker.reply_sizes import RECORD_OVERHEAD_BYTES, is_error, too_large
 from worker.topic_directory import TopicDirectory
-
-log = logging.getLogger(__name__)
 
 
 class Replacements:
@@ -45,25 +41,14 @@ class Replacements:
             self._directory.look_again()
             return self._smaller(outcome, topic)
         if isinstance(problem, kafka_errors.TopicMissing) and topic not in self._own_topics:
-            error = NoRouteError(
-                f"the reply topic {topic!r} was there when the request was read and has gone"
-            )
-            return self._dead_letter(outcome, error)
+            return self._dead_letter(outcome, topic_gone(topic))
         return outcome
 
     def _smaller(self, outcome: Outcome, topic: str) -> Outcome | None:
         delivery, value = outcome.delivery, outcome.value or b""
         size_bytes = len(value)
         if delivery.is_dead_letter:
-            log.error(
-                "neither an answer nor a dead letter fits its topic, so the request topic's partition stops; "
-                "raise max.message.bytes of the topic and start the worker again",
-                extra={
-                    "topic": topic,
-                    "size_bytes": size_bytes,
-                    "request_topic": delivery.origin.records.topic,
-                },
-            )
+            log_stuck(topic, size_bytes, delivery.origin.records.topic)
             self._on_stuck(delivery.origin.records, [outcome.position])
             return None
         limit = self._directory.max_message_bytes(topic) - RECORD_OVERHEAD_BYTES
@@ -73,11 +58,7 @@ class Replacements:
             if len(refused) < size_bytes:
                 delivery.too_large += 1
                 return replace(outcome, value=refused)
-        error = ReplyTooLargeError(
-            f"topic {topic!r} takes neither the reply nor an error in its place ({size_bytes} bytes, and "
-            "the request's key and headers); raise the topic's max.message.bytes"
-        )
-        return self._dead_letter(outcome, error)
+        return self._dead_letter(outcome, fits_nowhere(topic, size_bytes))
 
     def _dead_letter(self, outcome: Outcome, error: Exception) -> Outcome:
         """A request that cannot be answered any more."""
