@@ -74,9 +74,10 @@ CASES = tuple(
 FLOORS: Mapping[Case, float] = {
     Case(512, 1): 2_000_000,
     Case(2048, 1): 2_000_000,
+    Case(2048, MODELS * SIGNATURES): 600_000,
     Case(8192, MODELS * SIGNATURES): 600_000,
 }
-"""Records/s a core that are asked for; with many layouts in polls as large as a worker takes them by default."""
+"""Records/s a core that are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
