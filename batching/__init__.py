@@ -21,9 +21,9 @@ and replies do not belong here; the package imports none of the others and can b
 
 In reading order: `errors`, `task` (what a caller puts in), `padding` (allowed sizes), `options` (of a queue),
 `batch`, `splitting` (where a task is cut), `task_queue` (one queue's decisions), `ready_order` (whose turn it
-is), `waiting` (what threads sleep on), `dispatcher` (the lock, and who wakes whom), `queue_statistics`,
-`observer` (what is reported), `batch_queue` (the caller's side), `shared_scheduler` (the threads); and by
-itself `merging` (rows of arrays).
+is), `running` (who is stuck), `waiting` (what threads sleep on), `dispatcher` (the lock, and who wakes whom),
+`queue_statistics`, `observer` (what is reported), `batch_queue` (the caller's side), `shared_scheduler` (the
+threads); and by itself `merging` (rows of arrays).
 
 One lock guards all queues of a scheduler (`dispatcher`); it is held for decisions, never while a callback
 runs. Threads start in `shared_scheduler` only.

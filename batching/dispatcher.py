@@ -11,23 +11,16 @@ thread idle. A device that is busy then never waits for Python, and no batch is 
 import math
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from batching import errors
 from batching.batch import Batch
 from batching.ready_order import Lane, ReadyOrder
+from batching.running import Running, Stuck
 from batching.task import T
-from batching.waiting import Condition, ConditionFactory
+from batching.waiting import Condition, ConditionFactory, Watch
 
 R = TypeVar("R")
-
-
-@dataclass(slots=True, eq=False)
-class Watch:
-    """One sleep of the timekeeper; the next one is another object, so that a late waker cannot end it."""
-
-    until: float
 
 
 class Dispatcher:
@@ -39,6 +32,7 @@ class Dispatcher:
 
     Args:
         idle_seconds: a queue whose batches leave their threads idle for so long is one to work ahead on.
+        threads: how many take batches, stand-ins and the one that works ahead not counted.
     """
 
     def __init__(
@@ -46,6 +40,7 @@ class Dispatcher:
         clock: Callable[[], float],
         make_condition: ConditionFactory,
         idle_seconds: float = math.inf,
+        threads: int = 0,
     ) -> None:
         self._clock = clock
         self._lock = threading.Lock()
@@ -62,6 +57,7 @@ class Dispatcher:
         self._woken = 0  # threads that have been notified and have not looked yet
         self._watch: Watch | None = None  # None: no thread keeps the time, or it has been notified
         self._closed = False
+        self._running = Running(threads)
 
     def add(self, lane: Lane[T]) -> None:
         """Take a queue into the order. Raises QueueClosed after `close`."""
@@ -71,6 +67,7 @@ class Dispatcher:
                     f"no queue {lane.queue.name!r} can be added: the scheduler is closed"
                 )
             self._lanes[lane] = None
+            lane.held = lane.owner in self._running.held
 
     def schedule(self, lane: Lane[T], task: T) -> None:
         """Put a task into its queue and wake a thread for each batch to take; raises as the queue does."""
@@ -81,13 +78,36 @@ class Dispatcher:
             self._wake_enough()
             self._wake_ahead(lane)
 
-    def next_batch(self) -> tuple[Lane[Any], Batch[Any]] | None:
-        """Wait for a batch and return it with its lane; None when closed and nothing is left."""
+    def next_batch(self, *, stands_in: bool = False) -> tuple[Lane[Any], Batch[Any]] | None:
+        """Wait for a batch and return it with its lane; None when closed and nothing is left.
+
+        None too for a thread that *stands_in* for one that is back.
+        """
         with self._lock:
-            while (taken := self._take()) is None and not self._closed:
+            taken = None
+            while not (stands_in and self._running.lets_one_go()):
+                if (taken := self._take()) is not None or self._closed:
+                    break
                 self._sleep()
             self._wake_enough()
             return taken
+
+    def relieve(self, stuck_seconds: float, most: int) -> int:
+        """See who is stuck for so long; how many more threads are to stand in, *most* in all, while batches wait."""
+        with self._lock:
+            now = self._clock()
+            if self._running.look(now, stuck_seconds):
+                self._hold(now)
+            if self._running.too_many:  # who stands in, and need no longer, may be among the sleeping
+                self._wake_sleeping(self._sleeping)
+                self._wake_timekeeper()
+            self._order.promote(now)
+            return self._running.stand_ins_wanted(most) if self._order.available_batches else 0
+
+    def stuck(self, seconds: float) -> list[Stuck]:
+        """The batches that are with their callbacks for so long, the longest first."""
+        with self._lock:
+            return self._running.longer_than(self._clock(), seconds)
 
     def next_ahead(self) -> tuple[Lane[Any], Batch[Any]] | None:
         """Wait for a closed batch behind one that leaves its thread idle; None when closed. For one thread only."""
@@ -120,6 +140,8 @@ class Dispatcher:
         with self._lock:
             lane.note_idle(idle_seconds)
             lane.running_batches -= 1
+            if self._running.finished(threading.get_ident()):
+                self._hold(self._clock())
             if not lane.running_batches:
                 self._idling.pop(lane, None)
             self._forget_if_finished(lane)
@@ -144,7 +166,7 @@ class Dispatcher:
     def wait_until_finished(self, lane: Lane[Any] | None, timeout_seconds: float | None) -> bool:
         """Wait until a closed lane (None: every lane) has nothing waiting or running; return whether so.
 
-        At most `timeout_seconds` of the clock; 0 only looks.
+        At most `timeout_seconds` of the clock; 0 looks.
         """
         with self._lock:
             deadline = None if timeout_seconds is None else self._clock() + timeout_seconds
@@ -187,7 +209,7 @@ class Dispatcher:
 
     def _take_ahead(self) -> tuple[Lane[Any], Batch[Any]] | None:
         for lane in self._idling:
-            if lane.queue.holds_closed_batch:
+            if lane.queue.holds_closed_batch and not lane.held:
                 now = self._clock()
                 batch = lane.queue.take(now)
                 assert batch is not None, "a closed batch is due at once"
@@ -201,9 +223,16 @@ class Dispatcher:
         """Count a batch that a thread has taken, and let the next one be worked on ahead where that helps."""
         lane.running_batches += 1
         lane.dispatched_batches += 1
+        self._running.started(threading.get_ident(), lane, self._clock())
         if lane.idle_seconds >= self._idle_seconds:
             self._idling[lane] = None
             self._wake_ahead(lane)
+
+    def _hold(self, now: float) -> None:
+        """Let the batches of stuck owners wait, and those of others go on."""
+        for lane in self._lanes:
+            self._order.hold(lane, lane.owner in self._running.held, now)
+        self._wake_enough()
 
     def _wake_ahead(self, lane: Lane[Any]) -> None:
         if self._ahead_sleeps and lane in self._idling and lane.queue.holds_closed_batch:

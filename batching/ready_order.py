@@ -8,7 +8,7 @@ same fairness at a cost that does not grow with the number of idle queues.
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Generic
 
@@ -25,6 +25,10 @@ class Lane(Generic[T]):
 
     queue: TaskQueue[T]
     process: Callable[[Batch[T]], None]
+    owner: Hashable = None
+    """Whose threads are counted together when batches are stuck; None: the lane stands for itself."""
+    held: bool = False
+    """Whether its batches wait, because its owner's are stuck."""
     in_round: bool = False
     available_batches: int = 0
     """What the order has counted for it."""
@@ -34,6 +38,10 @@ class Lane(Generic[T]):
     dispatched_batches: int = 0
     idle_seconds: float = 0.0
     """How long one of its batches keeps its thread waiting, of late: for a device, a lock, or a turn on a core."""
+
+    def __post_init__(self) -> None:
+        if self.owner is None:
+            self.owner = self
 
     @property
     def finished(self) -> bool:
@@ -61,10 +69,10 @@ class ReadyOrder:
 
     def update(self, lane: Lane[Any], now: float) -> None:
         """Put a lane where it belongs. Called whenever its queue has changed, and when its time has come."""
-        available = lane.queue.available_batches(now)
+        available = 0 if lane.held else lane.queue.available_batches(now)
         self.available_batches += available - lane.available_batches
         lane.available_batches = available
-        if lane.in_round:
+        if lane.in_round or lane.held:
             return
         if available:
             lane.in_round = True
@@ -74,6 +82,12 @@ class ReadyOrder:
         if due_at is not None and (lane.timed_at is None or due_at < lane.timed_at):
             lane.timed_at = due_at
             heapq.heappush(self._heap, (due_at, next(self._entries), lane))
+
+    def hold(self, lane: Lane[Any], held: bool, now: float) -> None:  # noqa: FBT001 - a state, not a way
+        """Let the batches of a lane wait, or go on."""
+        if held != lane.held:
+            lane.held = held
+            self.update(lane, now)
 
     def promote(self, now: float) -> None:
         """Move each lane that has become due into the round."""
@@ -88,7 +102,7 @@ class ReadyOrder:
         while self._round:
             lane = self._round.popleft()
             lane.in_round = False
-            batch = lane.queue.take(now)
+            batch = None if lane.held else lane.queue.take(now)
             self.update(lane, now)
             if batch is not None:
                 return lane, batch
@@ -98,7 +112,7 @@ class ReadyOrder:
         """When the first lane outside the round becomes due; None when none will."""
         while self._heap:
             entry_at, _, lane = self._heap[0]
-            due_at = None if lane.in_round else lane.queue.due_at
+            due_at = None if lane.in_round or lane.held else lane.queue.due_at
             if entry_at != lane.timed_at:
                 heapq.heappop(self._heap)
             elif due_at is None:

@@ -4,7 +4,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, Self
 
 from batching import errors, queue_statistics
@@ -15,11 +15,17 @@ from batching.observer import BatchObserver, SilentObserver
 from batching.options import QueueOptions
 from batching.queue_statistics import SchedulerStatistics
 from batching.ready_order import Lane
+from batching.running import Stuck
 from batching.task import T
 from batching.task_queue import TaskQueue
 from batching.waiting import ConditionFactory
 
 logger = logging.getLogger(__name__)
+
+MOST_STAND_INS = 16
+"""Threads that stand in for stuck ones, at most: past that many stuck models something else is wrong."""
+LOOK_SHARE = 0.25
+"""`relieve` looks four times in the time in which a batch may be with its callback."""
 
 
 class SharedScheduler:
@@ -39,6 +45,11 @@ class SharedScheduler:
     batch, once it is full, is handed over while the one before is still with its callback. Batches that are not full
     go on filling, so none is smaller than without.
 
+    A callback that does not return keeps its thread. With `stuck_seconds`, `relieve`, which somebody has to call now
+    and then, starts a thread to stand in for each that is with one callback for so long while batches of other queues
+    wait, up to `MOST_STAND_INS`; an owner of queues that has `threads` of them stuck gets no further one. Who stands in
+    ends when the one that was stuck is back.
+
     It does not finish tasks, retry, or give results back: that is the callback's. With `threads=0` nothing
     happens by itself: `step` processes one batch on the caller's thread. Close it, or use it in a `with`
     statement, which drains; the threads are daemons, so that a scheduler that was forgotten keeps no process
@@ -53,6 +64,7 @@ class SharedScheduler:
         observer: BatchObserver | None = None,
         name: str = "batching",
         overlap_seconds: float = math.inf,
+        stuck_seconds: float = math.inf,
         make_condition: ConditionFactory = threading.Condition,
         thread_clock: Callable[[], float] = time.thread_time,
     ) -> None:
@@ -66,21 +78,29 @@ class SharedScheduler:
         self._observer = observer if observer is not None else SilentObserver()
         self._clock = clock
         self._thread_clock = thread_clock
-        self._dispatcher = Dispatcher(clock, make_condition, overlap_seconds)
+        self._stuck_seconds = stuck_seconds
+        self._next_look = clock() + stuck_seconds
+        self._dispatcher = Dispatcher(clock, make_condition, overlap_seconds, threads)
         works = {f"{name}-{number}": self._work for number in range(threads)}
         self._works_ahead = threads > 0 and overlap_seconds < math.inf
         if self._works_ahead:
             works[f"{name}-ahead"] = self._work_ahead
-        self._threads = tuple(
-            threading.Thread(target=work, name=own, daemon=True) for own, work in works.items()
-        )
-        for thread in self._threads:
-            thread.start()
+        self._fixed_threads = len(works)
+        self._stood_in = 0
+        self._threads: list[threading.Thread] = []
+        for own, work in works.items():
+            self._start(own, work)
 
     def add_queue(
-        self, name: str, options: QueueOptions, process: Callable[[Batch[T]], None]
+        self,
+        name: str,
+        options: QueueOptions,
+        process: Callable[[Batch[T]], None],
+        owner: Hashable = None,
     ) -> BatchQueue[T]:
         """Add a queue, at any time, from any thread; `BatchQueue.close` removes it again.
+
+        Queues of one *owner* are stuck together: give those the same that lead to the same model or device.
 
         `process` is called with each batch, on a batch thread, by several threads at a time where there are
         several. It owns the batch: it has to finish each task in it, whatever happens. If it raises, the
@@ -89,9 +109,23 @@ class SharedScheduler:
         Raises:
             QueueClosed: the scheduler has been closed.
         """
-        lane = Lane(TaskQueue[T](name, options), process)
+        lane = Lane(TaskQueue[T](name, options), process, owner)
         self._dispatcher.add(lane)
         return BatchQueue(lane, self._dispatcher, self._join)
+
+    def relieve(self) -> None:
+        """Start threads to stand in for those that are stuck, where batches wait. From one thread; it never waits."""
+        if self._clock() < self._next_look or not self._threads:
+            return
+        self._next_look = self._clock() + self._stuck_seconds * LOOK_SHARE
+        for _ in range(self._dispatcher.relieve(self._stuck_seconds, MOST_STAND_INS)):
+            self._stood_in += 1
+            self._threads = [thread for thread in self._threads if thread.is_alive()]
+            self._start(f"{self.name}-stands-in-{self._stood_in}", self._stand_in)
+
+    def stuck(self, seconds: float) -> list[Stuck]:
+        """The batches that are with their callbacks for so long, the longest first; any thread."""
+        return self._dispatcher.stuck(seconds)
 
     def step(self) -> bool:
         """Process one batch that is due on the calling thread; return whether there was one. Never waits."""
@@ -134,7 +168,7 @@ class SharedScheduler:
         """Return a snapshot of each queue; the lock is free between them, so that thousands delay nobody."""
         read = self._dispatcher.read
         queues = tuple(read(lane, queue_statistics.read) for lane in self._dispatcher.lanes())
-        return SchedulerStatistics(threads=len(self._threads), queues=queues)
+        return SchedulerStatistics(threads=self._fixed_threads, queues=queues)
 
     def __enter__(self) -> Self:
         return self
@@ -166,6 +200,17 @@ class SharedScheduler:
             self._process(*taken)
             # A thread that sleeps must not keep the last batch, and all its arrays, alive.
             del taken
+
+    def _stand_in(self) -> None:
+        """Process batches until the thread that this one stands in for is back."""
+        while (taken := self._dispatcher.next_batch(stands_in=True)) is not None:
+            self._process(*taken)
+            del taken  # as above
+
+    def _start(self, name: str, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _work_ahead(self) -> None:
         """Process batches behind those that wait for a device. What the thread that works ahead runs."""

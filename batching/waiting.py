@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -23,3 +24,10 @@ class Condition(Protocol):
 
 ConditionFactory = Callable[[threading.Lock], Condition]
 """`threading.Condition` itself; in tests the fake clock's."""
+
+
+@dataclass(slots=True, eq=False)
+class Watch:
+    """One sleep of the timekeeper; the next one is another object, so that a late waker cannot end it."""
+
+    until: float
