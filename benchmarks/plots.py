@@ -153,6 +153,14 @@ def framework(content: Content) -> Figure:
     return plot_shapes.bars(title, rates, "million records/s a core", own=own)
 
 
+def delivery(content: Content) -> Figure:
+    """Records a second by each way of delivery."""
+    rates = column(content, comparison.RATE)
+    share = rates["exactly once"] / rates["at least once"]
+    title = f"Exactly once, headrace answers {share:.2f} of what it answers at least once"
+    return plot_shapes.bars(title, rates, "records/s", ",.0f", list(rates))
+
+
 def peers(content: Content) -> Figure:
     """Records a second of MLServer and of headrace."""
     rates = column(content, comparison.RATE)
@@ -175,6 +183,7 @@ PLOTS: Mapping[str, Callable[[Content], Figure]] = {
     "models": lambda content: by_size(content, "loaded models"),
     "mixed_layouts": mixed_layouts,
     "large_records": large_records,
+    "delivery": delivery,
     "peers": peers,
     "device": device,
     "replicas": replicas,

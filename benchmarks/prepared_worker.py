@@ -52,15 +52,15 @@ class PreparedWorker:
         """Rows of a request, on average."""
         fill(bootstrap_servers, self._requests, mix, records)
 
-    def run(self) -> Result:
-        """Answer all requests, once.
+    def run(self, settings: Mapping[str, object] | None = None) -> Result:
+        """Answer all requests, once, by a worker with the usual settings or others, by their dotted names.
 
         Raises:
             ChildProcessError: the worker has ended.
             TimeoutError: not all replies have come in time.
         """
         job = Job(self._topics.where.bootstrap_servers, new_group(), self._requests, self._replies, model="")
-        command, environment = headrace_command(job, self._topics)
+        command, environment = headrace_command(job, self._topics, settings)
         before = self._topics.end(self._replies)
         # A model in NumPy must not start threads that wait for each other on the one core.
         with started(command, {**environment, "OPENBLAS_NUM_THREADS": "1"}) as process:

@@ -64,6 +64,12 @@ RESULTS: dict[str, dict[str, Any]] = {
     ),
     "large_records": kept({"baseline, x": {"megabytes": 900.0}, "headrace, x": {"megabytes": 800.0}}),
     "peers": kept({"MLServer": {"records_per_second": 900.0}, "headrace": {"records_per_second": 180_000.0}}),
+    "delivery": kept(
+        {
+            "at least once": {"records_per_second": 300_000.0},
+            "exactly once": {"records_per_second": 200_000.0},
+        }
+    ),
     "device": kept({"batching.threads = 1": {"busy": 0.95}, "batching.threads = 2": {"busy": 0.99}}),
     "replicas": kept(
         {"1 replica": {"records_per_second": 3000.0}, "4 replicas": {"records_per_second": 11900.0}}
