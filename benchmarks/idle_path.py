@@ -25,6 +25,8 @@ from schemas.model_config import ModelConfig
 from schemas.predict_request import PredictRequest
 from schemas.tensor import Tensor
 from schemas.version_selection import SpecificVersions
+from worker.kafka.consumer import ConsumerEvents
+from worker.kafka.share import ShareMember
 from worker.kafka.transactional import TransactionalProducer
 from worker.metrics import Metrics, new_registry
 from worker.model_table import ModelTable
@@ -103,6 +105,10 @@ def _no_transactions(_batch_bytes: int) -> TransactionalProducer:
     raise NotImplementedError("this path has no transactions")
 
 
+def _no_queue(_events: ConsumerEvents) -> ShareMember:
+    raise NotImplementedError("this path reads no queue")
+
+
 class _Topics:
     """A cluster that has the topics of the default settings."""
 
@@ -152,7 +158,7 @@ class IdlePath:
         directory.refresh()
         self._path = RequestPath(
             settings,
-            Clients(lambda _: self.consumer, self._make_producer, _no_transactions),
+            Clients(lambda _: self.consumer, self._make_producer, _no_transactions, _no_queue),
             table=table,
             manager=manager,
             directory=directory,
@@ -174,7 +180,7 @@ class IdlePath:
 
     def step(self) -> None:
         """One poll, answered."""
-        self._path.loop.step()
+        self._path.reading.loop.step()
 
     def close(self) -> None:
         """End."""

@@ -8,7 +8,10 @@ In reading order; what is owned by the poll thread is marked (p), by the control
 
 The way of a request:
 
-* `poll_loop` (p): the one loop that owns the consumer
+* `reading` (p): the ways in which requests are read; `path_parts`: what they share
+* `group_reading`, `poll_loop` (p): as a member of a consumer group; the one loop that owns the consumer
+* `queue_reading`, `queue_loop`, `queue_turns` (p): out of a queue, which is a share group
+* `share_group`: what that group promises
 * `polled_records`, `offset_tracker` (p): a poll's records as columns; what may be committed
 * `intake`, `admission`, `header_columns`, `reply_routing`, `reply_routes` (p): from messages to blocks, replies,
   dead letters, or a wait
@@ -16,11 +19,13 @@ The way of a request:
 * `request_block`, `batch_queues`, `model_queue_options`, `batch_sizes`: blocks, and the queues they wait in
 * `held_requests` (p): what waits for a model or a topic
 * `inference`, `batch_inputs`: a batch becomes replies, on the batch threads; its inputs, stacked
+* `attempts`: runs a batch again whose failure may pass
 * `giving_way`: lets a batch thread that comes out of a model give way to one that is still in it
 * `delivery`, `publisher`, `reply_ways`, `reply_order`, `producer_pool`, `quiet_lane`: replies on their way out
 * `dead_letters`, `reply_sizes`, `refusals`: what cannot be answered, what a topic takes, and what becomes of the rest
 * `settlement`, `committer`, `rebalancing` (p): acknowledged, committed, given away
 * `committing`, `transactions`, `transaction_batch`, `replacements` (p): the same in transactions, exactly once
+* `failing` (p): stops reading what fails
 * `budget`, `read_ahead`, `backpressure`, `flow_control` (p): how much is read ahead, and when to pause
 * `topic_directory`, `cluster`: what is known of the cluster's topics
 * `consumer_reports` (p): what the consumer says by itself

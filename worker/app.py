@@ -23,10 +23,12 @@ from worker.freed_memory import FreedMemory, GivingLoader
 from worker.health import HealthServer, stalled
 from worker.joining import JoinRule
 from worker.kafka import client_config, clients
+from worker.kafka.admin import Admin
 from worker.kafka.client_config import Connection
 from worker.kafka.consumer import Consumer, ConsumerEvents
 from worker.kafka.errors import KafkaProblem
 from worker.kafka.producer import Producer
+from worker.kafka.share import ShareMember
 from worker.kafka.transactional import TransactionalProducer
 from worker.loaders import Loaders, shipped
 from worker.log import Occasionally
@@ -38,6 +40,7 @@ from worker.producer_pool import ProducerKind
 from worker.request_path import Clients, RequestPath
 from worker.servable_reports import ServableReports
 from worker.settings import Settings
+from worker.share_group import ShareGroup
 from worker.status_topic import StatusTopic
 from worker.topic_directory import TopicDirectory
 from worker.usable_cores import usable_cores
@@ -76,12 +79,14 @@ def build(settings: Settings) -> WorkerProcess:
     where = connection(settings)
     metrics = Metrics(new_registry())
     metrics.describe(release.VERSION, settings.worker_id, settings.kafka.group)
-    side = _control_side(settings, where, metrics)
+    admin = clients.admin(where)
+    side = _control_side(settings, where, admin, metrics)
+    queue = ShareGroup(admin, settings.kafka.group)
 
     def make_request_path() -> RequestPath:
         return RequestPath(
             settings,
-            _clients(settings, where),
+            _clients(settings, where, queue),
             table=side.table,
             manager=side.manager,
             directory=side.directory,
@@ -90,7 +95,8 @@ def build(settings: Settings) -> WorkerProcess:
             on_idle=process_tuning.collect_while_idle,
         )
 
-    process = WorkerProcess(settings, side, make_request_path)
+    look = queue.look if settings.delivery.mode == "queue" else lambda: None
+    process = WorkerProcess(settings, side, make_request_path, look_beforehand=look)
     metrics.watch_poll_age(process.poll_age_seconds)
     if settings.http.port >= 0:
         process.health = _health(settings, metrics, process)
@@ -129,7 +135,7 @@ def _catalog(settings: Settings) -> Catalog:
     return catalog
 
 
-def _clients(settings: Settings, where: Connection) -> Clients:
+def _clients(settings: Settings, where: Connection, queue: ShareGroup) -> Clients:
     kafka, delivery = settings.kafka, settings.delivery
     occasionally = Occasionally(log, seconds=10.0)
 
@@ -140,6 +146,11 @@ def _clients(settings: Settings, where: Connection) -> Clients:
             events,
             kafka.consumer_properties,
             prefetch_bytes=delivery.budget_bytes // PREFETCH_SHARE,
+        )
+
+    def share_member(events: ConsumerEvents) -> ShareMember:
+        return clients.share_member(
+            where, kafka.group, events, kafka.consumer_properties, max_records=delivery.queue_records
         )
 
     def on_problem(problem: KafkaProblem) -> None:
@@ -173,11 +184,11 @@ def _clients(settings: Settings, where: Connection) -> Clients:
             transactional_id=f"{kafka.group}-{settings.worker_id}",
         )
 
-    return Clients(consumer, producer, transactional)
+    return Clients(consumer, producer, transactional, share_member, lambda: queue.terms)
 
 
-def _control_side(settings: Settings, where: Connection, metrics: Metrics) -> Side:
-    manager, admin = _manager(settings, metrics), clients.admin(where)
+def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: Metrics) -> Side:
+    manager = _manager(settings, metrics)
     loaders = _loaders(settings)
     table = ModelTable(loaders)
     aspirations = Aspirations(table, manager, loaders, executor=new_executor(1, "paths"))

@@ -97,7 +97,8 @@ class BatchQueues:
             self._offer(key, blocks)
 
     def step(self) -> None:
-        """Offer what waits again."""
+        """Offer what waits again, and let nobody wait for a model that is stuck with another's requests."""
+        self._scheduler.relieve()
         for key in list(self._waiting):
             self._offer(key, self._waiting[key])
 
@@ -118,6 +119,14 @@ class BatchQueues:
             name = (servable_id.name, servable_id.version, signature)
             rows[name] = rows.get(name, 0) + sum(block.rows for block, _ in blocks)
         return rows
+
+    def stuck(self, seconds: float) -> dict[str, float]:
+        """Models that have been with one batch for so long, and how long the longest has been."""
+        longest: dict[str, float] = {}
+        for stuck in self._scheduler.stuck(seconds):
+            assert isinstance(stuck.owner, ServableId)
+            longest[stuck.owner.name] = max(stuck.seconds, longest.get(stuck.owner.name, 0.0))
+        return longest
 
     def drop_waiting(self) -> None:
         """Let go of blocks that no queue has taken; for the end of the worker, their records stay uncommitted."""
@@ -170,7 +179,7 @@ class BatchQueues:
         def process(batch: Batch[RequestBlock]) -> None:
             self._inference.process(batch, signature, options.allowed_batch_rows)
 
-        queue = self._scheduler.add_queue(f"{servable_id}:{of_signature}", options, process)
+        queue = self._scheduler.add_queue(f"{servable_id}:{of_signature}", options, process, servable_id)
         self._queues[key] = queue
         return queue
 

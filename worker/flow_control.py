@@ -6,6 +6,7 @@ from typing import Literal
 
 from worker import backpressure
 from worker.budget import Budget
+from worker.failing import Failing
 from worker.kafka.consumer import Consumer
 from worker.kafka.records import OFFSET_BEGINNING, OFFSET_END, TopicPartition
 
@@ -21,6 +22,7 @@ class FlowControl:
         consumer: the member of the group.
         budget: what may still be read.
         binding_of: request topic to binding name.
+        failing: which bindings are not read, because their requests fail.
         on_out_of_range: what to do with a partition whose offset no longer exists.
     """
 
@@ -29,12 +31,14 @@ class FlowControl:
         consumer: Consumer,
         budget: Budget,
         binding_of: Mapping[str, str],
+        failing: Failing,
         *,
         on_out_of_range: OutOfRange,
     ) -> None:
         self._consumer = consumer
         self._budget = budget
         self._binding_of = binding_of
+        self._failing = failing
         self._on_out_of_range = on_out_of_range
         self._paused: set[TopicPartition] = set()
         self._paused_bindings: frozenset[str] = frozenset()
@@ -53,12 +57,13 @@ class FlowControl:
         for name in bindings - self._paused_bindings:
             log.debug("a binding pauses: its budget is used up", extra={"binding": name})
         self._paused_bindings = bindings
-        if not (bindings or self._paused or self.stopped):
+        failing = self._failing.paused
+        if not (bindings or failing or self._paused or self.stopped):
             return
         change = backpressure.change(
             assigned,
             self._binding_of,
-            paused_bindings=bindings,
+            paused_bindings=bindings | failing,
             stopped=self.stopped.keys(),
             paused=self._paused,
         )
@@ -108,7 +113,8 @@ class FlowControl:
     @property
     def reading(self) -> list[str]:
         """The bindings that are read at present: only their room bounds a poll."""
-        return [name for name in self._budget.bindings if name not in self._paused_bindings]
+        still = self._paused_bindings | self._failing.paused
+        return [name for name in self._budget.bindings if name not in still]
 
     @property
     def holds_back(self) -> bool:

@@ -32,11 +32,19 @@ class HeldRequests:
 
     Args:
         expire: answers requests whose own deadline has passed.
+        leave: lets go of requests that are another worker's to answer by now.
         retry_seconds: the pause between two looks.
     """
 
-    def __init__(self, expire: Callable[[Part], None], *, retry_seconds: float = 0.05) -> None:
+    def __init__(
+        self,
+        expire: Callable[[Part], None],
+        leave: Callable[[Part], None],
+        *,
+        retry_seconds: float = 0.05,
+    ) -> None:
         self._expire = expire
+        self._leave = leave
         self._retry_seconds = retry_seconds
         self._held: list[Held] = []
         self._next = 0.0
@@ -52,16 +60,23 @@ class HeldRequests:
         self._next = now + self._retry_seconds
         waiting, self._held = self._held, []
         for held in waiting:
-            live, late = held.part.unexpired(now_ms)
-            for part in late:
-                self._expire(part)
-            for part in live:
-                if held.retry(part):
-                    continue
-                if now >= held.until:
-                    held.give_up(part)
-                else:
-                    self._held.append(dataclasses.replace(held, part=part))
+            ours, left = held.part.ours()
+            for part in left:
+                self._leave(part)
+            for each in ours:
+                self._look(dataclasses.replace(held, part=each), now, now_ms)
+
+    def _look(self, held: Held, now: float, now_ms: float) -> None:
+        live, late = held.part.unexpired(now_ms)
+        for part in late:
+            self._expire(part)
+        for part in live:
+            if held.retry(part):
+                continue
+            if now >= held.until:
+                held.give_up(part)
+            else:
+                self._held.append(dataclasses.replace(held, part=part))
 
     @property
     def rows(self) -> int:

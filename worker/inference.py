@@ -24,6 +24,7 @@ from lifecycle.signature import Signature
 from schemas import ragged_replies, reply_columns
 from schemas.errors import Code, WireError
 from worker import batch_inputs
+from worker.attempts import Attempts, Tries, may_pass
 from worker.delivery import Answer, Origin
 from worker.giving_way import GivingWay
 from worker.publisher import Publisher, PublisherClosedError
@@ -39,6 +40,10 @@ class RunObserver(Protocol):
 
     def batch_ran(self, model: str, seconds: float) -> None:
         """A run ended, well or badly."""
+        ...
+
+    def batch_tried_again(self, model: str) -> None:
+        """A batch is run once more, because its failure may pass."""
         ...
 
 
@@ -61,12 +66,14 @@ class Inference:
         wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.perf_counter,
         giving_way: GivingWay | None = None,
+        attempts: Attempts | None = None,
     ) -> None:
         self._publisher = publisher
         self._observer = observer
         self._wall = wall
         self._clock = clock
         self._giving_way = giving_way or GivingWay(math.inf)
+        self._attempts = attempts or Attempts()
 
     def process(
         self, batch: Batch[RequestBlock], signature: Signature, allowed_rows: tuple[int, ...]
@@ -94,7 +101,7 @@ class Inference:
         else:
             ours, left = part.ours()
             for each in left:
-                self._publisher.leave(Origin.of_part(each))
+                self._publisher.leave(each)
         if part.records.deadlines_ms is None:
             return ours
         live = []
@@ -125,6 +132,7 @@ class _Run:
         self._observer = inference._observer  # noqa: SLF001
         self._clock = inference._clock  # noqa: SLF001
         self._giving_way = inference._giving_way  # noqa: SLF001
+        self._tries = Tries(inference._attempts, self._clock)  # noqa: SLF001
         self._id = servable_id
         self._servable = servable
         self._signature = signature
@@ -145,7 +153,11 @@ class _Run:
             self._publisher.batch(answered, self._answer(Code.OK))
             return
         # Outside the handler, so that the log does not show the runs of a search as consequences of each other.
-        self._isolate(parts, failure)
+        if may_pass(failure) and self._tries.another():
+            self._observer.batch_tried_again(self._id.name)
+            self.answer(parts)
+        else:
+            self._isolate(parts, failure)
 
     def refuse(self, part: Part, code: Code, message: str) -> None:
         """Answer requests with an error of this version."""
@@ -223,6 +235,8 @@ class _Run:
                 extra={"model": str(self._id), "signature": self._signature.name},
                 exc_info=error,
             )
+        if may_pass(error):
+            return Code.UNAVAILABLE, f"model {self._id}: {error}"
         if isinstance(error, lifecycle_errors.LifecycleError | batching_errors.BatchingError):
             return Code.INTERNAL, f"model {self._id}: {error}"
         return (

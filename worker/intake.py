@@ -53,6 +53,7 @@ class Intake:
         decoder: values to columns.
         hold_seconds: how long a request waits for a model that is loading.
         hold_topic_seconds: how long one waits for its reply topic.
+        on_read: told of the records of each poll, before any of them has an outcome.
     """
 
     def __init__(  # noqa: PLR0913 - the seams of the busiest object; each has one name and one place
@@ -69,6 +70,7 @@ class Intake:
         observer: IntakeObserver,
         hold_seconds: float,
         hold_topic_seconds: float,
+        on_read: Callable[[PolledRecords], None],
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -84,21 +86,22 @@ class Intake:
         self._observer = observer
         self._hold_seconds = hold_seconds
         self._hold_topic_seconds = hold_topic_seconds
+        self._on_read = on_read
         self._clock = clock
         self._wall = wall
-        self.held_for_models = HeldRequests(self._expire)
-        self.held_for_topics = HeldRequests(self._expire)
+        self.held_for_models = HeldRequests(self._expire, publisher.leave)
+        self.held_for_topics = HeldRequests(self._expire, publisher.leave)
 
-    def take(self, messages: Sequence[Message]) -> None:
-        """Send every message of a poll on its way."""
+    def take(self, messages: Sequence[Message], refusal: Exception | None = None) -> None:
+        """Send every message of a poll on its way; none goes to a model where there is a *refusal* to answer with."""
         if self._one_topic is not None:
-            self._take_topic(self._one_topic, messages)
+            self._take_topic(self._one_topic, messages, refusal)
             return
         by_topic: dict[str, list[Message]] = defaultdict(list)
         for topic, message in zip(map(type(messages[0]).topic, messages), messages, strict=True):
             by_topic[topic].append(message)
         for topic, group in by_topic.items():
-            self._take_topic(topic, group)
+            self._take_topic(topic, group, refusal)
 
     def step(self) -> None:
         """Let go on what was held and can, answer what was held too long."""
@@ -111,8 +114,9 @@ class Intake:
         """Whether any request is held."""
         return bool(self.held_for_models) or bool(self.held_for_topics)
 
-    def _take_topic(self, topic: str, messages: Sequence[Message]) -> None:
+    def _take_topic(self, topic: str, messages: Sequence[Message], refusal: Exception | None) -> None:
         records = PolledRecords(topic, self._binding_of[topic], messages, self._wall() * 1000)
+        records.refusal = refusal
         columns, rejected = self._decoder.decode(
             records.values, records.lengths, one_length=records.one_length
         )
@@ -141,7 +145,7 @@ class Intake:
         for run in records.make_runs(rows):
             self._tracker.add(run)
             self._budget.take_run(records.binding, run)
-        self._publisher.follow(records)
+        self._on_read(records)
 
     def _reject(self, records: PolledRecords, reject: Rejected, exceptions: Exceptions) -> None:
         """A value that is no sound request: answered when it is known whom to answer, else a dead letter."""
@@ -203,6 +207,14 @@ class Intake:
         return True
 
     def _dispatch(self, kind: RequestKind, parts: Sequence[Part]) -> None:
+        refusal = parts[0].records.refusal
+        if refusal is not None:
+            for part in parts:
+                besides = Origin(part.records, part.columns.indices, None, 0, 0)
+                self._publisher.dead_letter(besides, refusal, besides=True)
+                self._observer.dead_lettered(part.records.topic, type(refusal).__name__, len(part))
+                self._refuse(part, Code.INTERNAL, str(refusal))
+            return
         if any(part.records.deadlines_ms is not None for part in parts):
             parts = [live for part in parts for live in self._in_time(part)]
             if not parts:

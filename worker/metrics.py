@@ -53,6 +53,7 @@ class Metrics:
         self._latency = self._histogram(names.REQUEST_LATENCY)
         self._dead_letters = self._counter(names.DEAD_LETTERS)
         self._left = self._counter(names.REQUESTS_LEFT)
+        self._released = self._counter(names.REQUESTS_RELEASED)
         self._refused = self._counter(names.REPLIES_REFUSED)
         self._reproduced = self._counter(names.REPLIES_REPRODUCED)
         self._batch_rows = self._histogram(names.BATCH_ROWS)
@@ -61,12 +62,15 @@ class Metrics:
         self._run_seconds = self._histogram(names.BATCH_RUN_SECONDS)
         self._batches_closed = self._block_counter(names.BATCHES_CLOSED)
         self._batch_failures = self._counter(names.BATCH_FAILURES)
+        self._tried_again = self._counter(names.BATCHES_TRIED_AGAIN)
+        self._stuck = self._gauge(names.MODEL_STUCK)
         self._queue_rows = self._gauge(names.QUEUE_ROWS)
         self._in_flight_rows = self._gauge(names.IN_FLIGHT_ROWS)
         self._in_flight_bytes = self._gauge(names.IN_FLIGHT_BYTES)
         self._budget_rows = self._gauge(names.BUDGET_ROWS)
         self._budget_bytes = self._gauge(names.BUDGET_BYTES)
         self._held_rows = self._gauge(names.HELD_ROWS)
+        self._failing = self._gauge(names.FAILING_BINDINGS)
         self._lag = self._gauge(names.CONSUMER_LAG)
         self._assigned = self._gauge(names.ASSIGNED_PARTITIONS)
         self._paused = self._gauge(names.PAUSED_PARTITIONS)
@@ -127,6 +131,10 @@ class Metrics:
         """Count requests that another worker answers, because their partition has gone there."""
         self._left.labels(topic).inc(count)
 
+    def requests_released(self, count: int) -> None:
+        """Count requests that were given back to their queue."""
+        self._released.inc(count)
+
     def replies_refused(self, reason: str, count: int = 1) -> None:
         """Count replies that the client or the broker did not take at first."""
         self._refused.labels(reason).inc(count)
@@ -155,9 +163,17 @@ class Metrics:
         """Count the time that one call of a model took."""
         self._run_seconds.labels(model).observe(seconds)
 
+    def batch_tried_again(self, model: str) -> None:
+        """Count another run of a batch whose failure may pass."""
+        self._tried_again.labels(model).inc()
+
     def batch_failed(self, model: str) -> None:
         """Count a batch that failed as a whole."""
         self._batch_failures.labels(model).inc()
+
+    def stuck(self, model: str, seconds: float) -> None:
+        """Say for how long a model has been with one batch; 0: not for long."""
+        self._stuck.labels(model).set(seconds)
 
     def queued(self, model: str, rows: int) -> None:
         """Say how many rows wait in the queues of a model."""
@@ -178,6 +194,10 @@ class Metrics:
     def held(self, reason: str, rows: int) -> None:
         """Say how many rows wait for `loading` or `topic`."""
         self._held_rows.labels(reason).set(rows)
+
+    def failing(self, binding: str, stopped: bool) -> None:  # noqa: FBT001 - a callback
+        """Say whether a binding is not read, because its requests fail."""
+        self._failing.labels(binding).set(stopped)
 
     # The consumer
 

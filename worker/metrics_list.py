@@ -108,6 +108,11 @@ REQUESTS_LEFT = _counter(
     "Requests that were read and not answered, because their partition went to another worker, which answers them.",
     "topic",
 )
+REQUESTS_RELEASED = _counter(
+    "requests_released",
+    "requests",
+    "Requests that were given back to their queue, because they were not answered in time or the worker ended.",
+)
 REPLIES_REFUSED = _counter(
     "replies_refused",
     "replies",
@@ -134,6 +139,18 @@ BATCHES_CLOSED = _counter(
     "batches_closed", "batches", "Batches by what closed them (full, timeout, idle, drain).", "reason"
 )
 BATCH_FAILURES = _counter("batch_failures", "batches", "Batches that failed as a whole.", "model")
+BATCHES_TRIED_AGAIN = _counter(
+    "batches_tried_again",
+    "batches",
+    "Further runs of a batch whose model failed in a way that may pass.",
+    "model",
+)
+MODEL_STUCK = _gauge(
+    "model_stuck_seconds",
+    "seconds",
+    "How long a model has been with one batch, where that is half a minute or more; else 0.",
+    "model",
+)
 QUEUE_ROWS = _gauge("queue_rows", "rows", "Rows that wait in the queues of a model.", "model")
 
 IN_FLIGHT_ROWS = _gauge("in_flight_rows", "rows", "Rows read and not yet committed.", "binding")
@@ -144,6 +161,12 @@ HELD_ROWS = _gauge(
     "held_rows", "rows", "Rows that wait for a model that is loading, or for a reply topic.", "reason"
 )
 
+FAILING_BINDINGS = _gauge(
+    "failing_bindings",
+    "",
+    "1 while a binding is not read, because nearly all of its requests failed.",
+    "binding",
+)
 CONSUMER_LAG = _gauge(
     "consumer_lag_records",
     "records",

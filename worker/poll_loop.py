@@ -6,18 +6,12 @@ a model, except in a revocation. Everything that it calls is handed in, so that 
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 
-from worker.batch_queues import BatchQueues
-from worker.budget import Budget
 from worker.committer import Commits
 from worker.flow_control import FlowControl
-from worker.intake import Intake
 from worker.kafka.consumer import Consumer
-from worker.offset_tracker import OffsetTracker
-from worker.publisher import Publisher
-from worker.refusals import Refusals
+from worker.path_parts import PathParts
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +33,6 @@ class PollLoop:
     """Polls until told to stop, then finishes what was read; runs on one thread.
 
     Args:
-        step_batches: runs one due batch in this thread and says whether there was one; None where batch threads do.
         on_step: called after every step, for gauges.
         on_idle: called when nothing was read and nothing is on its way.
     """
@@ -48,37 +41,29 @@ class PollLoop:
         self,
         *,
         consumer: Consumer,
-        intake: Intake,
-        queues: BatchQueues,
-        publisher: Publisher,
-        refusals: Refusals,
-        tracker: OffsetTracker,
-        budget: Budget,
+        parts: PathParts,
         committer: Commits,
         flow: FlowControl,
         poll_records: int,
-        step_batches: Callable[[], bool] | None = None,
         on_step: Callable[[float], None] = lambda _now: None,
         on_idle: Callable[[], None] = lambda: None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._consumer = consumer
-        self._intake = intake
-        self._queues = queues
-        self._publisher = publisher
-        self._refusals = refusals
-        self._tracker = tracker
-        self._budget = budget
+        self._parts = parts
+        self._intake = parts.intake
+        self._queues = parts.queues
+        self._publisher = parts.publisher
+        self._tracker = parts.tracker
+        self._budget = parts.budget
         self._committer = committer
         self._flow = flow
         self._poll_records = poll_records
-        self._step_batches = step_batches
         self._on_step = on_step
         self._on_idle = on_idle
-        self._clock = clock
+        self._clock = parts.clock
         self._rest_until = 0.0
         self._polled = 0
-        self.last_step = clock()
+        self.last_step = self._clock()
         """When the loop last came round; monotonic, read from any thread."""
 
     def step(self) -> None:
@@ -99,7 +84,8 @@ class PollLoop:
         self._on_step(self.last_step)
 
     def _poll(self) -> None:
-        room = min(self._poll_records, self._budget.room_records(self._flow.reading))
+        most = self._parts.failing.most_records() or self._poll_records
+        room = min(most, self._poll_records, self._budget.room_records(self._flow.reading))
         # Right after records something nearly always is; a look at every client costs more than a short poll.
         idle = not self._polled and self._nothing_on_its_way()
         messages = self._consumer.poll(room, self._poll_seconds(idle=idle))
@@ -116,14 +102,7 @@ class PollLoop:
         Raises:
             Fatal: a producer is of no use any more.
         """
-        if self._step_batches is not None:
-            while not self._publisher.backlogged and self._step_batches():
-                pass
-        self._publisher.serve(timeout_seconds)
-        self._committer.serve()
-        self._refusals.step(self._publisher)
-        self._queues.step()
-        self._intake.step()
+        self._parts.pump(timeout_seconds, self._committer.serve)
         self.last_step = self._clock()
 
     def run(self, stop: threading.Event) -> None:
@@ -151,15 +130,10 @@ class PollLoop:
         return not self._tracker.unsettled()
 
     def _nothing_on_its_way(self) -> bool:
-        return not (
-            self._budget.models
-            or self._flow.holds_back
-            or self._publisher.outstanding()
-            or self._refusals.waiting
-        )
+        return not (self._flow.holds_back or self._parts.on_its_way())
 
     def _poll_seconds(self, *, idle: bool) -> float:
-        if self._step_batches is not None or self._queues.waiting:
+        if self._parts.step_batches is not None or self._queues.waiting:
             return WAITING_SECONDS
         if self._flow.holds_back:
             return PAUSED_SECONDS

@@ -52,6 +52,8 @@ class PolledRecords:
         lengths: bytes of each record's value; None where one has none.
         one_length: whether all values are as long.
         outcomes: what came of each record, where replies keep the order of their requests; else None.
+        refusal: why none of them is given to a model; None where they are.
+        settled: which of them are done, where somebody asked to have that noted; else None.
         sizes: bytes of each record's value and key.
         size_bytes: bytes of all values and keys.
         timestamps_ms: each record's timestamp; one that is missing or lies in the future counts as the poll's time.
@@ -70,7 +72,9 @@ class PolledRecords:
         "outcomes",
         "partitions",
         "polled_ms",
+        "refusal",
         "routes",
+        "settled",
         "size_bytes",
         "sizes",
         "timestamps_ms",
@@ -96,6 +100,8 @@ class PolledRecords:
         self.polled_ms = polled_ms
         self.header_bytes = 0
         self.outcomes: list[Outcome | None] | None = None
+        self.refusal: Exception | None = None
+        self.settled: bytearray | None = None
         # Now, while the messages are in the processor's caches; and as whole numbers, which cost a third less to make.
         stamps = np.fromiter(map(_milliseconds, map(client.timestamp, messages)), np.int64, len(messages))
         stamps[(stamps <= 0) | (stamps > polled_ms)] = int(polled_ms)
@@ -162,6 +168,9 @@ class PolledRecords:
 
     def settle(self, positions: Sequence[int]) -> None:
         """Count the records at these positions as acknowledged; poll thread only."""
+        if self.settled is not None:
+            for position in positions:
+                self.settled[position] = True
         if len(self._runs) == 1:
             next(iter(self._runs.values())).settle(len(positions))
             return

@@ -125,14 +125,15 @@ class Publisher:
         )
         self.replies(Origin.of_part(part), payloads, answer)
 
-    def dead_letter(self, origin: Origin, error: Exception) -> None:
-        """Send records that cannot be answered to their dead-letter topic, with the reason and their own bytes."""
+    def dead_letter(self, origin: Origin, error: Exception, *, besides: bool = False) -> None:
+        """Send records to their dead-letter topic, with the reason; *besides* an answer, that settles them."""
         records = origin.records
         if self._order is not None and self._transactional:
             for position in origin.positions:
                 self._order.put([self.dead_letter_outcome(records, position, error)])
             return
         delivery = self._delivery(origin, reason=type(error).__name__)
+        delivery.settles = delivery.settles and not besides
         topic = self._dead_letters.topic_of(records)
         for position in origin.positions:
             headers = self._dead_letters.headers_of(records, position, error)
@@ -150,9 +151,9 @@ class Publisher:
         headers = self._dead_letters.headers_of(records, position, error)
         return Outcome(delivery, position, place, value, key, headers)
 
-    def leave(self, origin: Origin) -> None:
+    def leave(self, part: Part) -> None:
         """Requests that are another worker's to answer, because their partition has gone there; nothing is sent."""
-        self._left.append(self._delivery(origin))
+        self._left.append(self._delivery(Origin.of_part(part)))
 
     def send_again(self, failure: Failure, *, alone: bool, value: bytes | None = None) -> None:
         """Send a record that was not taken once more (or *value* in its place); poll thread only."""

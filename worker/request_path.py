@@ -9,6 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 from batching.shared_scheduler import SharedScheduler
 from schemas.catalog import Catalog
@@ -16,38 +18,42 @@ from schemas.request_decoder import RequestDecoder
 from schemas.wire_limits import WireLimits
 from worker import committing
 from worker.admission import Admission
+from worker.attempts import Attempts
 from worker.batch_queues import BatchQueues
 from worker.budget import Budget, Limits
 from worker.committing import MakeTransactional
 from worker.consumer_reports import ConsumerReports
 from worker.dead_letters import DeadLetters
-from worker.flow_control import FlowControl
-from worker.gauges import Gauges
+from worker.failing import Failing
 from worker.giving_way import GivingWay
+from worker.group_reading import GroupReading
 from worker.inference import Inference
 from worker.intake import Intake
 from worker.kafka.consumer import Consumer, ConsumerEvents
 from worker.kafka.errors import KafkaProblem
-from worker.kafka.records import TopicPartition
+from worker.kafka.share import ShareMember
 from worker.metrics import Metrics
 from worker.metrics_observers import BatchMetrics
 from worker.model_queue_options import ModelQueueOptions
 from worker.model_table import ModelTable
 from worker.offset_tracker import OffsetTracker
-from worker.poll_loop import PollLoop
+from worker.path_parts import PathParts
 from worker.polled_records import PolledRecords
 from worker.producer_pool import MakeProducer, ProducerPool
 from worker.publisher import Publisher
+from worker.queue_reading import QueueReading
 from worker.read_ahead import ReadAhead
-from worker.rebalancing import Rebalancing
 from worker.refusals import Refusals
-from worker.replacements import Replacements
 from worker.reply_order import ReplyOrder
 from worker.reply_routing import ReplyRouting
 from worker.router import Manager, Router
 from worker.settings import Settings
 from worker.settlement import Settlement
+from worker.share_group import QueueTerms
 from worker.topic_directory import TopicDirectory
+
+if TYPE_CHECKING:
+    from worker.reading import Reading
 
 log = logging.getLogger(__name__)
 
@@ -60,11 +66,15 @@ class Clients:
         consumer: makes the member of the group, given who hears of its problems.
         producer: makes a producer.
         transactional: makes a producer of transactions.
+        share_member: makes the member of the share group, given who hears of its problems.
+        queue_terms: what the share group promises.
     """
 
     consumer: Callable[[ConsumerEvents], Consumer]
     producer: MakeProducer
     transactional: MakeTransactional
+    share_member: Callable[[ConsumerEvents], ShareMember]
+    queue_terms: Callable[[], QueueTerms] = QueueTerms
 
 
 class RequestPath:
@@ -95,20 +105,21 @@ class RequestPath:
             metrics.budget(
                 binding.name, int(limits.rows * binding.share), int(limits.size_bytes * binding.share)
             )
-        settlement = Settlement(self._budget, metrics, binding_of)
-
-        events = ConsumerReports(metrics)
-        self._consumer = clients.consumer(events)
-        self.flow = FlowControl(
-            self._consumer, self._budget, binding_of, on_out_of_range=delivery.on_offset_out_of_range
+        self.failing = Failing(
+            [b.name for b in bindings],
+            ratio=delivery.failing_ratio,
+            least_requests=delivery.failing_requests,
+            pause_seconds=delivery.failing_pause_seconds,
+            clock=clock,
+            on_change=metrics.failing,
         )
-        events.flow = self.flow
+        settlement = Settlement(self._budget, metrics, binding_of, self.failing)
 
         own_topics = frozenset({b.reply_topic for b in bindings} | set(dead_letter_topics.values()))
         self._refusals = Refusals(
             own_topics=own_topics,
             directory=directory,
-            on_stuck=self._stop_partitions,
+            on_stuck=self._stick,
             on_dead_letter=metrics.dead_lettered,
             on_refused=metrics.replies_refused,
             on_reproduced=metrics.replies_reproduced,
@@ -116,12 +127,30 @@ class RequestPath:
         )
         batch_bytes = min(map(directory.max_message_bytes, own_topics))
         order = ReplyOrder(metrics.requests_left, wall) if committing.in_order(delivery) else None
+        events = ConsumerReports(metrics)
+        in_queue = delivery.mode == "queue"
+        new_reading: Callable[[PathParts], Reading]
+        if in_queue:
+            new_reading = partial(
+                QueueReading, clients.queue_terms(), clients.share_member(events), metrics, on_idle=on_idle
+            )
+        else:
+            new_reading = partial(
+                GroupReading,
+                settings,
+                clients.consumer(events),
+                metrics,
+                events=events,
+                make_transactional=lambda: clients.transactional(batch_bytes),
+                order=order,
+                on_idle=on_idle,
+            )
         self._publisher = Publisher(
             ProducerPool(
                 clients.producer,
                 directory,
                 batch_bytes=batch_bytes,
-                quiet_topics=[b.reply_topic for b in bindings] if order is None else (),
+                quiet_topics=[b.reply_topic for b in bindings] if order is None and not in_queue else (),
                 quiet_records=delivery.budget_rows // 4,
                 clock=clock,
             ),
@@ -142,6 +171,7 @@ class RequestPath:
             observer=BatchMetrics(metrics),
             name="batch",
             overlap_seconds=settings.batching.overlap_seconds,
+            stuck_seconds=settings.batching.stuck_seconds,
         )
         self._queues = BatchQueues(
             self._scheduler,
@@ -150,6 +180,7 @@ class RequestPath:
                 metrics,
                 wall=wall,
                 giving_way=GivingWay(settings.batching.overlap_seconds),
+                attempts=Attempts(settings.batching.attempts, settings.batching.attempts_seconds),
             ),
             options.of,
             max_batch_bytes=settings.batching.max_batch_bytes,
@@ -180,61 +211,26 @@ class RequestPath:
             observer=metrics,
             hold_seconds=settings.holding.loading_seconds,
             hold_topic_seconds=settings.holding.topic_seconds,
+            on_read=self._follow,
             clock=clock,
             wall=wall,
         )
-        self._committer = committing.new_committer(
-            settings,
-            consumer=self._consumer,
-            tracker=self._tracker,
-            settlement=settlement,
-            order=order,
-            make=lambda: clients.transactional(batch_bytes),
-            replacements=Replacements(
-                self._publisher,
-                own_topics=own_topics,
+        self.reading = new_reading(
+            PathParts(
+                intake=self._intake,
+                queues=self._queues,
+                publisher=self._publisher,
+                refusals=self._refusals,
+                tracker=self._tracker,
+                budget=self._budget,
+                settlement=settlement,
+                failing=self.failing,
                 directory=directory,
-                on_stuck=self._stop_partitions,
-                on_dead_letter=metrics.dead_lettered,
-                on_refused=metrics.replies_refused,
-            ),
-            clock=clock,
-        )
-        gauges = Gauges(
-            metrics,
-            consumer=self._consumer,
-            tracker=self._tracker,
-            budget=self._budget,
-            flow=self.flow,
-            queues=self._queues,
-            intake=self._intake,
-        )
-        self.loop = PollLoop(
-            consumer=self._consumer,
-            intake=self._intake,
-            queues=self._queues,
-            publisher=self._publisher,
-            refusals=self._refusals,
-            tracker=self._tracker,
-            budget=self._budget,
-            committer=self._committer,
-            flow=self.flow,
-            poll_records=delivery.poll_records,
-            step_batches=self._scheduler.step if settings.batching.threads == 0 else None,
-            on_step=gauges.step,
-            on_idle=on_idle,
-            clock=clock,
-        )
-        self._listener = Rebalancing(
-            tracker=self._tracker,
-            committer=self._committer,
-            flow=self.flow,
-            pump=self.loop.pump,
-            drain_seconds=delivery.revoke_drain_seconds,
-            on_forgotten=settlement.forgotten,
-            on_gone=self._publisher.forget,
-            observer=metrics,
-            clock=clock,
+                binding_of=binding_of,
+                own_topics=own_topics,
+                step_batches=self._scheduler.step if settings.batching.threads == 0 else None,
+                clock=clock,
+            )
         )
 
     def run(self, stop: threading.Event) -> None:
@@ -244,43 +240,51 @@ class RequestPath:
             Fatal: a Kafka client is of no use any more.
         """
         topics = [topic for binding in self._settings.bindings for topic in binding.request_topics]
-        self._consumer.subscribe(topics, self._listener)
+        self.reading.join(topics)
         log.info(
             "joining the group", extra={"group": self._settings.kafka.group, "topics": ", ".join(topics)}
         )
-        self.loop.run(stop)
+        self.reading.loop.run(stop)
 
     def finish(self, deadline: float) -> bool:
         """Read nothing more, answer and commit what was read until *deadline*, leave the group; whether all was."""
-        self._listener.end_by(deadline)
-        done = self.loop.finish(deadline)
+        self.reading.end_by(deadline)
+        done = self.reading.loop.finish(deadline)
         if not done:
             log.warning(
                 "the time to end is over; what is not answered is repeated by another worker",
                 extra={"unanswered": self._tracker.unsettled()},
             )
-        self._consumer.close()
+        self.reading.leave()
         return done
+
+    def standing_still(self) -> list[str]:
+        """What is not read, and why; any thread."""
+        stopped = [
+            f"{partition} stands still: {why}" for partition, why in list(self.reading.stopped.items())
+        ]
+        return stopped + self.failing.reasons()
 
     def close(self) -> None:
         """Let go of threads and clients, whatever state they are in; what is not committed is repeated."""
-        self._listener.end_by(-math.inf)
+        self.reading.end_by(-math.inf)
         self._publisher.close()
         self._queues.drop_waiting()
         for block in self._scheduler.close(drain=False, wait=False):
             block.handle.release()
         self._scheduler.join(5.0)
-        for close in (self._committer.close, self._publisher.close_producers, self._consumer.close):
+        for close in (self.reading.close_commits, self._publisher.close_producers, self.reading.leave):
             try:
                 close()
             except KafkaProblem as problem:
                 log.warning("a Kafka client ended badly", extra={"problem": str(problem)})
 
-    def _stop_partitions(self, records: PolledRecords, positions: Sequence[int]) -> None:
-        for number in {records.partitions[p] for p in positions}:
-            self.flow.stop(
-                TopicPartition(records.topic, number), "neither an answer nor a dead letter fits its topic"
-            )
+    def _follow(self, records: PolledRecords) -> None:
+        self.failing.read(records.binding, len(records))
+        self.reading.follow(records)
+
+    def _stick(self, records: PolledRecords, positions: Sequence[int]) -> None:
+        self.reading.stick(records, positions)
 
 
 def _wire_limits(settings: Settings) -> WireLimits:

@@ -63,7 +63,7 @@ def contradictions(settings: Configuration) -> tuple[Contradiction, ...]:
     """Everything that is wrong between fields; empty when the settings can be used."""
     return tuple(
         Contradiction(field, message)
-        for rule in (_names, _shares, _topics, _times, _sizes)
+        for rule in (_names, _shares, _topics, _ways, _times, _sizes)
         for field, message in rule(settings)
     )
 
@@ -111,6 +111,12 @@ def _topics(settings: Configuration) -> Iterator[tuple[str, str]]:
                 "bindings",
                 f"binding {binding.name!r}: reply topic {binding.reply_topic!r} is {use} already",
             )
+
+
+def _ways(settings: Configuration) -> Iterator[tuple[str, str]]:
+    if settings.delivery.mode == "queue" and settings.delivery.reply_order == "partition":
+        why = "a queue deals requests of one partition out to many workers (delivery.mode is queue)"
+        yield "delivery.reply_order", f"{why}; use any"
 
 
 def _times(settings: Configuration) -> Iterator[tuple[str, str]]:

@@ -11,14 +11,21 @@ from worker.settings_group import PositiveInt, PositiveSeconds, Seconds, Setting
 class DeliverySettings(SettingsGroup):
     """What is promised, how much is read ahead of what has been answered, and when offsets are committed."""
 
-    mode: Literal["at_least_once", "exactly_once"] = "at_least_once"
-    """What a crash may do to replies: `at_least_once` repeats some, `exactly_once` none, for readers of committed
-    records. `at_least_once`, because it is faster and a reply comes sooner: `exactly_once` writes replies and offsets
-    in transactions, in the order of the requests, so a reply waits for those before it and for its transaction."""
+    mode: Literal["at_least_once", "exactly_once", "queue"] = "at_least_once"
+    """What a crash may do to replies, and how requests are shared out: `at_least_once` repeats some, `exactly_once`
+    none, for readers of committed records, `queue` repeats some and deals each request to any worker that is free
+    (a share group; experimental). `at_least_once`, because it is the fastest and a reply comes soonest:
+    `exactly_once` writes replies and offsets in transactions, in the order of the requests, so a reply waits for those
+    before it and for its transaction; `queue` takes a few requests at a time."""
 
     transaction_seconds: Seconds = 0.1
     """Seconds between the beginnings of two transactions (`exactly_once`). A transaction costs the broker a dozen
     requests; a reply that comes alone does not wait."""
+
+    queue_records: Annotated[int, Field(ge=1, le=100_000)] = 500
+    """Requests that one worker takes out of a queue at a time (1 to 100,000; `queue`), or as many more as were written
+    together with them. What one has taken, no other can; 500 keep a small model busy for about as long as the next ones
+    take to come."""
 
     budget_rows: PositiveInt = 262_144
     """Rows read and not yet committed, over all bindings (at least 1). With `budget_bytes` it bounds memory
@@ -57,6 +64,21 @@ class DeliverySettings(SettingsGroup):
     """Whether replies go as soon as they are there (`any`), or each after those to all earlier requests of its request
     partition (`partition`). `any`, because in order a slow request holds up every one behind it, and each reply costs
     as much again to send."""
+
+    failing_ratio: Share = 0.9
+    """Part of a binding's requests of the last ten seconds (more than 0, at most 1) that must have failed with
+    INTERNAL or UNAVAILABLE for the binding to be read no more: what it has not answered then waits in its topics
+    instead of being answered with errors, `/readyz` says so, and some requests are tried now and then. 0.9, so
+    that a model among several that are well stops nobody."""
+
+    failing_requests: Annotated[int, Field(ge=0)] = 1000
+    """Requests of a binding in the last ten seconds without which nothing is stopped (0 or more; 0: nothing ever
+    is). 1,000, so that a few errors at low load are told to those who asked."""
+
+    failing_pause_seconds: PositiveSeconds = 10.0
+    """Seconds until a binding that was stopped has up to 100 requests tried; twice as long after each try that
+    fails, at most five minutes. 10 s are soon enough for whoever mends a model, and cost ten errors a second at
+    most."""
 
     on_offset_out_of_range: Literal["stop", "earliest", "latest"] = "stop"
     """What to do with a partition whose committed offset no longer exists: `stop` reading it until an
@@ -115,6 +137,21 @@ class BatchingSettings(SettingsGroup):
     """Threads that run models (0 to 64; 0 runs them in the poll loop). One, because TensorFlow uses all
     cores by itself; measured, a second costs 0.2 to 0.4 µs a record on small models. Models that wait for a
     device get one more by themselves (`batching.overlap_seconds`)."""
+
+    stuck_seconds: PositiveSeconds = 0.05
+    """Seconds that a batch may be with its model before another thread stands in for the one that waits for it,
+    where batches of other models wait: one model that is slow, or never returns, then holds up no other. It gets
+    no further thread itself. 50 ms, so that the other models' requests hardly notice, and models that take less
+    cost no thread."""
+
+    attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    """Times a batch is run whose model fails in a way that may pass: a device that is busy, a call that was cut off,
+    memory that ran out (1 to 100). Three, with pauses of 50 and 100 ms between them, outlast a neighbour's peak;
+    what fails still is searched for the request at fault, and answered UNAVAILABLE."""
+
+    attempts_seconds: Seconds = 2.0
+    """Seconds after its first run past which a batch is not run again, however many attempts are left. The
+    thread waits with it, so other models do too."""
 
     overlap_seconds: Seconds = 0.005
     """Seconds that a batch keeps its thread waiting, on average, from which on the model gets its next full

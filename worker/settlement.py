@@ -7,6 +7,7 @@ import numpy as np
 from schemas.errors import Code
 from worker.budget import Budget
 from worker.delivery import Answer, Delivery
+from worker.failing import Failing
 from worker.metrics import Metrics
 from worker.offset_tracker import Run
 
@@ -14,8 +15,11 @@ from worker.offset_tracker import Run
 class Settlement:
     """Keeps the books; every method is called by the poll thread."""
 
-    def __init__(self, budget: Budget, metrics: Metrics, binding_of: Mapping[str, str]) -> None:
+    def __init__(
+        self, budget: Budget, metrics: Metrics, binding_of: Mapping[str, str], failing: Failing
+    ) -> None:
         self._budget = budget
+        self._failing = failing
         self._metrics = metrics
         self._binding_of = binding_of
 
@@ -28,6 +32,7 @@ class Settlement:
         if origin.model is not None:
             self._budget.give_back_model(records.binding, origin.model, origin.rows, origin.size_bytes)
         answer, answered = delivery.answer, origin.own
+        self._failing.settled(records.binding, None if answer is None else answer.code, len(origin.positions))
         if answer is None:
             if not delivery.is_dead_letter:
                 self._metrics.requests_left(records.topic, len(answered))

@@ -66,6 +66,7 @@ class WorkerProcess:
         settings: the whole tree.
         side: what lives beside the request path.
         make_request_path: builds the request path, once the topics are there and the models are loaded.
+        look_beforehand: asks the broker what else has to be known before; raises KafkaProblem.
     """
 
     def __init__(
@@ -74,11 +75,13 @@ class WorkerProcess:
         side: Side,
         make_request_path: Callable[[], RequestPath],
         *,
+        look_beforehand: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._side = side
         self._make_request_path = make_request_path
+        self._look_beforehand = look_beforehand
         self._clock = clock
         self._stop = threading.Event()
         self._path: RequestPath | None = None
@@ -103,7 +106,7 @@ class WorkerProcess:
     def poll_age_seconds(self) -> float:
         """How long ago the loop last came round, serving or waiting; any thread."""
         path = self._path
-        return self._clock() - max(self._alive_at, 0.0 if path is None else path.loop.last_step)
+        return self._clock() - max(self._alive_at, 0.0 if path is None else path.reading.loop.last_step)
 
     def not_ready(self) -> Sequence[str]:
         """Why this worker takes no requests, or not all that it should; empty when it does. Any thread."""
@@ -112,7 +115,7 @@ class WorkerProcess:
         path = self._path
         if path is None:
             return (self._waiting,)
-        reasons = [f"{partition} stands still: {why}" for partition, why in list(path.flow.stopped.items())]
+        reasons = path.standing_still()
         if not self._side.thread.alive:
             reasons.append("the control thread has ended")
         return reasons
@@ -171,6 +174,7 @@ class WorkerProcess:
         self._side.directory.watch(needed)
         try:
             self._side.directory.refresh()
+            self._look_beforehand()
         except AuthenticationFailed:
             raise
         except KafkaProblem as problem:

@@ -20,7 +20,10 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=4, help="how many there are (default: 4)")
     parser.add_argument("--loader", choices=("numpy", "saved_model"), default="numpy", help="of the model")
     parser.add_argument(
-        "--mode", choices=("at_least_once", "exactly_once"), default="at_least_once", help="of delivery"
+        "--mode",
+        choices=("at_least_once", "exactly_once", "queue"),
+        default="at_least_once",
+        help="of delivery",
     )
     parser.add_argument(
         "--pauses",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from schemas.errors import Code
 from tests.chaos import faults
 from tests.chaos.scene import MODEL, VERSIONS, Scene
 from tests.kit import numpy_models
@@ -17,6 +18,8 @@ from tests.kit.deployment import MISSED_SOON, Deployment
 from tests.kit.mixed_requests import MixedRequests, RowAnswers
 from tests.kit.models import SavedModels
 from tests.kit.verifier import Account
+from worker.kafka import clients
+from worker.share_group import LOCK_MS
 
 PARTITIONS = 8
 MOST_ROWS = 4
@@ -25,6 +28,10 @@ MODEL_SECONDS = 0.002
 SEND_SECONDS = 0.02
 START_SECONDS, HEAL_SECONDS, ANSWER_SECONDS = 120.0, 90.0, 300.0
 SHOWN = 10
+QUEUE = "queue"
+QUEUE_LOCK_MS = 10_000
+"""How long a queue waits for what a worker has taken: as long as the longest freeze, so that some are overtaken."""
+GIVEN_UP = "the most that there are"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,7 @@ class Plan:
         workers: how many there should be.
         pauses: the shortest and the longest time between two faults, in seconds.
         loader: `numpy`, whose workers are soon up again, or `saved_model`.
-        mode: `at_least_once` or `exactly_once`.
+        mode: `at_least_once`, `exactly_once` or `queue`.
     """
 
     seed: int
@@ -63,7 +70,8 @@ class Verdict:
         unexpected: workers that ended, or not in the way they should.
         repeated: requests with more than one reply.
         repeated_rows: rows of replies too many.
-        allowed_rows: rows that may be repeated: the budget of each worker that a fault concerned.
+        allowed_rows: rows that may be repeated: the budget of each worker that a fault concerned; None: any number.
+        given_up: requests that a queue delivered as often as it does, each answered so and a dead letter.
         seconds: from the first fault to the last reply.
     """
 
@@ -75,7 +83,8 @@ class Verdict:
     unexpected: list[str] = field(default_factory=list)
     repeated: int = 0
     repeated_rows: int = 0
-    allowed_rows: int = 0
+    allowed_rows: int | None = 0
+    given_up: int = 0
     seconds: float = 0.0
 
     def failures(self) -> list[str]:
@@ -84,18 +93,20 @@ class Verdict:
             [f"{len(self.missing)} requests without a reply: {self.missing[:SHOWN]}"] if self.missing else []
         )
         found += [f"{len(self.wrong)} wrong replies:", *self.wrong[:SHOWN]] if self.wrong else []
-        found += [f"{self.dead_letters} dead letters"] if self.dead_letters else []
+        if self.dead_letters != self.given_up:
+            found.append(f"{self.dead_letters} dead letters; {self.given_up} there should be")
         found += self.unexpected
-        if self.repeated_rows > self.allowed_rows:
+        if self.allowed_rows is not None and self.repeated_rows > self.allowed_rows:
             found.append(f"{self.repeated_rows} rows were repeated; {self.allowed_rows} may be")
         return found
 
     def __str__(self) -> str:
         struck = ", ".join(f"{name} {count}" for name, count in sorted(self.struck.items()))
+        allowed = "any number" if self.allowed_rows is None else f"{self.allowed_rows:,}"
         return (
             f"{self.requests:,} requests, {self.struck.total()} faults ({struck}) in {self.seconds:.0f} s: "
             f"{len(self.missing)} missing, {len(self.wrong)} wrong, {self.dead_letters} dead letters, "
-            f"{self.repeated:,} repeated ({self.repeated_rows:,} rows; {self.allowed_rows:,} may be)"
+            f"{self.given_up} given up, {self.repeated:,} repeated ({self.repeated_rows:,} rows; {allowed} may be)"
         )
 
 
@@ -109,7 +120,7 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Verdict:
     mixed = MixedRequests(most_rows=MOST_ROWS)
     base_path, answers = _models(plan.loader, folder)
     settings = {
-        **MISSED_SOON,
+        **({} if plan.mode == QUEUE else MISSED_SOON),
         "delivery.mode": plan.mode,
         "delivery.budget_rows": BUDGET_ROWS,
         "delivery.poll_records": 512,
@@ -117,6 +128,8 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Verdict:
     rate = plan.requests / plan.seconds
     struck: Counter[str] = Counter()
     with KafkaBroker() as broker, Deployment(broker, folder, settings, partitions=PARTITIONS) as deployed:
+        if plan.mode == QUEUE:
+            clients.admin(deployed.where).change_group_config(deployed.group, {LOCK_MS: str(QUEUE_LOCK_MS)})
         scene = Scene(deployed, broker, base_path, loader=plan.loader, workers=plan.workers)
         scene.desire()
         for place in range(plan.workers):
@@ -140,7 +153,9 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Verdict:
         verdict = _account(deployed.account(), traffic.sent, mixed, answers)
         verdict.struck, verdict.unexpected = struck, scene.unexpected
         verdict.seconds = time.monotonic() - began
-        if plan.mode == "at_least_once":
+        if plan.mode == QUEUE:
+            verdict.allowed_rows = None
+        elif plan.mode == "at_least_once":
             concerned = sum(count * faults.concerned(name, plan.workers) for name, count in struck.items())
             verdict.allowed_rows = BUDGET_ROWS * concerned
         return verdict
@@ -153,7 +168,10 @@ def _account(found: Account, sent: int, mixed: MixedRequests, answers: Mapping[i
         replies = found.replies.get(request.id, ())
         if not replies:
             verdict.missing.append(request.id)
-        verdict.wrong += filter(None, (request.wrong(reply, answers) for reply in replies))
+        given_up = [reply for reply in replies if reply.code == Code.INTERNAL and GIVEN_UP in reply.message]
+        verdict.given_up += len(given_up)
+        rest = (reply for reply in replies if reply not in given_up)
+        verdict.wrong += filter(None, (request.wrong(reply, answers) for reply in rest))
         if len(replies) > 1:
             verdict.repeated += 1
             verdict.repeated_rows += request.rows * (len(replies) - 1)

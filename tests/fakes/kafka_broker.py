@@ -41,7 +41,17 @@ class FakeError:
 class FakeMessage:
     """A record, or the report of one."""
 
-    __slots__ = ("_error", "_headers", "_key", "_offset", "_partition", "_timestamp", "_topic", "_value")
+    __slots__ = (
+        "_deliveries",
+        "_error",
+        "_headers",
+        "_key",
+        "_offset",
+        "_partition",
+        "_timestamp",
+        "_topic",
+        "_value",
+    )
 
     def __init__(
         self,
@@ -59,6 +69,7 @@ class FakeMessage:
         self._headers = list(headers) if headers else None
         self._timestamp = (1 if timestamp_ms >= 0 else 0, timestamp_ms)
         self._error: FakeError | None = None
+        self._deliveries: int | None = None
 
     def topic(self) -> str:
         """See `Message.topic`."""
@@ -91,6 +102,16 @@ class FakeMessage:
     def error(self) -> FakeError | None:
         """See `Message.error`."""
         return self._error
+
+    def delivery_count(self) -> int | None:
+        """See `Delivered.delivery_count`."""
+        return self._deliveries
+
+    def delivered(self, times: int) -> "FakeMessage":
+        """The record as a share group deals it out, so many times by now."""
+        copy = self.written(self._offset, self._timestamp[1])
+        copy._deliveries = times
+        return copy
 
     def failed(self, error: FakeError) -> "FakeMessage":
         """The report that this record was not written."""

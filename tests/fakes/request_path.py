@@ -25,9 +25,12 @@ from schemas.version_selection import SpecificVersions
 from tests.fakes.clock import FakeClock
 from tests.fakes.kafka import FakeAdmin, FakeConsumer, FakeProducer
 from tests.fakes.kafka_broker import FakeBroker, FakeMessage
+from tests.fakes.kafka_share import FakeShareGroup, FakeShareMember
 from tests.fakes.kafka_transactions import FakeTransactionalProducer
 from tests.fakes.lab_servable import LabLoader, LabServable
+from worker.budget import Budget
 from worker.cluster import Cluster
+from worker.group_reading import GroupReading
 from worker.kafka.consumer import ConsumerEvents
 from worker.kafka.records import Headers, TopicPartition
 from worker.metrics import Metrics, new_registry
@@ -35,6 +38,7 @@ from worker.model_table import ModelTable
 from worker.producer_pool import ProducerKind
 from worker.request_path import Clients, RequestPath
 from worker.settings import Settings
+from worker.share_group import QueueTerms
 from worker.topic_directory import TopicDirectory
 
 if TYPE_CHECKING:
@@ -96,6 +100,7 @@ class Lab:
             limit = (limits or {}).get(name)
             config = {} if limit is None else {"max.message.bytes": str(limit)}
             self.broker.create_topic(name, partitions, config)
+        self.queue = FakeShareGroup(self.broker, self.clock)
         self.table = ModelTable()
         self.manager = AspiredVersionsManager(
             surroundings=Surroundings(clock=self.clock, load_executor=load_executor or InlineExecutor())
@@ -198,6 +203,7 @@ class Worker:
         self.producers: list[_Producer] = []
         self.transactional: list[FakeTransactionalProducer] = []
         self.made: FakeConsumer | None = None
+        self.share_members: list[FakeShareMember] = []
         # The fake admin client is asked what the real one is.
         self.directory = TopicDirectory(Cluster(cast("Admin", FakeAdmin(lab.broker))), clock=lab.clock)
         bindings = self.settings.bindings
@@ -207,7 +213,13 @@ class Worker:
         self.idle_turns = 0
         self.path = RequestPath(
             self.settings,
-            Clients(self._make_consumer, self._make_producer, self._make_transactional),
+            Clients(
+                self._make_consumer,
+                self._make_producer,
+                self._make_transactional,
+                self._make_share_member,
+                lambda: QueueTerms(lab.queue.lock_seconds, lab.queue.deliveries),
+            ),
             table=lab.table,
             manager=lab.manager,
             directory=self.directory,
@@ -229,6 +241,17 @@ class Worker:
         assert self.made is not None
         return self.made
 
+    @property
+    def group(self) -> GroupReading:
+        """How it reads as a member of a consumer group."""
+        assert isinstance(self.path.reading, GroupReading)
+        return self.path.reading
+
+    @property
+    def budget(self) -> Budget:
+        """How much it may hold."""
+        return self.path._budget
+
     def join(self) -> "Worker":
         """Join the group, without a step yet."""
         stop = threading.Event()
@@ -239,7 +262,7 @@ class Worker:
     def step(self, times: int = 1) -> None:
         """Come round so many times."""
         for _ in range(times):
-            self.path.loop.step()
+            self.path.reading.loop.step()
 
     def until(self, holds: Callable[[], bool], what: str = "") -> None:
         """Step until something holds."""
@@ -280,6 +303,17 @@ class Worker:
     def _make_consumer(self, events: ConsumerEvents) -> FakeConsumer:
         self.made = FakeConsumer(self._lab.broker, events, GROUP, self._lab.clock.advance)
         return self.made
+
+    def _make_share_member(self, events: ConsumerEvents) -> FakeShareMember:
+        self.share_members.append(
+            FakeShareMember(
+                self._lab.queue,
+                events,
+                max_records=self.settings.delivery.queue_records,
+                wait=self._lab.clock.advance,
+            )
+        )
+        return self.share_members[-1]
 
     def _make_producer(self, kind: ProducerKind) -> _Producer:
         # One record a batch is what the smallest batch size amounts to here.

@@ -253,6 +253,9 @@ def _properties(port: int, controller_port: int, data: Path) -> dict[str, str]:
         "group.consumer.min.session.timeout.ms": "1000",
         "group.consumer.min.heartbeat.interval.ms": "100",
         "group.consumer.heartbeat.interval.ms": "300",
+        "group.share.min.heartbeat.interval.ms": "100",
+        "group.share.heartbeat.interval.ms": "300",
+        "group.share.min.record.lock.duration.ms": "1000",
         # Small machine, small heap.
         "num.network.threads": "2",
         "num.io.threads": "4",

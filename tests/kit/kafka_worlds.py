@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from tests.fakes.kafka import FakeBroker, FakeConsumer, FakeProducer
+from tests.fakes.kafka_share import FakeShareGroup, FakeShareMember
 from tests.fakes.kafka_transactions import FakeTransactionalProducer
 from tests.kit.broker import Broker
 from worker.kafka import client_config, clients
@@ -15,9 +16,13 @@ from worker.kafka.consumer import Consumer
 from worker.kafka.errors import KafkaProblem
 from worker.kafka.producer import Producer
 from worker.kafka.records import Message, TopicPartition
+from worker.kafka.share import ShareMember
 from worker.kafka.transactional import TransactionalProducer
+from worker.share_group import ShareGroup
 
 LONGEST_SECONDS = 20.0
+_PAUSE = threading.Event()
+Closed = Consumer | Producer | TransactionalProducer | ShareMember
 
 
 class Witness:
@@ -86,6 +91,10 @@ class World(Protocol):
         """A producer of transactions; closed at the end."""
         ...
 
+    def share_member(self, witness: Witness, group: str, *, max_records: int = 500) -> ShareMember:
+        """A member of a share group that is not subscribed yet; closed at the end."""
+        ...
+
     def evict(self, consumer: Consumer) -> None:
         """Let the group take a member for dead."""
         ...
@@ -105,7 +114,8 @@ class FakeWorld:
     def __init__(self) -> None:
         self.broker = FakeBroker(wall=time.time)
         self.feeder: Producer = FakeProducer(self.broker)
-        self._made: list[Consumer | Producer | TransactionalProducer] = []
+        self._share_groups: dict[str, FakeShareGroup] = {}
+        self._made: list[Closed] = []
 
     def topic(self, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
         """See `World`."""
@@ -141,6 +151,13 @@ class FakeWorld:
         self._made.append(producer)
         return producer
 
+    def share_member(self, witness: Witness, group: str, *, max_records: int = 500) -> ShareMember:
+        """See `World`."""
+        of_group = self._share_groups.setdefault(group, FakeShareGroup(self.broker, time.monotonic))
+        member = FakeShareMember(of_group, witness, max_records=max_records, wait=_PAUSE.wait)
+        self._made.append(member)
+        return member
+
     def evict(self, consumer: Consumer) -> None:
         """See `World`."""
         assert isinstance(consumer, FakeConsumer)
@@ -171,7 +188,7 @@ class RealWorld:
         self._make_topic = make_topic
         self._properties = properties or {}
         self._feeder = feeder
-        self._made: list[Consumer | Producer | TransactionalProducer] = []
+        self._made: list[Closed] = []
 
     @property
     def feeder(self) -> Producer:
@@ -214,6 +231,13 @@ class RealWorld:
         )
         self._made.append(producer)
         return producer
+
+    def share_member(self, witness: Witness, group: str, *, max_records: int = 500) -> ShareMember:
+        """See `World`."""
+        ShareGroup(self._admin, group).look()
+        member = clients.share_member(self._where, group, witness, max_records=max_records)
+        self._made.append(member)
+        return member
 
     def evict(self, consumer: Consumer) -> None:
         """Not polling for longer than `max.poll.interval.ms` is the shortest way out of a group."""

@@ -26,6 +26,7 @@ DEFAULTS = {
     "delivery": {
         "mode": "at_least_once",
         "transaction_seconds": 0.1,
+        "queue_records": 500,
         "budget_rows": 262_144,
         "budget_bytes": 268_435_456,
         "commit_interval_seconds": 0.5,
@@ -34,6 +35,9 @@ DEFAULTS = {
         "poll_records": 8192,
         "model_share": 0.5,
         "reply_order": "any",
+        "failing_ratio": 0.9,
+        "failing_requests": 1000,
+        "failing_pause_seconds": 10.0,
         "on_offset_out_of_range": "stop",
         "request_coordinates": False,
         "carried_headers": ("traceparent", "tracestate"),
@@ -46,6 +50,9 @@ DEFAULTS = {
         "allowed_batch_rows": (),
         "max_enqueued_batches": 8,
         "threads": 1,
+        "stuck_seconds": 0.05,
+        "attempts": 3,
+        "attempts_seconds": 2.0,
         "overlap_seconds": 0.005,
     },
     "lifecycle": {

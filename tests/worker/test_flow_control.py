@@ -12,7 +12,7 @@ TWO_PARTITIONS = {REQUESTS: 2, REPLIES: 1, DEAD_LETTERS: 1}
 
 def held_rows(worker: Worker) -> int:
     """Rows read and not committed."""
-    return worker.path.loop._budget.bindings["default"].rows
+    return worker.budget.bindings["default"].rows
 
 
 def test_a_full_budget_pauses_reading_and_polling_goes_on() -> None:
@@ -28,7 +28,7 @@ def test_a_full_budget_pauses_reading_and_polling_goes_on() -> None:
 
     assert held_rows(worker) == 10
     assert worker.consumer.paused == {ZERO, ONE}
-    assert lab.clock() - worker.path.loop.last_step < 1.0
+    assert lab.clock() - worker.path.reading.loop.last_step < 1.0
     lab.broker.stalled = False
     worker.until_committed(50, 0)
     worker.until_committed(50, 1)
@@ -127,7 +127,7 @@ def test_an_offset_out_of_range_stops_the_partition() -> None:
 
     assert lab.replies() == []
     assert lab.committed() == 2
-    assert worker.path.flow.stopped == {ZERO: "offset 2 no longer exists"}
+    assert worker.path.reading.stopped == {ZERO: "offset 2 no longer exists"}
     assert worker.consumer.paused == {ZERO}
     assert worker.metric("headrace_offsets_out_of_range_total", topic=REQUESTS) == 1
 
@@ -139,7 +139,7 @@ def test_an_offset_out_of_range_goes_on_at_the_earliest() -> None:
     worker.until_committed(10)
 
     assert set(lab.codes()) == {"7", "8", "9"}
-    assert worker.path.flow.stopped == {}
+    assert worker.path.reading.stopped == {}
 
 
 def test_an_offset_out_of_range_goes_on_at_the_latest() -> None:
@@ -167,6 +167,6 @@ def test_the_budget_is_given_back_to_the_last_row(rows: int) -> None:
     worker.until_committed(60)
     worker.step()
 
-    budget = worker.path.loop._budget
+    budget = worker.budget
     assert budget.models == {}
     assert {(use.rows, use.size_bytes) for use in budget.bindings.values()} == {(0, 0)}

@@ -12,7 +12,7 @@ def test_a_loop_that_is_held_back_looks_often_for_room() -> None:
     worker = lab.worker(delivery={"budget_rows": 4}, batching={"threads": 1}).join()
     for n in range(8):
         lab.send(request(n, id=f"{n}"))
-    worker.until(lambda: worker.path.flow.holds_back, "paused for a model that is loading")
+    worker.until(lambda: worker.group.flow.holds_back, "paused for a model that is loading")
 
     before = lab.clock()
     worker.step(10)

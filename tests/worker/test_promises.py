@@ -89,7 +89,7 @@ class Storm:
         """One of the workers comes round."""
         worker: Worker = self.random.choice(self.workers)
         if self.lab.broker.unreachable and len(worker.consumer.assignment()) < PARTITIONS:
-            worker.path.loop.pump(0.0)  # a partition that comes asks the broker where to begin
+            worker.group.loop.pump(0.0)  # a partition that comes asks the broker where to begin
             return
         worker.step()
 
@@ -142,8 +142,8 @@ def test_nothing_is_lost_and_nothing_is_committed_too_early(seed: int) -> None:
     assert set(storm.outcomes()) == {name for names in storm.ids.values() for name in names}
     for worker in storm.workers:
         worker.step(5)  # hears of its last commit
-        assert worker.path.flow.stopped == {}
-        budget = worker.path.loop._budget
+        assert worker.path.reading.stopped == {}
+        budget = worker.budget
         assert {(use.rows, use.size_bytes) for use in budget.bindings.values()} <= {(0, 0)}
         assert worker.finish()
         worker.close()

@@ -146,7 +146,7 @@ def test_a_full_producer_queue_does_not_stop_the_poll_loop() -> None:
     lab.broker.stalled = True
 
     worker.run_for(10.0)
-    assert lab.clock() - worker.path.loop.last_step < 1.0
+    assert lab.clock() - worker.path.reading.loop.last_step < 1.0
     assert not worker.finish(within_seconds=5.0)
 
     assert lab.clock() < 20.0

@@ -119,7 +119,7 @@ def test_the_budget_holds_the_rows_of_each() -> None:
 
     worker.until_committed(sent + 50)
 
-    budget = worker.path.loop._budget
+    budget = worker.budget
     worker.until(lambda: not any(use.rows for use in budget.bindings.values()), "all rows given back")
     assert [(use.rows, use.size_bytes) for use in budget.bindings.values()] == [(0, 0)]
     assert not budget.models

@@ -12,7 +12,7 @@ PLAN = {REQUESTS: 2, REPLIES: 1, DEAD_LETTERS: 1}
 
 def held_rows(worker: Worker) -> int:
     """Rows read and not committed."""
-    return worker.path.loop._budget.bindings["default"].rows
+    return worker.budget.bindings["default"].rows
 
 
 def left(worker: Worker) -> float:

@@ -108,7 +108,7 @@ def test_a_request_that_no_answer_fits_becomes_a_dead_letter(what: str, *, known
     (letter,) = lab.dead_letters()
     assert letter.value() == codec.encode(record)
     assert dict(letter.headers() or ())["kafka_dlt-exception-fqcn"] == b"worker.refusals.ReplyTooLargeError"
-    assert worker.path.flow.stopped == {}
+    assert worker.path.reading.stopped == {}
     assert worker.metric("headrace_dead_letters_total", topic=REQUESTS, reason="ReplyTooLargeError") == 1
 
 
@@ -154,7 +154,7 @@ def test_a_dead_letter_that_does_not_fit_stops_its_partition() -> None:
     worker.until_committed(2, 1)
 
     assert lab.committed(0) == 0
-    assert list(worker.path.flow.stopped) == [TopicPartition(REQUESTS, 0)]
+    assert list(worker.path.reading.stopped) == [TopicPartition(REQUESTS, 0)]
 
 
 def test_a_reply_topic_that_is_deleted_meanwhile_makes_dead_letters() -> None:

@@ -147,7 +147,7 @@ def test_what_waits_for_its_turn_is_left_when_its_partition_goes() -> None:
 
     assert lab.replies() == []
     assert left(worker) == 10
-    budget = worker.path.loop._budget
+    budget = worker.budget
     assert budget.bindings["default"].rows == 0
     assert dict(budget.models) == {}
 

@@ -185,7 +185,7 @@ def test_a_slow_binding_leaves_the_other_alone() -> None:
     worker.step(2)
 
     assert set(lab.codes("replies-b").values()) == {0}
-    assert worker.path.loop._budget.bindings["a"].rows == 10
+    assert worker.budget.bindings["a"].rows == 10
     assert {tp.topic for tp in worker.consumer.paused} == {"a"}
     loads.run()
     worker.until_committed(30, topic="a")

@@ -36,7 +36,7 @@ def send(lab: Lab, count: int, partitions: int = 1, first: int = 0) -> None:
 def held(worker: Worker) -> tuple[int, int]:
     """Rows read and not committed; requests not answered. A step later than the broker a worker knows of a commit."""
     worker.step()
-    budget = worker.path.loop._budget
+    budget = worker.budget
     return budget.bindings["default"].rows, sum(use.rows for use in budget.models.values())
 
 
@@ -189,7 +189,7 @@ def test_a_partition_whose_dead_letter_fits_nowhere_stops_and_no_other() -> None
     assert lab.committed(1) == 2
     assert {"1", "3"} <= lab.codes().keys()
     assert "2" not in lab.codes()
-    assert worker.path.flow.stopped.keys() == {ZERO}
+    assert worker.path.reading.stopped.keys() == {ZERO}
 
 
 def test_what_a_moved_partition_has_waiting_is_its_heirs() -> None:
@@ -260,7 +260,7 @@ def test_a_transaction_that_hangs_in_the_client_is_left_alone(*, committed: bool
     """Another producer, on another thread, goes on; what the first had committed by then is not repeated."""
     lab, worker = serving()
     threads = ManualExecutor()
-    transactions = worker.path._committer
+    transactions = worker.group.committer
     assert isinstance(transactions, Transactions)
     transactions._executor = threads
     send(lab, 5)

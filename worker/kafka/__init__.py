@@ -10,11 +10,12 @@ In reading order:
 
 * `records` - partition, message, headers
 * `errors` - what can go wrong, in an operator's words
-* `consumer`, `producer`, `transactional` - the protocols
+* `consumer`, `share`, `producer`, `transactional` - the protocols
 * `client_config` - librdkafka's properties; `java_properties` - those of `--command-config`
 * `confluent_consumer` - the consumer's adapter; `assignment` - its answers to rebalances; `first_start` -
   where it starts without a committed offset; `leaders` - asks those of partitions; `resuming` - goes on with
   paused ones
+* `confluent_share` - the adapter of a member of a share group
 * `confluent_producer`, `confluent_transactional` - the producers' adapters
 * `admin` - topics, their configurations, groups' lag; `admin_calls` - how it asks
 * `client_log` - the client library's own log lines

@@ -117,14 +117,45 @@ class Admin:
         return self._calls.patiently(lambda: self._topic_config(names))
 
     def _topic_config(self, names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
-        kind = client_admin.ConfigResource.Type.TOPIC
+        return self._configs(client_admin.ConfigResource.Type.TOPIC, names)
+
+    def group_config(self, group: str) -> Mapping[str, str]:
+        """The whole configuration of a group, by the broker's names, defaults included; there need be no such group.
+
+        Raises:
+            KafkaProblem: no answer, or no right DESCRIBE_CONFIGS.
+        """
+        kind = client_admin.ConfigResource.Type.GROUP
+        return self._calls.patiently(lambda: self._configs(kind, [group]))[group]
+
+    def change_group_config(self, group: str, changes: Mapping[str, str]) -> None:
+        """Set some of a group's configuration.
+
+        Raises:
+            KafkaProblem: no answer, or no right ALTER_CONFIGS.
+        """
+        how = client_admin.AlterConfigOpType.SET
+        entries = [
+            client_admin.ConfigEntry(name, value, incremental_operation=how)
+            for name, value in changes.items()
+        ]
+        kind = client_admin.ConfigResource.Type.GROUP
+        resource = client_admin.ConfigResource(kind, group, incremental_configs=entries)
+        futures = self._calls.call(
+            self._client.incremental_alter_configs, [resource], request_timeout=self._timeout_seconds
+        )
+        for future in futures.values():
+            self._calls.result(future, group=group)
+
+    def _configs(self, kind: Any, names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         wanted = [client_admin.ConfigResource(kind, name) for name in names]
         futures = self._calls.call(
             self._client.describe_configs, wanted, request_timeout=self._timeout_seconds
         )
+        is_topic = kind is client_admin.ConfigResource.Type.TOPIC
         found = {}
         for resource, future in futures.items():
-            entries = self._calls.result(future, topic=resource.name)
+            entries = self._calls.result(future, **{"topic" if is_topic else "group": resource.name})
             found[resource.name] = {e.name: e.value for e in entries.values() if e.value is not None}
         return found
 

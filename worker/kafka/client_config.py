@@ -34,6 +34,8 @@ _CONTROLLED: Mapping[str, str] = {
     "enable.idempotence": "replies are produced idempotently",
     "partitioner": "replies are partitioned as Java's producer does (murmur2_random)",
     "transactional.id": "headrace names its transactions itself",
+    "share.acknowledgement.mode": "headrace says of each request what became of it",
+    "max.poll.records": "use the setting delivery.queue_records",
     "delivery.report.only.error": "headrace needs the reports that it asks for",
 }
 
@@ -101,6 +103,27 @@ def reader_config(where: Connection, own: Mapping[str, PropertyValue] | None = N
     for name in dropped:
         wanted.pop(name, None)
     return _common(where) | _reading(16 << 20) | {"group.id": "headrace-reader"} | wanted
+
+
+def share_member_config(
+    where: Connection, group: str, max_records: int, own: Mapping[str, PropertyValue] | None = None
+) -> ClientConfig:
+    """A member of a share group that says of each record what became of it; a poll brings about *max_records*.
+
+    Raises:
+        InvalidProperty: *own* names a property that is headrace's own.
+    """
+    wanted = dict(where.properties) | _checked(own or {})
+    return (
+        _common(where)
+        | {
+            "group.id": group,
+            "share.acknowledgement.mode": "explicit",
+            "max.poll.records": str(max_records),
+            "fetch.wait.max.ms": "100",
+        }
+        | wanted
+    )
 
 
 def producer_config(  # noqa: PLR0913 - each is a property by another name

@@ -9,10 +9,12 @@ from worker.kafka.client_config import Connection, PropertyValue
 from worker.kafka.client_log import client_logger
 from worker.kafka.confluent_consumer import ConfluentConsumer
 from worker.kafka.confluent_producer import ConfluentProducer
+from worker.kafka.confluent_share import ConfluentShareMember
 from worker.kafka.confluent_transactional import ConfluentTransactionalProducer
 from worker.kafka.consumer import Consumer, ConsumerEvents
 from worker.kafka.errors import KafkaProblem
 from worker.kafka.producer import Producer
+from worker.kafka.share import ShareMember
 from worker.kafka.transactional import TransactionalProducer
 
 
@@ -31,6 +33,23 @@ def group_consumer(
     """
     config = client_config.group_consumer_config(where, group, own, prefetch_bytes=prefetch_bytes)
     return ConfluentConsumer(config, events, log=client_logger())
+
+
+def share_member(
+    where: Connection,
+    group: str,
+    events: ConsumerEvents,
+    own: Mapping[str, PropertyValue] | None = None,
+    *,
+    max_records: int = 500,
+) -> ShareMember:
+    """A member of the share group *group*; it joins with `subscribe`. A poll brings about *max_records*.
+
+    Raises:
+        InvalidProperty: a property is unknown, impossible, or headrace's own.
+    """
+    config = client_config.share_member_config(where, group, max_records, own)
+    return ConfluentShareMember(config, events, log=client_logger())
 
 
 def reader(where: Connection, events: ConsumerEvents) -> Consumer:

@@ -1,0 +1,108 @@
+"""A member of a share group on librdkafka, which calls this a preview.
+
+That the group did not take what was acknowledged with a poll is heard by a callback, as an error that names no record:
+it is a problem to report and no more, because the records come again by themselves.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import confluent_kafka
+
+from worker.kafka import errors
+from worker.kafka.client_config import ClientConfig
+from worker.kafka.consumer import ConsumerEvents
+from worker.kafka.share import Delivered
+
+LONGEST_WAIT_SECONDS = 0.2
+ACCEPT = confluent_kafka.AcknowledgeType.ACCEPT
+RELEASE = confluent_kafka.AcknowledgeType.RELEASE
+
+_error: Callable[[Any], Any] = confluent_kafka.Message.error
+
+
+class ConfluentShareMember:
+    """A `worker.kafka.share.ShareMember` on librdkafka; one thread owns it."""
+
+    def __init__(
+        self, config: ClientConfig, events: ConsumerEvents, *, log: logging.Logger | None = None
+    ) -> None:
+        """*config* comes from `client_config.share_member_config`.
+
+        Raises:
+            InvalidProperty: librdkafka refuses a property.
+        """
+        self._group = config["group.id"]
+        self._events = events
+        self._fatal: errors.Fatal | None = None
+        self._closed = False
+        callbacks: dict[str, Any] = {"error_cb": self._on_error}
+        if log is not None:
+            callbacks["logger"] = log
+        try:
+            self._client: Any = confluent_kafka.ShareConsumer({**config, **callbacks})
+        except confluent_kafka.KafkaException as error:
+            raise errors.translate(error) from error
+        self._client.set_acknowledgement_commit_callback(self._on_acknowledged)
+
+    def subscribe(self, topics: Sequence[str]) -> None:
+        """See `ShareMember.subscribe`."""
+        self._call(self._client.subscribe, list(topics))
+
+    def poll(self, timeout_seconds: float) -> Sequence[Delivered]:
+        """See `ShareMember.poll`."""
+        found = self._call(self._client.poll, max(0.0, min(timeout_seconds, LONGEST_WAIT_SECONDS)))
+        messages: list[Any] = list(found)
+        if self._fatal is not None:
+            raise self._fatal
+        if any(map(_error, messages)):
+            for message in messages:
+                if message.error() is not None:
+                    self._on_error(message.error(), message.topic())
+            messages = [message for message in messages if message.error() is None]
+        return messages
+
+    def accept(self, messages: Iterable[Delivered]) -> None:
+        """See `ShareMember.accept`."""
+        self._acknowledge(messages, ACCEPT)
+
+    def release(self, messages: Iterable[Delivered]) -> None:
+        """See `ShareMember.release`."""
+        self._acknowledge(messages, RELEASE)
+
+    def commit(self, timeout_seconds: float = 5.0) -> None:
+        """See `ShareMember.commit`."""
+        outcome = self._call(self._client.commit_sync, timeout_seconds)
+        for partition, error in outcome.items():
+            if error is not None:
+                raise errors.translate(error, topic=partition.topic, group=self._group)
+
+    def close(self) -> None:
+        """See `ShareMember.close`."""
+        if self._closed:
+            return
+        self._closed = True
+        self._call(self._client.close)
+
+    def _acknowledge(self, messages: Iterable[Delivered], how: Any) -> None:
+        acknowledge = self._client.acknowledge
+        for message in messages:
+            self._call(acknowledge, message, how)
+
+    def _call(self, function: Callable[..., Any], *args: Any) -> Any:
+        try:
+            return function(*args)
+        except confluent_kafka.KafkaException as error:
+            raise errors.translate(error, group=self._group) from error
+
+    def _on_acknowledged(self, _offsets: Any, error: Any) -> None:
+        if error is not None:
+            self._events.on_problem(errors.translate(error, group=self._group))
+
+    def _on_error(self, error: Any, topic: str | None = None) -> None:
+        problem = errors.translate(error, topic=topic or None, group=self._group)
+        if isinstance(problem, errors.Fatal):
+            self._fatal = problem
+        else:
+            self._events.on_problem(problem)
