@@ -153,6 +153,14 @@ def framework(content: Content) -> Figure:
     return plot_shapes.bars(title, rates, "million records/s a core", own=own)
 
 
+def stuck(content: Content) -> Figure:
+    """The 99th percentile alone and beside a stuck model."""
+    p99 = column(content, "p99_ms")
+    alone, beside = p99.values()
+    title = f"Beside a model that never returns, another's p99 is {beside / alone:.2f} times what it is alone"
+    return plot_shapes.bars(title, p99, "p99, ms", ".1f", list(p99))
+
+
 def delivery(content: Content) -> Figure:
     """Records a second by each way of delivery."""
     rates = column(content, comparison.RATE)
@@ -184,6 +192,7 @@ PLOTS: Mapping[str, Callable[[Content], Figure]] = {
     "mixed_layouts": mixed_layouts,
     "large_records": large_records,
     "delivery": delivery,
+    "stuck": stuck,
     "peers": peers,
     "device": device,
     "replicas": replicas,

@@ -70,6 +70,7 @@ RESULTS: dict[str, dict[str, Any]] = {
             "exactly once": {"records_per_second": 200_000.0},
         }
     ),
+    "stuck": kept({"alone": {"p99_ms": 5.0}, "beside a stuck model": {"p99_ms": 5.5}}),
     "device": kept({"batching.threads = 1": {"busy": 0.95}, "batching.threads = 2": {"busy": 0.99}}),
     "replicas": kept(
         {"1 replica": {"records_per_second": 3000.0}, "4 replicas": {"records_per_second": 11900.0}}

@@ -1,0 +1,136 @@
+"""A model's latency while another model, in a binding of its own, is stuck with 100,000 requests behind it."""
+
+import os
+import statistics
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from benchmarks import brokers, device_loader, load
+from benchmarks.contender import Job, headrace_command, new_group
+from benchmarks.latency_figures import Figures, figures
+from benchmarks.mixed_load import Mix, fill
+from benchmarks.open_loop import Load, Measured
+from benchmarks.processes import finish, started
+from benchmarks.scenario import Column, Line, Options, Outcome, Target
+from benchmarks.side_by_side import export_model
+from benchmarks.topics import Topics
+from benchmarks.turns import in_turn, listed
+from schemas.model_config import ModelConfig
+
+NAME = "stuck"
+TITLE = "Latency at 1,000 requests a second beside a model that never returns, with 100,000 requests waiting for it"
+
+STUCK, STUCK_SECONDS = "stuck", 86_400.0
+WAITING = 100_000
+RATE = 1000.0
+WARMUP_SECONDS, MEASURED_SECONDS = 8.0, 10.0
+ALONE, BESIDE = "alone", "beside a stuck model"
+MOST_P99 = 1.5
+
+COLUMNS = (
+    Column("p50_ms", "p50, ms"),
+    Column("p90_ms", "p90, ms"),
+    Column("p99_ms", "p99, ms"),
+    Column("p999_ms", "p99.9, ms"),
+    Column("max_ms", "largest, ms", ",.1f"),
+    Column("missing", "replies missing", ",.0f"),
+    Column("core_percent", "% of a core", ",.1f"),
+)
+
+
+class Bench:
+    """Runs of one worker with two bindings, of which one is measured."""
+
+    def __init__(self, topics: Topics, folder: Path, seconds: float) -> None:
+        """Make models and topics, and write the requests that wait."""
+        self._topics = topics
+        self._seconds = seconds
+        self._site = folder / "site"
+        device_loader.offer(self._site)
+        base_path = folder / STUCK
+        device_loader.write(base_path / "1", batch_seconds=STUCK_SECONDS, journal=folder)
+        self._model = export_model(folder)
+        topics.set_models(
+            {
+                load.MODEL: ModelConfig(base_path=str(self._model.parent)),
+                STUCK: ModelConfig(base_path=str(base_path), loader=device_loader.NAME),
+            }
+        )
+        self._requests, self._replies = topics.fresh_requests(), topics.fresh_replies()
+        self._nothing, self._waiting = topics.fresh_requests(), topics.fresh_requests()
+        mix = Mix([(STUCK, "serving_default")])
+        fill(topics.where.bootstrap_servers, self._waiting, mix, WAITING)
+
+    def run(self, name: str) -> Measured:
+        """A new worker, measured while it answers one binding; the other has nothing to do, or is stuck."""
+        address = self._topics.where.bootstrap_servers
+        other = self._waiting if name == BESIDE else self._nothing
+        job = Job(address, new_group(), self._requests, self._replies, str(self._model))
+        bindings = [
+            _binding("measured", self._requests, load.MODEL, self._replies),
+            _binding("other", other, STUCK, self._topics.fresh_replies()),
+        ]
+        command, environment = headrace_command(job, self._topics, {"bindings": bindings})
+        environment["PYTHONPATH"] = os.pathsep.join(
+            filter(None, (str(self._site), os.environ.get("PYTHONPATH")))
+        )
+        with (
+            started(command, environment) as process,
+            tempfile.NamedTemporaryFile(prefix="headrace-bench-", suffix=".npz") as out,
+        ):
+            warmup, measured = int(RATE * WARMUP_SECONDS), int(RATE * self._seconds)
+            what = Load(address, self._requests, self._replies, RATE, warmup, measured, process.pid, out.name)
+            finish(what.command())
+            process.check()
+            return Measured.read(Path(out.name))
+
+
+def run(options: Options) -> Outcome:
+    """Workers with and without the stuck model in turn."""
+    seconds = MEASURED_SECONDS * options.scale
+    with (
+        tempfile.TemporaryDirectory(prefix="headrace-bench-") as folder,
+        brokers.broker() as broker,
+        Topics(broker.bootstrap_servers) as topics,
+    ):
+        bench = Bench(topics, Path(folder), seconds)
+        results = in_turn(
+            {name: partial(bench.run, name) for name in (ALONE, BESIDE)},
+            options.rounds,
+            lambda measured: "p50 {p50_ms:.2f} ms, p99 {p99_ms:.2f} ms".format_map(figures(measured)),
+        )
+    found = {name: [figures(measured) for measured in of_one] for name, of_one in results.items()}
+    lines = {name: summary(of_one) for name, of_one in found.items()}
+    return Outcome(
+        columns=COLUMNS,
+        lines=[Line(name, values) for name, values in lines.items()],
+        targets=targets(lines[ALONE], lines[BESIDE]),
+        runs=listed(found, dict, "name"),
+        settings={"rate": RATE, "seconds": seconds, "waiting": WAITING},
+        notes=(
+            "One worker with two bindings, half of the budget each; one batch thread, and who stands in for it.",
+            "The stuck model waits without holding the interpreter, and never returns.",
+            "Latency counts from the moment at which a request was due; sender and broker share the other core.",
+        ),
+    )
+
+
+def summary(runs: Sequence[Mapping[str, float]]) -> Figures:
+    """Medians over the runs; of replies missing the sum."""
+    values = {column.key: float(statistics.median(run[column.key] for run in runs)) for column in COLUMNS}
+    return values | {"missing": float(sum(run["missing"] for run in runs))}
+
+
+def targets(alone: Figures, beside: Figures) -> list[Target]:
+    """What is asked for, of medians."""
+    return [
+        Target("p99 beside a stuck model by that alone", beside["p99_ms"] / alone["p99_ms"], MOST_P99),
+        Target("replies missing", alone["missing"] + beside["missing"], 0.0),
+    ]
+
+
+def _binding(name: str, requests: str, model: str, replies: str) -> dict[str, object]:
+    topics: Sequence[str] = [requests]
+    return {"name": name, "request_topics": topics, "models": [model], "reply_topic": replies, "share": 0.5}

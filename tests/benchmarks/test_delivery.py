@@ -1,0 +1,29 @@
+"""What is made of runs by several ways of delivery, and beside a stuck model."""
+
+import pytest
+
+from benchmarks.comparison import COST_BY_FIRST
+from benchmarks.measuring import Result, summary
+from benchmarks.scenarios import delivery, stuck
+
+
+def test_ways_are_compared_with_the_first() -> None:
+    """By rate and by cost."""
+    found = delivery.by_first([summary("a", [Result(10, 100.0, 2.0)]), summary("b", [Result(10, 60.0, 5.0)])])
+
+    assert [line.values[delivery.RATE_BY_FIRST] for line in found] == pytest.approx([1.0, 0.6])
+    assert [line.values[COST_BY_FIRST] for line in found] == pytest.approx([1.0, 2.5])
+
+
+def test_every_way_is_one_that_a_worker_takes() -> None:
+    """The settings are such that the first is what a worker does by itself."""
+    assert next(iter(delivery.WAYS.values())) == {}
+    assert delivery.EXACTLY_ONCE in delivery.WAYS
+
+
+@pytest.mark.parametrize(("beside", "met"), [(7.4, True), (7.6, False)])
+def test_a_stuck_model_may_cost_half_as_much_again(beside: float, *, met: bool) -> None:
+    """Of the other's p99; and no reply may be missing."""
+    alone = {"p99_ms": 5.0, "missing": 0.0}
+    found = stuck.targets(alone, {"p99_ms": beside, "missing": 0.0})
+    assert [target.met for target in found] == [met, True]
