@@ -161,6 +161,14 @@ def stuck(content: Content) -> Figure:
     return plot_shapes.bars(title, p99, "p99, ms", ".1f", list(p99))
 
 
+def resident(content: Content) -> Figure:
+    """The most memory of a worker, by what it is given."""
+    peaks = column(content, "peak")
+    most = max(column(content, "by_budget").values())
+    title = f"Whatever it is given, a worker takes at most {most:.1f} times its budget more than an idle one"
+    return plot_shapes.bars(title, peaks, "most resident memory, MiB", ",.0f", list(peaks))
+
+
 def delivery(content: Content) -> Figure:
     """Records a second by each way of delivery."""
     rates = column(content, comparison.RATE)
@@ -193,6 +201,7 @@ PLOTS: Mapping[str, Callable[[Content], Figure]] = {
     "large_records": large_records,
     "delivery": delivery,
     "stuck": stuck,
+    "resident": resident,
     "peers": peers,
     "device": device,
     "replicas": replicas,

@@ -1,10 +1,10 @@
-"""What is made of runs by several ways of delivery, and beside a stuck model."""
+"""What is made of runs by several ways of delivery, beside a stuck model, and of what memory they take."""
 
 import pytest
 
 from benchmarks.comparison import COST_BY_FIRST
 from benchmarks.measuring import Result, summary
-from benchmarks.scenarios import delivery, stuck
+from benchmarks.scenarios import delivery, resident, stuck
 
 
 def test_ways_are_compared_with_the_first() -> None:
@@ -27,3 +27,14 @@ def test_a_stuck_model_may_cost_half_as_much_again(beside: float, *, met: bool) 
     alone = {"p99_ms": 5.0, "missing": 0.0}
     found = stuck.targets(alone, {"p99_ms": beside, "missing": 0.0})
     assert [target.met for target in found] == [met, True]
+
+
+def test_memory_is_the_largest_of_all_runs_beyond_an_idle_worker() -> None:
+    """One run that takes more is one too many."""
+    idle = [resident.Run(100 * resident.MEBIBYTE, 0)] * 3
+    runs = {resident.IDLE: idle, "x": [resident.Run(n * resident.MEBIBYTE, 5) for n in (200, 612, 300)]}
+
+    (_, line) = resident.summary(runs)
+
+    assert line.values["more"] == 512
+    assert line.values["by_budget"] == pytest.approx(2.0)

@@ -70,6 +70,9 @@ RESULTS: dict[str, dict[str, Any]] = {
             "exactly once": {"records_per_second": 200_000.0},
         }
     ),
+    "resident": kept(
+        {"idle": {"peak": 100.0, "by_budget": 0.0}, "small requests": {"peak": 400.0, "by_budget": 1.2}}
+    ),
     "stuck": kept({"alone": {"p99_ms": 5.0}, "beside a stuck model": {"p99_ms": 5.5}}),
     "device": kept({"batching.threads = 1": {"busy": 0.95}, "batching.threads = 2": {"busy": 0.99}}),
     "replicas": kept(

@@ -26,6 +26,11 @@ def main() -> int:
         help="of delivery",
     )
     parser.add_argument(
+        "--ordered",
+        action="store_true",
+        help="replies keep the order of their requests, and that is looked at",
+    )
+    parser.add_argument(
         "--pauses",
         type=float,
         nargs=2,
@@ -44,6 +49,7 @@ def main() -> int:
         tuple(options.pauses or usual),
         options.loader,
         options.mode,
+        options.ordered,
     )
     folder = Path(tempfile.mkdtemp(prefix="headrace-chaos-"))
     _say(f"seed {seed}; logs in {folder}")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from schemas.errors import Code
 from tests.chaos import faults
+from tests.chaos.order import out_of_order
 from tests.chaos.scene import MODEL, VERSIONS, Scene
 from tests.kit import numpy_models
 from tests.kit.broker import KafkaBroker
@@ -46,6 +47,7 @@ class Plan:
         pauses: the shortest and the longest time between two faults, in seconds.
         loader: `numpy`, whose workers are soon up again, or `saved_model`.
         mode: `at_least_once`, `exactly_once` or `queue`.
+        ordered: whether replies are to keep the order of their requests, and that is looked at.
     """
 
     seed: int
@@ -55,6 +57,7 @@ class Plan:
     pauses: tuple[float, float] = (1.0, 4.0)
     loader: str = "numpy"
     mode: str = "at_least_once"
+    ordered: bool = False
 
 
 @dataclass(slots=True)
@@ -71,6 +74,7 @@ class Verdict:
         repeated: requests with more than one reply.
         repeated_rows: rows of replies too many.
         allowed_rows: rows that may be repeated: the budget of each worker that a fault concerned; None: any number.
+        out_of_order: requests that were answered behind later ones, where replies are to keep their order.
         given_up: requests that a queue delivered as often as it does, each answered so and a dead letter.
         seconds: from the first fault to the last reply.
     """
@@ -84,6 +88,7 @@ class Verdict:
     repeated: int = 0
     repeated_rows: int = 0
     allowed_rows: int | None = 0
+    out_of_order: list[str] = field(default_factory=list)
     given_up: int = 0
     seconds: float = 0.0
 
@@ -95,6 +100,8 @@ class Verdict:
         found += [f"{len(self.wrong)} wrong replies:", *self.wrong[:SHOWN]] if self.wrong else []
         if self.dead_letters != self.given_up:
             found.append(f"{self.dead_letters} dead letters; {self.given_up} there should be")
+        if self.out_of_order:
+            found.append(f"{len(self.out_of_order)} replies out of order: {self.out_of_order[:SHOWN]}")
         found += self.unexpected
         if self.allowed_rows is not None and self.repeated_rows > self.allowed_rows:
             found.append(f"{self.repeated_rows} rows were repeated; {self.allowed_rows} may be")
@@ -106,6 +113,7 @@ class Verdict:
         return (
             f"{self.requests:,} requests, {self.struck.total()} faults ({struck}) in {self.seconds:.0f} s: "
             f"{len(self.missing)} missing, {len(self.wrong)} wrong, {self.dead_letters} dead letters, "
+            f"{len(self.out_of_order)} out of order, "
             f"{self.given_up} given up, {self.repeated:,} repeated ({self.repeated_rows:,} rows; {allowed} may be)"
         )
 
@@ -125,6 +133,9 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Verdict:
         "delivery.budget_rows": BUDGET_ROWS,
         "delivery.poll_records": 512,
     }
+    if plan.ordered:
+        settings |= {"delivery.request_coordinates": True}
+        settings |= {} if plan.mode == "exactly_once" else {"delivery.reply_order": "partition"}
     rate = plan.requests / plan.seconds
     struck: Counter[str] = Counter()
     with KafkaBroker() as broker, Deployment(broker, folder, settings, partitions=PARTITIONS) as deployed:
@@ -150,7 +161,10 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Verdict:
         say("healing")
         scene.heal(HEAL_SECONDS)
         deployed.wait_until_answered(ANSWER_SECONDS)
-        verdict = _account(deployed.account(), traffic.sent, mixed, answers)
+        found = deployed.account()
+        verdict = _account(found, traffic.sent, mixed, answers)
+        if plan.ordered:
+            verdict.out_of_order = out_of_order(found.all_replies())
         verdict.struck, verdict.unexpected = struck, scene.unexpected
         verdict.seconds = time.monotonic() - began
         if plan.mode == QUEUE:
