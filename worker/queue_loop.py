@@ -150,7 +150,10 @@ class QueueLoop:
         self._begin()
 
     def _begin(self) -> None:
-        """The next turn, where there is one."""
+        """The next turn, where there is one and time for it."""
+        if self._clock() >= self._end:
+            self._release([message for turn in self._turns for message in turn.messages])
+            self._turns.clear()
         if not self._turns:
             return
         self._turn = self._turns.popleft()

@@ -10,12 +10,15 @@ from typing import Any
 
 import confluent_kafka
 
+from lifecycle.threads import new_executor
 from worker.kafka import errors
 from worker.kafka.client_config import ClientConfig
 from worker.kafka.consumer import ConsumerEvents
 from worker.kafka.share import Delivered
 
 LONGEST_WAIT_SECONDS = 0.2
+CLOSE_SECONDS = 5.0
+"""The client waits for as long as a request may take (a minute) when its broker is away."""
 ACCEPT = confluent_kafka.AcknowledgeType.ACCEPT
 RELEASE = confluent_kafka.AcknowledgeType.RELEASE
 
@@ -83,7 +86,16 @@ class ConfluentShareMember:
         if self._closed:
             return
         self._closed = True
-        self._call(self._client.close)
+        executor = new_executor(1, "share-leave")
+        executor.submit(self._client.close)
+        if not executor.close(CLOSE_SECONDS):
+            self._events.on_problem(
+                errors.TimedOut(
+                    f"left the share group {self._group!r} without a word: the broker does not answer; what this "
+                    "member had comes again when the group's lock on it ends",
+                    resource=self._group,
+                )
+            )
 
     def _acknowledge(self, messages: Iterable[Delivered], how: Any) -> None:
         acknowledge = self._client.acknowledge

@@ -59,6 +59,6 @@ class ShareMember(Protocol):
     def close(self) -> None:
         """Leave the group. What was neither accepted nor released comes again. Calling it again does nothing.
 
-        Waits for the broker as long as a request to it may take.
+        Waits five seconds at most for a broker that does not answer.
         """
         ...
