@@ -127,28 +127,23 @@ class Publisher:
 
     def dead_letter(self, origin: Origin, error: Exception) -> None:
         """Send records that cannot be answered to their dead-letter topic, with the reason and their own bytes."""
-        records = origin.records
-        if self._order is not None and self._transactional:
-            for position in origin.positions:
-                self._order.put([self.dead_letter_outcome(records, position, error)])
-            return
         delivery = self._delivery(origin, reason=type(error).__name__)
-        topic = self._dead_letters.topic_of(records)
-        for position in origin.positions:
-            headers = self._dead_letters.headers_of(records, position, error)
-            columns = ([records.values[position]], [records.messages[position].key()], [headers])
-            report = Sent(delivery, headers, position).report
-            self._send(self._producers.for_topic(topic), (topic, ANY_PARTITION), columns, [report])
+        letters = [self._letter(delivery, position, error) for position in origin.positions]
+        if self._order is not None and self._transactional:
+            self._order.put(letters)
+            return
+        for letter in letters:
+            assert letter.place is not None
+            report = Sent(delivery, letter.headers, letter.position).report
+            columns = ([letter.value], [letter.key], [letter.headers])
+            self._send(self._producers.for_topic(letter.place[0]), letter.place, columns, [report])
         if self._order is not None:
             self._order.put([Outcome(delivery, position, None) for position in origin.positions])
 
     def dead_letter_outcome(self, records: PolledRecords, position: int, error: Exception) -> Outcome:
         """The dead letter of one record, to be sent in its turn."""
         delivery = self._delivery(Origin(records, [position], None, 0, 0), reason=type(error).__name__)
-        place = (self._dead_letters.topic_of(records), ANY_PARTITION)
-        value, key = records.values[position], records.messages[position].key()
-        headers = self._dead_letters.headers_of(records, position, error)
-        return Outcome(delivery, position, place, value, key, headers)
+        return self._letter(delivery, position, error)
 
     def leave(self, origin: Origin) -> None:
         """Requests that are another worker's to answer, because their partition has gone there; nothing is sent."""
@@ -213,6 +208,13 @@ class Publisher:
     def close_producers(self) -> None:
         """Let go of the clients; what they still hold is given up, uncommitted."""
         self._producers.close()
+
+    def _letter(self, delivery: Delivery, position: int, error: Exception) -> Outcome:
+        records = delivery.origin.records
+        place = (self._dead_letters.topic_of(records), ANY_PARTITION)
+        value, key = records.values[position], records.messages[position].key()
+        headers = self._dead_letters.headers_of(records, position, error)
+        return Outcome(delivery, position, place, value, key, headers)
 
     def _delivery(
         self, origin: Origin, *, answer: Answer | None = None, reason: str | None = None

@@ -192,6 +192,18 @@ def test_a_partition_whose_dead_letter_fits_nowhere_stops_and_no_other() -> None
     assert worker.path.flow.stopped.keys() == {ZERO}
 
 
+def test_a_request_without_a_route_gives_its_share_back() -> None:
+    """It was counted against its model when it was read; as a dead letter it is no more."""
+    lab, worker = serving()
+    for n in range(10):
+        lab.send(request(n, id=f"{n}"), headers=[("reply_to", b"forbidden")])
+
+    worker.until_committed(10)
+
+    assert len(lab.dead_letters()) == 10
+    assert held(worker) == (0, 0)
+
+
 def test_what_a_moved_partition_has_waiting_is_its_heirs() -> None:
     """The old owner finishes what it can in its time; what is left is answered once, by the new one."""
     lab, first = serving(delivery={"revoke_drain_seconds": 1, "poll_records": 4})
