@@ -47,7 +47,7 @@ class Gauges:
         self._metrics.held("loading", self._intake.held_for_models.rows)
         self._metrics.held("topic", self._intake.held_for_topics.rows)
         partitions = self._tracker.partitions
-        self._metrics.partitions(len(partitions), self._flow.paused)
+        self._metrics.partitions(len(partitions), self._flow.paused, len(self._flow.stopped))
         for partition in partitions:
             end, done = self._consumer.cached_high(partition), self._tracker.position(partition)
             if end is not None and done is not None:

@@ -95,7 +95,7 @@ class RequestPath:
             metrics.budget(
                 binding.name, int(limits.rows * binding.share), int(limits.size_bytes * binding.share)
             )
-        settlement = Settlement(self._budget, metrics, binding_of)
+        settlement = self._settlement = Settlement(self._budget, metrics, binding_of)
 
         events = ConsumerReports(metrics)
         self._consumer = clients.consumer(events)
@@ -127,7 +127,7 @@ class RequestPath:
             ),
             directory,
             topics={b.name: b.reply_topic for b in bindings},
-            dead_letters=DeadLetters(dead_letter_topics, settings.kafka.group),
+            dead_letters=DeadLetters(dead_letter_topics, settings.kafka.group, settings.worker_id),
             on_settled=settlement.settled,
             on_failure=self._refusals.note,
             order=order,
@@ -276,11 +276,14 @@ class RequestPath:
             except KafkaProblem as problem:
                 log.warning("a Kafka client ended badly", extra={"problem": str(problem)})
 
-    def _stop_partitions(self, records: PolledRecords, positions: Sequence[int]) -> None:
-        for number in {records.partitions[p] for p in positions}:
-            self.flow.stop(
-                TopicPartition(records.topic, number), "neither an answer nor a dead letter fits its topic"
-            )
+    def _stop_partitions(self, records: PolledRecords, positions: Sequence[int], reason: str) -> None:
+        """Let partitions stand still, and forget what was read of them: it would hold budget for ever."""
+        ours = zip(positions, records.ours_at(positions), strict=True)
+        for number in {records.partitions[position] for position, is_ours in ours if is_ours}:
+            partition = TopicPartition(records.topic, number)
+            self.flow.stop(partition, reason)
+            self._settlement.forgotten(self._tracker.drop(partition))
+            self._publisher.forget([partition])
 
 
 def _wire_limits(settings: Settings) -> WireLimits:
