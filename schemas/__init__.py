@@ -14,5 +14,6 @@ A poll of requests as columns: `request_kind`, `request_ids`, `layout` (what is 
 one), `ragged_match` (a few records of each of many layouts), `layout_cache`, `stacking`, `ragged_data`,
 `request_columns`, `request_decoder`. And back: `reply_columns`, `ragged_replies` (where the requests' rows differ).
 
-What surrounds a record: `headers` of requests and replies, `dead_letter`.
+What surrounds a record: `headers` of requests and replies, `dead_letter`. And `request_peek`: the model of a request
+that may be damaged.
 """

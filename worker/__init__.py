@@ -44,6 +44,7 @@ For commands and clients:
 * `control_writer`: changes one model's record, and says so when another came between
 * `fleet`, `fleet_reader`, `convergence`, `broker_time`, `model_directory`: what the workers say, put together
 * `topic_plan`: the topics that a deployment has, and their settings
+* `topic_scan`, `dead_letter_entries`, `dead_letter_replay`: what dead-letter topics hold, and sending it again
 * `client`, `client_calls`, `client_errors`, `client_requests`, `client_replies`, `client_endpoints`: asking from Python
 * `rest_json`, `rest_json_errors`, `rest_json_values`, `known_signatures`: TensorFlow Serving's JSON, and its dtypes
 * `commands`, `demo`: the command line, and the demonstration

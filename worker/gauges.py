@@ -52,7 +52,7 @@ class Gauges:
 
     def _tell_partitions(self, consumer: Consumer, flow: FlowControl) -> None:
         partitions = self._parts.tracker.partitions
-        self._metrics.partitions(len(partitions), flow.paused)
+        self._metrics.partitions(len(partitions), flow.paused, len(flow.stopped))
         for partition in partitions:
             end, done = consumer.cached_high(partition), self._parts.tracker.position(partition)
             if end is not None and done is not None:

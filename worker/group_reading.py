@@ -44,7 +44,7 @@ class GroupReading:
     ) -> None:
         delivery = settings.delivery
         self._consumer = consumer
-        self._publisher = parts.publisher
+        self._parts = parts
         self.flow = FlowControl(
             self._consumer,
             parts.budget,
@@ -103,14 +103,17 @@ class GroupReading:
 
     def follow(self, records: PolledRecords) -> None:
         """See `Reading.follow`."""
-        self._publisher.follow(records)
+        self._parts.publisher.follow(records)
 
-    def stick(self, records: PolledRecords, positions: Sequence[int]) -> None:
-        """See `Reading.stick`: their partitions stop."""
-        for number in {records.partitions[p] for p in positions}:
-            self.flow.stop(
-                TopicPartition(records.topic, number), "neither an answer nor a dead letter fits its topic"
-            )
+    def stick(self, records: PolledRecords, positions: Sequence[int], reason: str) -> None:
+        """See `Reading.stick`: their partitions stand still, and what was read of them would hold budget for ever."""
+        parts = self._parts
+        ours = zip(positions, records.ours_at(positions), strict=True)
+        for number in {records.partitions[position] for position, is_ours in ours if is_ours}:
+            partition = TopicPartition(records.topic, number)
+            self.flow.stop(partition, reason)
+            parts.settlement.forgotten(parts.tracker.drop(partition))
+            parts.publisher.forget([partition])
 
     def end_by(self, deadline: float) -> None:
         """See `Reading.end_by`."""

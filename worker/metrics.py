@@ -74,6 +74,7 @@ class Metrics:
         self._lag = self._gauge(names.CONSUMER_LAG)
         self._assigned = self._gauge(names.ASSIGNED_PARTITIONS)
         self._paused = self._gauge(names.PAUSED_PARTITIONS)
+        self._stopped = self._gauge(names.STOPPED_PARTITIONS)
         self._rebalances = self._counter(names.REBALANCES)
         self._commits = self._counter(names.COMMITS)
         self._out_of_range = self._counter(names.OFFSETS_OUT_OF_RANGE)
@@ -205,10 +206,11 @@ class Metrics:
         """Say how far an assigned partition is behind."""
         self._lag.labels(topic, str(partition)).set(records)
 
-    def partitions(self, assigned: int, paused: int) -> None:
-        """Say how many partitions are assigned, and how many of those are paused."""
+    def partitions(self, assigned: int, paused: int, stopped: int) -> None:
+        """Say how many partitions are assigned, and of those how many are paused, or stand still for good."""
         self._assigned.set(assigned)
         self._paused.set(paused)
+        self._stopped.set(stopped)
 
     def rebalanced(self, event: str, partitions: Iterable[tuple[str, int]]) -> None:
         """Count an `assigned`, `revoked` or `lost`; the lag of what is gone is forgotten."""

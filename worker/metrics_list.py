@@ -105,7 +105,8 @@ DEAD_LETTERS = _counter(
 REQUESTS_LEFT = _counter(
     "requests_left",
     "requests",
-    "Requests that were read and not answered, because their partition went to another worker, which answers them.",
+    "Requests that were read and not answered, because their partition went to another worker, which answers them, or "
+    "stands still.",
     "topic",
 )
 REQUESTS_RELEASED = _counter(
@@ -176,6 +177,11 @@ CONSUMER_LAG = _gauge(
 )
 ASSIGNED_PARTITIONS = _gauge("assigned_partitions", "partitions", "Partitions assigned to this worker.")
 PAUSED_PARTITIONS = _gauge("paused_partitions", "partitions", "Assigned partitions that are paused.")
+STOPPED_PARTITIONS = _gauge(
+    "stopped_partitions",
+    "partitions",
+    "Assigned partitions that stand still until somebody acts; `/readyz` and the log say why.",
+)
 REBALANCES = _counter(
     "rebalances", "events", "Changes of the assignment, by event (assigned, revoked, lost).", "event"
 )

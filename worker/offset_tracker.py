@@ -6,6 +6,7 @@ acknowledged reply, error or dead letter. A partition may be committed up to the
 Per record nothing is kept.
 """
 
+import itertools
 from collections import deque
 from collections.abc import Iterable, Mapping
 
@@ -21,7 +22,7 @@ class Run:
         unsettled: how many of them have no acknowledged outcome yet.
         rows: their rows, for the budget.
         size_bytes: the bytes of their values and keys, for the budget.
-        ours: whether the partition has been this worker's ever since; read by the batch threads.
+        ours: whether the partition has been this worker's ever since, and has not stopped; read by the batch threads.
     """
 
     __slots__ = ("next_offset", "ours", "partition", "rows", "size_bytes", "unsettled")
@@ -76,6 +77,20 @@ class OffsetTracker:
         for run in left:
             run.ours = False
         return left
+
+    def drop(self, partition: TopicPartition) -> list[Run]:
+        """Give up what was read of a partition that stands still, from its first unfinished run on; those runs.
+
+        The partition stays assigned, and what was finished before can still be committed; nothing behind it ever is.
+        """
+        runs = self._runs.get(partition, deque())
+        finished = deque(itertools.takewhile(lambda run: not run.unsettled, runs))
+        dropped = list(itertools.islice(runs, len(finished), None))
+        if partition in self._runs:
+            self._runs[partition] = finished
+        for run in dropped:
+            run.ours = False
+        return dropped
 
     def add(self, run: Run) -> None:
         """Follow a run just read from an assigned partition, after all earlier ones of that partition."""

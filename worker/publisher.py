@@ -17,7 +17,7 @@ from worker.kafka.producer import OnDelivery, Producer
 from worker.kafka.records import TopicPartition
 from worker.polled_records import PolledRecords
 from worker.producer_pool import ProducerPool
-from worker.reply_order import Outcome, ReplyOrder, outcomes
+from worker.reply_order import Outcome, ReplyOrder, columns_of, outcomes
 from worker.reply_routes import ANY_PARTITION, Place
 from worker.reply_ways import Gathered, reports_of, rest, ways
 from worker.request_block import Part
@@ -127,29 +127,23 @@ class Publisher:
 
     def dead_letter(self, origin: Origin, error: Exception, *, besides: bool = False) -> None:
         """Send records to their dead-letter topic, with the reason; *besides* an answer, that settles them."""
-        records = origin.records
-        if self._order is not None and self._transactional:
-            for position in origin.positions:
-                self._order.put([self.dead_letter_outcome(records, position, error)])
-            return
         delivery = self._delivery(origin, reason=type(error).__name__)
         delivery.settles = delivery.settles and not besides
-        topic = self._dead_letters.topic_of(records)
-        for position in origin.positions:
-            headers = self._dead_letters.headers_of(records, position, error)
-            columns = ([records.values[position]], [records.messages[position].key()], [headers])
-            report = Sent(delivery, headers, position).report
-            self._send(self._producers.for_topic(topic), (topic, ANY_PARTITION), columns, [report])
+        letters = [self._letter(delivery, position, error) for position in origin.positions]
+        if self._order is not None and self._transactional:
+            self._order.put(letters)
+            return
+        for letter in letters:
+            assert letter.place is not None
+            sent, columns = Sent(delivery, letter.headers, letter.position), columns_of([letter])
+            self._send(self._producers.for_topic(letter.place[0]), letter.place, columns, [sent.report])
         if self._order is not None:
             self._order.put([Outcome(delivery, position, None) for position in origin.positions])
 
     def dead_letter_outcome(self, records: PolledRecords, position: int, error: Exception) -> Outcome:
         """The dead letter of one record, to be sent in its turn."""
         delivery = self._delivery(Origin(records, [position], None, 0, 0), reason=type(error).__name__)
-        place = (self._dead_letters.topic_of(records), ANY_PARTITION)
-        value, key = records.values[position], records.messages[position].key()
-        headers = self._dead_letters.headers_of(records, position, error)
-        return Outcome(delivery, position, place, value, key, headers)
+        return self._letter(delivery, position, error)
 
     def leave(self, part: Part) -> None:
         """Requests that are another worker's to answer, because their partition has gone there; nothing is sent."""
@@ -214,6 +208,13 @@ class Publisher:
     def close_producers(self) -> None:
         """Let go of the clients; what they still hold is given up, uncommitted."""
         self._producers.close()
+
+    def _letter(self, delivery: Delivery, position: int, error: Exception) -> Outcome:
+        records = delivery.origin.records
+        place = (self._dead_letters.topic_of(records), ANY_PARTITION)
+        value, key = records.values[position], records.messages[position].key()
+        headers = self._dead_letters.headers_of(records, position, error)
+        return Outcome(delivery, position, place, value, key, headers)
 
     def _delivery(
         self, origin: Origin, *, answer: Answer | None = None, reason: str | None = None

@@ -52,12 +52,16 @@ class QueueReading:
         """See `Reading.follow`."""
         self.loop.follow(records)
 
-    def stick(self, records: PolledRecords, positions: Sequence[int]) -> None:
+    def stick(self, records: PolledRecords, positions: Sequence[int], reason: str) -> None:
         """See `Reading.stick`: they come again, to the limit of deliveries."""
         log.error(
             "requests can neither be answered nor become dead letters; they go back to the queue, which drops them "
             "at the limit of deliveries; raise max.message.bytes of the reply and the dead-letter topic",
-            extra={"topic": records.topic, "offsets": [records.messages[p].offset() for p in positions]},
+            extra={
+                "reason": reason,
+                "topic": records.topic,
+                "offsets": [records.messages[p].offset() for p in positions],
+            },
         )
 
     def end_by(self, deadline: float) -> None:

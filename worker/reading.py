@@ -54,7 +54,7 @@ class Reading(Protocol):
     def follow(self, records: PolledRecords) -> None:
         """Records have been read, of which every one will have its outcome."""
 
-    def stick(self, records: PolledRecords, positions: Sequence[int]) -> None:
+    def stick(self, records: PolledRecords, positions: Sequence[int], reason: str) -> None:
         """The records at these positions can neither be answered nor become dead letters."""
 
     def end_by(self, deadline: float) -> None:

@@ -3,11 +3,14 @@
 - Too large: one record too large fails every record of its batch, so each is sent again in a batch of its own; the
   one that is refused there is answered with an error that says so. Where not even the error fits, because key,
   headers or id are too large, the request becomes a dead letter: it cannot be answered.
+- A dead letter that is too large, or refused for good for another reason, is sent again alone, then without the
+  headers that it can do without. Refused once more, its partition stops until an operator acts: nothing is skipped.
 - Its topic has gone: a topic that the request named makes the request a dead letter; the binding's own is waited for.
 - Anything that may pass (the broker is away, a right is missing): sent again after a pause, for as long as it takes.
 - The producer itself is beyond repair: the worker ends, and what was not acknowledged is served again.
 """
 
+import dataclasses
 import logging
 import time
 from collections import deque
@@ -17,7 +20,8 @@ from schemas import codec
 from schemas.errors import WireError
 from schemas.predict_reply import PredictReply
 from schemas.predict_request import PredictRequest
-from worker.delivery import Failure, Origin
+from worker import dead_letters
+from worker.delivery import Failure, Origin, Sent
 from worker.kafka import errors as kafka_errors
 from worker.log import Occasionally
 from worker.polled_records import PolledRecords
@@ -29,6 +33,7 @@ from worker.topic_directory import TopicDirectory
 log = logging.getLogger(__name__)
 
 AGAIN_AFTER_SECONDS = 1.0
+UNKNOWN_REQUEST = "a reply is refused, and which request it answers cannot be told"
 
 
 class ReplyTooLargeError(Exception):
@@ -41,8 +46,8 @@ class Refusals:
     Args:
         own_topics: the bindings' reply topics and all dead-letter topics: never given up.
         directory: how large a record a topic takes; asked to look again when a topic turns out to take less.
-        on_stuck: told of records that neither a reply nor a dead letter could be delivered for; their partition
-            must stop.
+        on_stuck: told of records that neither a reply nor a dead letter could be delivered for, and why; their
+            partition must stop.
         on_dead_letter: counts what became a dead letter, by request topic and the kind of error.
         on_refused: counts what was refused, by the kind of problem.
         on_reproduced: counts what was sent again in a batch of its own.
@@ -53,7 +58,7 @@ class Refusals:
         *,
         own_topics: frozenset[str],
         directory: TopicDirectory,
-        on_stuck: Callable[[PolledRecords, Sequence[int]], None],
+        on_stuck: Callable[[PolledRecords, Sequence[int], str], None],
         on_dead_letter: Callable[[str, str], None],
         on_refused: Callable[[str], None],
         on_reproduced: Callable[[], None],
@@ -100,9 +105,12 @@ class Refusals:
             raise problem
         if isinstance(problem, kafka_errors.MessageTooLarge):
             self._directory.look_again()
+        if refused_for_good(problem, is_dead_letter=failure.delivery.is_dead_letter):
             if failure.sent is None or not failure.sent.alone:
                 self._on_reproduced()
                 publisher.send_again(failure, alone=True)
+            elif failure.delivery.is_dead_letter:
+                self._refuse_dead_letter(publisher, failure, failure.sent, problem)
             else:
                 self._refuse_too_large(publisher, failure)
             return
@@ -117,23 +125,46 @@ class Refusals:
         )
         self._later.append((self._clock() + AGAIN_AFTER_SECONDS, failure))
 
+    def _refuse_dead_letter(
+        self, publisher: Publisher, failure: Failure, sent: Sent, problem: kafka_errors.KafkaProblem
+    ) -> None:
+        delivery = failure.delivery
+        records = delivery.origin.records
+        if records.ours_at([sent.position])[0]:  # else its partition has gone, or stands still behind another
+            shorter = dead_letters.shorter(sent.headers)
+            if shorter is not None:
+                again = Sent(delivery, shorter, sent.position, sent.partition, alone=True)
+                publisher.send_again(dataclasses.replace(failure, sent=again), alone=True)
+                return
+            dead_letters.log_refused(records, sent.position, failure.message.topic(), sent.headers, problem)
+            self._on_stuck(records, [sent.position], dead_letters.REFUSED)
+        delivery.origin.forget(sent.position)  # it has no outcome here
+        delivery.acknowledged()
+
     def _refuse_too_large(self, publisher: Publisher, failure: Failure) -> None:
         delivery, topic, value = failure.delivery, failure.message.topic(), failure.message.value() or b""
-        if not delivery.is_dead_letter:
-            limit = self._directory.max_message_bytes(topic) - RECORD_OVERHEAD_BYTES
-            # None: the topic takes less than was known of it.
-            known = limit if len(value) > limit else None
-            refused = None if is_error(value) else too_large(value, known, topic)
-            if refused is not None and len(refused) < len(value):
-                delivery.too_large += 1
-                publisher.send_again(failure, alone=True, value=refused)
-                return
-            position = _position(failure)
-            if position is not None:
-                self._give_up(publisher, failure, position, fits_nowhere(topic, len(value)))
-                return
-        log_stuck(topic, len(value), delivery.origin.records.topic)
-        self._on_stuck(delivery.origin.records, delivery.origin.positions)
+        limit = self._directory.max_message_bytes(topic) - RECORD_OVERHEAD_BYTES
+        # None: the topic takes less than was known of it.
+        known = limit if len(value) > limit else None
+        refused = None if is_error(value) else too_large(value, known, topic)
+        if refused is not None and len(refused) < len(value):
+            delivery.too_large += 1
+            publisher.send_again(failure, alone=True, value=refused)
+            return
+        position = _position(failure)
+        if position is not None:
+            self._give_up(publisher, failure, position, fits_nowhere(topic, len(value)))
+            return
+        log.error(
+            "a reply is refused, and which request it answers cannot be told, so the request topic's partition stops; "
+            "raise max.message.bytes of the reply topic and start the worker again",
+            extra={
+                "topic": topic,
+                "size_bytes": len(value),
+                "request_topic": delivery.origin.records.topic,
+            },
+        )
+        self._on_stuck(delivery.origin.records, delivery.origin.own, UNKNOWN_REQUEST)
 
     def _give_up(self, publisher: Publisher, failure: Failure, position: int, error: Exception) -> None:
         """A request that cannot be answered any more becomes a dead letter."""
@@ -158,13 +189,10 @@ def fits_nowhere(topic: str, size_bytes: int) -> ReplyTooLargeError:
     )
 
 
-def log_stuck(topic: str, size_bytes: int, request_topic: str) -> None:
-    """Say why a partition of a request topic stops, and what to do."""
-    log.error(
-        "neither an answer nor a dead letter fits its topic, so the request topic's partition stops; "
-        "raise max.message.bytes of the topic and start the worker again",
-        extra={"topic": topic, "size_bytes": size_bytes, "request_topic": request_topic},
-    )
+def refused_for_good(problem: kafka_errors.KafkaProblem, *, is_dead_letter: bool) -> bool:
+    """Whether a record as it is will be refused each time; of replies only those that are too large."""
+    kinds = (kafka_errors.MessageTooLarge, kafka_errors.RecordInvalid)
+    return isinstance(problem, kinds if is_dead_letter else kinds[0])
 
 
 def _position(failure: Failure) -> int | None:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from worker import dead_letters
 from worker.kafka import errors as kafka_errors
 from worker.polled_records import PolledRecords
 from worker.publisher import Publisher
-from worker.refusals import fits_nowhere, log_stuck, topic_gone
+from worker.refusals import fits_nowhere, refused_for_good, topic_gone
 from worker.reply_order import Outcome
 from worker.reply_sizes import RECORD_OVERHEAD_BYTES, is_error, too_large
 from worker.topic_directory import TopicDirectory
@@ -21,7 +22,7 @@ class Replacements:
         *,
         own_topics: frozenset[str],
         directory: TopicDirectory,
-        on_stuck: Callable[[PolledRecords, Sequence[int]], None],
+        on_stuck: Callable[[PolledRecords, Sequence[int], str], None],
         on_dead_letter: Callable[[str, str], None],
         on_refused: Callable[[str], None],
     ) -> None:
@@ -32,25 +33,38 @@ class Replacements:
         self._on_dead_letter = on_dead_letter
         self._on_refused = on_refused
 
-    def of(self, outcome: Outcome, problem: kafka_errors.KafkaProblem) -> Outcome | None:
-        """An error that fits, a dead letter, or the same again where that may pass; None: its partition has stopped."""
+    def of(self, outcome: Outcome, problem: kafka_errors.KafkaProblem) -> Outcome:
+        """An error that fits, a dead letter, or the same again where that may pass, or its partition has stopped."""
         assert outcome.place is not None
         self._on_refused(type(problem).__name__)
         topic = outcome.place[0]
         if isinstance(problem, kafka_errors.MessageTooLarge):
             self._directory.look_again()
+        if refused_for_good(problem, is_dead_letter=outcome.delivery.is_dead_letter):
+            if outcome.delivery.is_dead_letter:
+                return self._shorter(outcome, topic, problem)
             return self._smaller(outcome, topic)
         if isinstance(problem, kafka_errors.TopicMissing) and topic not in self._own_topics:
             return self._dead_letter(outcome, topic_gone(topic))
         return outcome
 
-    def _smaller(self, outcome: Outcome, topic: str) -> Outcome | None:
+    def _shorter(self, outcome: Outcome, topic: str, problem: kafka_errors.KafkaProblem) -> Outcome:
+        """A dead letter with fewer headers; where there are none to spare, its partition stops."""
+        shorter = dead_letters.shorter(outcome.headers)
+        if shorter is not None:
+            return replace(outcome, headers=shorter)
+        records = outcome.delivery.origin.records
+        if records.ours_at([outcome.position])[
+            0
+        ]:  # else its partition has gone, or stands still behind another
+            dead_letters.log_refused(records, outcome.position, topic, outcome.headers, problem)
+            self._on_stuck(records, [outcome.position], dead_letters.REFUSED)
+        return outcome
+
+    def _smaller(self, outcome: Outcome, topic: str) -> Outcome:
+        """An error in place of a reply, or a dead letter where not even that fits."""
         delivery, value = outcome.delivery, outcome.value or b""
         size_bytes = len(value)
-        if delivery.is_dead_letter:
-            log_stuck(topic, size_bytes, delivery.origin.records.topic)
-            self._on_stuck(delivery.origin.records, [outcome.position])
-            return None
         limit = self._directory.max_message_bytes(topic) - RECORD_OVERHEAD_BYTES
         if not is_error(value):
             # None: the topic takes less than was known of it.

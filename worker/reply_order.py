@@ -122,7 +122,6 @@ class ReplyOrder:
         self._arrived: deque[Sequence[Outcome]] = deque()
         self._lines: dict[TopicPartition, deque[_Line]] = {}
         self._touched: dict[TopicPartition, None] = {}  # where something may be ready
-        self._stopped: set[TopicPartition] = set()
 
     def follow(self, records: PolledRecords) -> None:
         """Records have been read, after all others of their partitions."""
@@ -175,15 +174,9 @@ class ReplyOrder:
             outcome.delivery.handed_ms = handed_ms
         return ready, offsets
 
-    def stop(self, partition: TopicPartition) -> None:
-        """Let nothing of a partition go any more."""
-        self._stopped.add(partition)
-        self._touched.pop(partition, None)
-
     def forget(self, partitions: Iterable[TopicPartition]) -> None:
-        """Partitions are another worker's: what waits is never sent."""
+        """Partitions are another worker's, or stand still: what waits is never sent."""
         for partition in partitions:
-            self._stopped.discard(partition)
             self._touched.pop(partition, None)
             for line in self._lines.pop(partition, ()):
                 for outcome in line.waiting():
@@ -212,9 +205,7 @@ class ReplyOrder:
                 records.outcomes[position] = outcome
                 touched.add(records.partitions[position])
         for partition in touched:
-            place = TopicPartition(records.topic, partition)
-            if place not in self._stopped:
-                self._touched[place] = None
+            self._touched[TopicPartition(records.topic, partition)] = None
 
 
 def columns_of(outcomes: Sequence[Outcome]) -> OutcomeColumns:

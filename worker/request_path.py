@@ -156,7 +156,7 @@ class RequestPath:
             ),
             directory,
             topics={b.name: b.reply_topic for b in bindings},
-            dead_letters=DeadLetters(dead_letter_topics, settings.kafka.group),
+            dead_letters=DeadLetters(dead_letter_topics, settings.kafka.group, settings.worker_id),
             on_settled=settlement.settled,
             on_failure=self._refusals.note,
             order=order,
@@ -283,8 +283,8 @@ class RequestPath:
         self.failing.read(records.binding, len(records))
         self.reading.follow(records)
 
-    def _stick(self, records: PolledRecords, positions: Sequence[int]) -> None:
-        self.reading.stick(records, positions)
+    def _stick(self, records: PolledRecords, positions: Sequence[int], reason: str) -> None:
+        self.reading.stick(records, positions, reason)
 
 
 def _wire_limits(settings: Settings) -> WireLimits:

@@ -25,6 +25,7 @@ from worker.log import Occasionally
 from worker.offset_tracker import OffsetTracker, Run
 from worker.polled_records import PolledRecords
 from worker.reply_order import Outcome, ReplyOrder
+from worker.reply_sizes import header_bytes, key_bytes
 from worker.transaction_batch import Attempt, Batch
 
 log = logging.getLogger(__name__)
@@ -65,8 +66,8 @@ class Transactions:
         tracker: told of what was committed.
         executor: runs the transactions, one at a time.
         on_committed: told which runs are done with, and whether a transaction went well.
-        refused: what to put in the place of an outcome that the broker does not take, given why; None: nothing, and its
-            partition has been stopped.
+        refused: what to put in the place of an outcome that the broker does not take, given why; the same again where
+            that may pass, or its partition has stopped.
         interval_seconds: between the beginnings of two transactions, unless the first is long over.
     """
 
@@ -79,7 +80,7 @@ class Transactions:
         tracker: OffsetTracker,
         executor: Executor,
         on_committed: Callable[[list[Run], bool], None],
-        refused: Callable[[Outcome, kafka_errors.KafkaProblem], Outcome | None],
+        refused: Callable[[Outcome, kafka_errors.KafkaProblem], Outcome],
         interval_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -238,8 +239,9 @@ class Transactions:
     def _replace_refused(self, attempt: Attempt, error: RecordsRefused) -> None:
         """Put something that the broker takes in the place of what it does not."""
         batch = attempt.batch
-        if not batch.alone and any(isinstance(p, kafka_errors.MessageTooLarge) for _, _, p in error.refused):
-            batch.alone = True  # one that is too large takes the others of its batch with it: find it
+        alone = (kafka_errors.MessageTooLarge, kafka_errors.RecordInvalid)
+        if not batch.alone and any(isinstance(p, alone) for _, _, p in error.refused):
+            batch.alone = True  # one that is refused takes the others of its batch with it: find it
             self._not_before = self._clock()
             return
         batch.alone = False
@@ -248,17 +250,20 @@ class Transactions:
         for number, value, problem in error.refused:
             wanted[number, value] += 1
             problems[number, value] = problem
-        replaced: dict[int, Outcome | None] = {}
+        replaced: dict[int, Outcome] = {}
         for number, members in enumerate(attempt.members):
-            for outcome in members:
+            # Of records with one value it is the largest that is too large.
+            for outcome in sorted(members, key=_beside_value, reverse=True):
                 key = (number, outcome.value)
                 if wanted[key] > 0:
                     wanted[key] -= 1
                     replaced[id(outcome)] = self._refused(outcome, problems[key])
-        for stuck in {o.partition for o in batch.outcomes if replaced.get(id(o), o) is None}:
-            self._order.stop(stuck)
-            batch.without(lambda o, stuck=stuck: o.partition == stuck)  # type: ignore[misc]
-        batch.outcomes = [replaced.get(id(o)) or o for o in batch.outcomes]
+        # What is left of a partition that has stopped meanwhile is taken out before the next try.
+        batch.outcomes = [replaced.get(id(o), o) for o in batch.outcomes]
+
+
+def _beside_value(outcome: Outcome) -> int:
+    return key_bytes(outcome.key) + header_bytes(outcome.headers)
 
 
 def _close(producer: TransactionalProducer, executor: Executor) -> None:

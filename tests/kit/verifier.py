@@ -128,7 +128,7 @@ class DeadLetter:
     @property
     def original_headers(self) -> Headers:
         """The headers that the original had."""
-        return [item for item in self.headers if not item[0].startswith("kafka_dlt-")]
+        return list(dead_letter.split(self.headers)[0])
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ def test_the_remaining_counts_reach_their_metric(registry: CollectorRegistry, me
     metrics.budget("default", 100, 1000)
     metrics.in_flight("default", 10, 90)
     metrics.held("loading", 4)
-    metrics.partitions(4, 1)
+    metrics.partitions(4, 1, 2)
     metrics.committed(ok=True)
     metrics.committed(ok=False)
     metrics.offset_out_of_range("requests")
@@ -169,6 +169,7 @@ def test_the_remaining_counts_reach_their_metric(registry: CollectorRegistry, me
         value(registry, "headrace_held_rows", reason="loading"),
         value(registry, "headrace_assigned_partitions"),
         value(registry, "headrace_paused_partitions"),
+        value(registry, "headrace_stopped_partitions"),
         value(registry, "headrace_commits_total", result="ok"),
         value(registry, "headrace_commits_total", result="failed"),
         value(registry, "headrace_offsets_out_of_range_total", topic="requests"),
@@ -180,7 +181,7 @@ def test_the_remaining_counts_reach_their_metric(registry: CollectorRegistry, me
     ]
 
     assert found == [
-        2048, 2, 1, 20, 0.002, 0.5, 1, 1, 5, 100, 1000, 10, 90, 4, 4, 1, 1, 1, 1, 1, 1, 2.0, 8, 1,
+        2048, 2, 1, 20, 0.002, 0.5, 1, 1, 5, 100, 1000, 10, 90, 4, 4, 1, 2, 1, 1, 1, 1, 1, 2.0, 8, 1,
     ]  # fmt: skip
 
 

@@ -106,3 +106,31 @@ def test_committable_is_the_longest_settled_prefix(sizes: list[int], data: st.Da
         front += 1
 
     assert tracker.committable() == ({P0: runs[front - 1].next_offset} if front else {})
+
+
+def test_what_is_dropped_is_never_committed_and_what_was_finished_before_it_is() -> None:
+    """A partition stands still from its first unfinished run on; the others do not notice."""
+    tracker = OffsetTracker()
+    tracker.assign([P0, P1])
+    done, stuck, behind, other = run(P0, 5, 5), run(P0, 9, 4), run(P0, 12, 3), run(P1, 3, 3)
+    for each in (done, stuck, behind, other):
+        tracker.add(each)
+    for each in (done, behind, other):
+        each.settle(each.unsettled)
+
+    assert tracker.drop(P0) == [stuck, behind]
+    assert [each.ours for each in (done, stuck, behind, other)] == [True, False, False, True]
+    assert tracker.committable() == {P0: 5, P1: 3}
+    assert tracker.unsettled() == 0
+    assert set(tracker.partitions) == {P0, P1}
+    stuck.settle(4)
+    tracker.committed(tracker.committable())
+    assert tracker.committable() == {}
+
+
+def test_of_a_partition_that_is_not_followed_nothing_is_dropped() -> None:
+    """Nor is it followed from then on."""
+    tracker = OffsetTracker()
+
+    assert tracker.drop(P0) == []
+    assert tracker.partitions == ()

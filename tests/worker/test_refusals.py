@@ -5,7 +5,8 @@ import pytest
 from schemas import codec
 from schemas.predict_request import PredictRequest
 from tests.fakes.kafka_broker import FakeError
-from tests.fakes.request_path import DEAD_LETTERS, REPLIES, REQUESTS, Lab, Worker, request
+from tests.fakes.request_path import DEAD_LETTERS, GROUP, REPLIES, REQUESTS, Lab, Worker, request
+from worker.dead_letters import REFUSED
 from worker.kafka import errors
 from worker.kafka.records import TopicPartition
 
@@ -227,3 +228,157 @@ def test_a_report_that_the_producer_is_beyond_repair_ends_the_loop() -> None:
 
     assert lab.committed() == 0
     worker.close()
+
+
+def lowered_dead_letters(limit: int, partitions: int = 1) -> tuple[Lab, Worker]:
+    """A worker whose dead-letter topic takes less than it should."""
+    lab = Lab({REQUESTS: partitions, REPLIES: 1, DEAD_LETTERS: 1})
+    lab.set_model()
+    worker = lab.worker().join()
+    lab.broker.configs[DEAD_LETTERS]["max.message.bytes"] = str(limit)
+    return lab, worker
+
+
+def test_a_dead_letter_too_large_by_its_headers_goes_with_fewer() -> None:
+    """The reason's name and the place stay, and all that was the record's own; its neighbours lose nothing."""
+    lab, worker = lowered_dead_letters(1000)
+    own = [("own", b"1"), ("headrace-replays", b"2")]
+    lab.send(b"small")
+    lab.send(b"g" * 600, b"key", own)
+    lab.send(request(1, id="r"))
+
+    worker.until_committed(3)
+
+    small, large = sorted(lab.dead_letters(), key=lambda m: len(m.value() or b""))
+    assert "kafka_dlt-exception-message" in dict(small.headers() or ())
+    assert (large.value(), large.key()) == (b"g" * 600, b"key")
+    assert large.headers() == [
+        *own,
+        ("kafka_dlt-original-topic", REQUESTS.encode()),
+        ("kafka_dlt-original-partition", bytes(4)),
+        ("kafka_dlt-original-offset", (1).to_bytes(8, "big")),
+        ("kafka_dlt-exception-fqcn", b"schemas.errors.UnknownFraming"),
+    ]
+    assert lab.codes() == {"r": 0}
+    assert worker.path.reading.stopped == {}
+
+
+def test_a_partition_that_stops_says_so_everywhere(caplog: pytest.LogCaptureFixture) -> None:
+    """Once in the log, at error, with the place and what to do; in a metric; and as a reason not to be ready."""
+    lab, worker = lowered_dead_letters(1000, partitions=2)
+    for _ in range(20):
+        lab.send(b"g" * 2000, partition=0)
+    lab.send(request(1, id="other"), partition=1)
+
+    worker.until_committed(1, 1)
+    worker.run_for(3.0)
+
+    errors_logged = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert len(errors_logged) == 1
+    assert "raise that topic's max.message.bytes" in errors_logged[0].getMessage()
+    fields = vars(errors_logged[0])
+    assert (fields["partition"], fields["offset"]) == (f"{REQUESTS}[0]", 0)
+    assert fields["dead_letter_topic"] == DEAD_LETTERS
+    assert fields["size_bytes"] >= 2000
+    assert worker.metric("headrace_stopped_partitions") == 1
+    assert worker.path.reading.stopped == {TopicPartition(REQUESTS, 0): REFUSED}
+
+
+def test_a_stopped_partition_holds_no_budget_and_nobody_waits_for_it() -> None:
+    """What was read behind the record would hold it for ever; other partitions need it, and the end must not wait."""
+    lab = Lab({REQUESTS: 2, REPLIES: 1, DEAD_LETTERS: 1})
+    lab.set_model()
+    worker = lab.worker(delivery={"budget_rows": 64, "model_share": 1.0}).join()
+    lab.broker.configs[DEAD_LETTERS]["max.message.bytes"] = "1000"
+    lab.send(b"g" * 2000, partition=0)
+    for n in range(500):
+        lab.send(request(n, id=f"behind{n}"), partition=0)
+    worker.run_for(3.0)
+    for n in range(200):
+        lab.send(request(n, id=f"{n}"), partition=1)
+
+    worker.until_committed(200, 1)
+    worker.run_for(2.0)
+
+    assert lab.committed(0) == 0
+    assert {f"{n}" for n in range(200)} <= lab.codes().keys()
+    assert worker.budget.bindings["default"].rows == 0
+    assert worker.budget.models == {}
+    began = lab.clock()
+    assert worker.finish()
+    assert lab.clock() - began < 1.0
+
+
+def test_what_was_answered_before_the_record_that_stops_a_partition_is_committed() -> None:
+    """Runs that were finished stay so; the next worker begins no earlier than it must."""
+    lab, worker = lowered_dead_letters(1000)
+    for n in range(3):
+        lab.send(request(n, id=f"{n}"))
+    worker.step()
+    lab.send(b"g" * 2000)
+    worker.run_for(5.0)
+
+    assert lab.committed() == 3
+    assert list(worker.path.reading.stopped) == [TopicPartition(REQUESTS, 0)]
+
+
+def test_another_worker_goes_on_once_the_topic_takes_it() -> None:
+    """As the log says: raise the limit, start again. Nothing is missing then."""
+    lab, worker = lowered_dead_letters(1000)
+    lab.send(b"g" * 2000)
+    lab.send(request(1, id="behind"))
+    worker.run_for(3.0)
+    worker.finish()
+    lab.broker.configs[DEAD_LETTERS]["max.message.bytes"] = "10000"
+
+    lab.worker().join().until_committed(2)
+
+    assert [m.value() for m in lab.dead_letters()] == [b"g" * 2000]
+    assert "behind" in {reply.id for reply in lab.replies()}
+
+
+def test_a_partition_that_has_gone_is_not_stopped() -> None:
+    """Its heir will see for itself; here nothing stands still, and nothing is logged."""
+    lab, worker = lowered_dead_letters(1000, partitions=2)
+    lab.send(b"g" * 2000, partition=0)
+    lab.broker.stalled = True
+    worker.step(3)
+    heir = lab.worker().join()
+    lab.broker.move(GROUP, TopicPartition(REQUESTS, 0), heir.consumer)
+    worker.run_for(30.0)
+    lab.broker.stalled = False
+    worker.run_for(3.0)
+
+    assert worker.path.reading.stopped == {}
+    heir.run_for(3.0)
+    assert list(heir.path.reading.stopped) == [TopicPartition(REQUESTS, 0)]
+
+
+def test_a_dead_letter_that_is_refused_for_another_reason_stops_its_partition() -> None:
+    """A topic that was made compacted takes no record without a key; to wait would hold up everything, silently."""
+    lab = Lab({REQUESTS: 2, REPLIES: 1, DEAD_LETTERS: 1})
+    lab.set_model()
+    worker = lab.worker().join()
+    lab.broker.refuse(DEAD_LETTERS, FakeError("INVALID_RECORD"), records=1000)
+    lab.send(b"garbage", partition=0)
+    lab.send(request(1, id="other"), partition=1)
+
+    worker.until_committed(1, 1)
+    worker.run_for(5.0)
+
+    assert list(worker.path.reading.stopped) == [TopicPartition(REQUESTS, 0)]
+    assert lab.committed(0) == 0
+
+
+def test_a_dead_letter_whose_topic_is_away_is_waited_for() -> None:
+    """That may pass: nothing stops."""
+    lab = Lab()
+    lab.set_model()
+    worker = lab.worker().join()
+    lab.broker.refuse(DEAD_LETTERS, FakeError("NOT_ENOUGH_REPLICAS", retriable=True), records=3)
+    lab.send(b"garbage")
+
+    worker.until_committed(1)
+
+    assert [m.value() for m in lab.dead_letters()] == [b"garbage"]
+    assert worker.path.reading.stopped == {}

@@ -192,6 +192,53 @@ def test_a_partition_whose_dead_letter_fits_nowhere_stops_and_no_other() -> None
     assert worker.path.reading.stopped.keys() == {ZERO}
 
 
+def test_a_dead_letter_too_large_by_its_headers_goes_with_fewer() -> None:
+    """In a transaction too; of two that have one value it is the larger that is cut."""
+    lab, worker = serving()
+    lab.send(b"g" * 600, b"small")
+    lab.send(b"g" * 600, b"large" * 20, [("own", b"1" * 100)])
+    lab.send(request(2, id="2"))
+    lab.broker.configs[DEAD_LETTERS]["max.message.bytes"] = "1200"
+
+    worker.until_committed(3)
+
+    small, large = lab.dead_letters()
+    assert "kafka_dlt-exception-message" in dict(small.headers() or ())
+    assert [name for name, _ in large.headers() or ()] == [
+        "own",
+        "kafka_dlt-original-topic",
+        "kafka_dlt-original-partition",
+        "kafka_dlt-original-offset",
+        "kafka_dlt-exception-fqcn",
+    ]
+    assert lab.codes() == {"2": 0}
+    assert held(worker) == (0, 0)
+
+
+def test_a_request_without_a_route_gives_its_share_back() -> None:
+    """It was counted against its model when it was read; as a dead letter it is no more."""
+    lab, worker = serving()
+    for n in range(10):
+        lab.send(request(n, id=f"{n}"), headers=[("reply_to", b"forbidden")])
+
+    worker.until_committed(10)
+
+    assert len(lab.dead_letters()) == 10
+    assert held(worker) == (0, 0)
+
+
+def test_a_dead_letter_that_is_refused_for_another_reason_stops_its_partition() -> None:
+    """One that the broker will never take is not tried for ever."""
+    lab, worker = serving(partitions=2)
+    lab.broker.refuse(DEAD_LETTERS, FakeError("INVALID_RECORD"), records=1000)
+    lab.send(b"garbage", partition=0)
+    lab.send(request(1, id="1"), partition=1)
+    worker.run_for(10.0)
+
+    assert (lab.committed(0), lab.committed(1)) == (0, 1)
+    assert worker.path.reading.stopped.keys() == {ZERO}
+
+
 def test_what_a_moved_partition_has_waiting_is_its_heirs() -> None:
     """The old owner finishes what it can in its time; what is left is answered once, by the new one."""
     lab, first = serving(delivery={"revoke_drain_seconds": 1, "poll_records": 4})

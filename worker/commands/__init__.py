@@ -17,6 +17,8 @@ In reading order:
 * `models` - `headrace models`, with `model_options`, `model_actions` and `model_views`
 * `status` - `headrace status`
 * `request` - `headrace request`
+* `dead_letters` - `headrace dead-letters`, with `dead_letter_options`, `dead_letter_access`, `dead_letter_lists`,
+  `dead_letter_views` and `dead_letter_sending`
 * `inspect_model` - `headrace inspect`
 * `config` - `headrace config`
 * `demo_command` - `headrace demo`

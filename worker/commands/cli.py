@@ -30,6 +30,9 @@ COMMANDS: dict[str, Entry] = {
         "worker.commands.status", "status", "Show workers, models, versions and their states, with reasons."
     ),
     "request": Entry("worker.commands.request", "request", "Ask the model NAME, and print its reply."),
+    "dead-letters": Entry(
+        "worker.commands.dead_letters", "dead_letters", "Look at dead letters, and send them again."
+    ),
     "inspect": Entry(
         "worker.commands.inspect_model",
         "inspect",

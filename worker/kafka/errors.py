@@ -76,6 +76,10 @@ class MessageTooLarge(KafkaProblem):
     """A record, or the batch that it was sent in, is larger than the topic (or the client) takes."""
 
 
+class RecordInvalid(KafkaProblem):
+    """The broker does not take the record as it is, whatever its size (a compacted topic wants a key, for one)."""
+
+
 class NotAuthorized(KafkaProblem):
     """The user lacks a right; the message names the right and the topic, group or cluster."""
 
@@ -114,6 +118,7 @@ _BY_NAME: Mapping[str, type[KafkaProblem]] = {
     **dict.fromkeys(("_QUEUE_FULL",), QueueFull),
     **dict.fromkeys(("_PURGE_QUEUE", "_PURGE_INFLIGHT"), Purged),
     **dict.fromkeys(("MSG_SIZE_TOO_LARGE", "RECORD_LIST_TOO_LARGE", "INVALID_MSG_SIZE"), MessageTooLarge),
+    **dict.fromkeys(("INVALID_RECORD", "_INVALID_DIFFERENT_RECORD", "INVALID_TIMESTAMP"), RecordInvalid),
     **dict.fromkeys(("_AUTHENTICATION", "_SSL", "SASL_AUTHENTICATION_FAILED"), AuthenticationFailed),
     **dict.fromkeys(("UNSUPPORTED_SASL_MECHANISM", "ILLEGAL_SASL_STATE"), AuthenticationFailed),
     **dict.fromkeys(("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"), TopicMissing),

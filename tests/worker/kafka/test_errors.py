@@ -15,6 +15,8 @@ from worker.kafka import errors
         ("_QUEUE_FULL", errors.QueueFull, True),
         ("MSG_SIZE_TOO_LARGE", errors.MessageTooLarge, False),
         ("RECORD_LIST_TOO_LARGE", errors.MessageTooLarge, False),
+        ("INVALID_RECORD", errors.RecordInvalid, False),
+        ("INVALID_TIMESTAMP", errors.RecordInvalid, False),
         ("_AUTHENTICATION", errors.AuthenticationFailed, False),
         ("_SSL", errors.AuthenticationFailed, False),
         ("TOPIC_AUTHORIZATION_FAILED", errors.NotAuthorized, False),
