@@ -53,12 +53,10 @@ class Replacements:
         shorter = dead_letters.shorter(outcome.headers)
         if shorter is not None:
             return replace(outcome, headers=shorter)
-        records = outcome.delivery.origin.records
-        if records.ours_at([outcome.position])[
-            0
-        ]:  # else its partition has gone, or stands still behind another
-            dead_letters.log_refused(records, outcome.position, topic, outcome.headers, problem)
-            self._on_stuck(records, [outcome.position], dead_letters.REFUSED)
+        records, position = outcome.delivery.origin.records, outcome.position
+        if records.ours_at([position])[0]:  # else its partition has gone, or stands still behind another
+            dead_letters.log_refused(records, position, topic, outcome.headers, problem)
+            self._on_stuck(records, [position], dead_letters.REFUSED)
         return outcome
 
     def _smaller(self, outcome: Outcome, topic: str) -> Outcome:

@@ -102,6 +102,24 @@ def test_errors_and_dead_letters_have_their_turn_too() -> None:
     assert len(lab.dead_letters()) == 1
 
 
+def test_a_partition_that_stops_leaves_what_waits_and_no_other_waits_with_it() -> None:
+    """What waits for its turn there is answered after the next start; nothing holds budget for it."""
+    lab, worker = serving(partitions=2)
+    lab.broker.configs[DEAD_LETTERS]["max.message.bytes"] = "500"
+    lab.send(request(0, model=PATIENT, id="0"), partition=0)
+    lab.send(b"g" * 600, partition=0)
+    lab.send(request(1, model=PROMPT, id="1"), partition=0)
+    lab.send(request(2, model=PROMPT, id="2"), partition=1)
+    worker.run_for(PATIENT_SECONDS + 5)
+
+    assert answered(lab) == [2]
+    assert (lab.committed(0), lab.committed(1)) == (0, 1)
+    assert list(worker.path.reading.stopped) == [TopicPartition(REQUESTS, 0)]
+    assert worker.budget.bindings["default"].rows == 0
+    assert worker.budget.models == {}
+    assert left(worker) == 2
+
+
 def test_replies_keep_their_keys_and_headers() -> None:
     """Each its own, though they are sent together."""
     lab, worker = serving()

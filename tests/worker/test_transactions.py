@@ -190,6 +190,8 @@ def test_a_partition_whose_dead_letter_fits_nowhere_stops_and_no_other() -> None
     assert {"1", "3"} <= lab.codes().keys()
     assert "2" not in lab.codes()
     assert worker.path.reading.stopped.keys() == {ZERO}
+    assert held(worker) == (0, 0)
+    assert worker.finish()
 
 
 def test_a_dead_letter_too_large_by_its_headers_goes_with_fewer() -> None:

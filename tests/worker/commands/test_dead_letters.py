@@ -348,6 +348,22 @@ def test_a_limit_sends_the_oldest_and_the_next_replay_the_rest(capsys: pytest.Ca
     assert sent() == [b"garbage 0", b"garbage 1", b"garbage 2"]
 
 
+def test_of_one_partition_the_first_are_the_oldest_whatever_the_clocks_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Workers have clocks of their own; the next replay must find all that a limit has left."""
+    world = World().dead_letter(1)
+    (headers,) = (letter.headers() for letter in world.lab.dead_letters())
+    world.lab.broker.create_topic("late-dlt")
+    for value, time_ms in ((b"first", 5000), (b"second", 1000)):
+        world.lab.broker.append("late-dlt", value, None, headers, partition=0, timestamp_ms=time_ms)
+    rules = Rules({"late-dlt": frozenset({REQUESTS})}, 3)
+    replay_dead_letters(world.access(), Wish(("late-dlt",), ALL, rules, limit=1, confirmed=True), JSON)
+
+    assert json.loads(capsys.readouterr().out)["next"] == {"late-dlt": "0:1"}
+    assert [m.value() for m in world.lab.broker.records(REQUESTS) if m.headers()] == [b"first"]
+
+
 def test_after_a_failure_the_next_replay_begins_there(capsys: pytest.CaptureFixture[str]) -> None:
     """And what it would send again is said: nothing is left out for that."""
     world = World()
