@@ -14,6 +14,7 @@ from lifecycle.threads import Executor, PeriodicStep, new_executor
 from lifecycle.warmup import WarmedLoader
 from schemas.catalog import Catalog, default_catalog
 from worker import custom_loaders, process_tuning, release, thread_slices
+from worker.access_rights import lacking_for_requests
 from worker.aspirations import Aspirations
 from worker.cluster import Cluster
 from worker.control_loop import ControlLoop, ControlParts, ControlThread
@@ -173,7 +174,7 @@ def _clients(settings: Settings, where: Connection) -> Clients:
             transactional_id=f"{kafka.group}-{settings.worker_id}",
         )
 
-    return Clients(consumer, producer, transactional)
+    return Clients(consumer, producer, transactional, where.user)
 
 
 def _control_side(settings: Settings, where: Connection, metrics: Metrics) -> Side:
@@ -194,7 +195,11 @@ def _control_side(settings: Settings, where: Connection, metrics: Metrics) -> Si
             "the status producer has a problem", key=type(problem).__name__, problem=str(problem)
         )
 
-    status = StatusTopic(clients.producer(where, on_problem), settings.topics.status)
+    # Twice the same word does no harm, an older one after a newer would; and a producer that is not idempotent is never
+    # beyond repair.
+    in_order = {"max.in.flight.requests.per.connection": 1}
+    producer = clients.producer(where, on_problem, in_order, idempotent=False)
+    status = StatusTopic(producer, settings.topics.status, user=where.user)
     reports = ServableReports(settings.worker_id, table, manager, aspirations.follows, status)
     manager.bus.subscribe(reports.heard)
     identity = WorkerIdentity(
@@ -229,6 +234,7 @@ def _control_side(settings: Settings, where: Connection, metrics: Metrics) -> Si
         housekeeping=PeriodicStep(
             functools.partial(_refresh, directory, Occasionally(log, seconds=30.0)), 1.0, "topics"
         ),
+        lacking=functools.partial(lacking_for_requests, admin, settings) if checked else lambda: None,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from worker.kafka import errors as kafka_errors
 from worker.polled_records import PolledRecords
 from worker.publisher import Publisher
-from worker.refusals import fits_nowhere, log_stuck, topic_gone
+from worker.refusals import fits_nowhere, log_stuck, no_way_to
 from worker.reply_order import Outcome
 from worker.reply_sizes import RECORD_OVERHEAD_BYTES, is_error, too_large
 from worker.topic_directory import TopicDirectory
@@ -40,9 +40,8 @@ class Replacements:
         if isinstance(problem, kafka_errors.MessageTooLarge):
             self._directory.look_again()
             return self._smaller(outcome, topic)
-        if isinstance(problem, kafka_errors.TopicMissing) and topic not in self._own_topics:
-            return self._dead_letter(outcome, topic_gone(topic))
-        return outcome
+        why = None if topic in self._own_topics else no_way_to(topic, problem)
+        return outcome if why is None else self._dead_letter(outcome, why)
 
     def _smaller(self, outcome: Outcome, topic: str) -> Outcome | None:
         delivery, value = outcome.delivery, outcome.value or b""

@@ -29,6 +29,7 @@ from worker.intake import Intake
 from worker.kafka.consumer import Consumer, ConsumerEvents
 from worker.kafka.errors import KafkaProblem
 from worker.kafka.records import TopicPartition
+from worker.kafka.rights import SOMEBODY
 from worker.metrics import Metrics
 from worker.metrics_observers import BatchMetrics
 from worker.model_queue_options import ModelQueueOptions
@@ -60,11 +61,13 @@ class Clients:
         consumer: makes the member of the group, given who hears of its problems.
         producer: makes a producer.
         transactional: makes a producer of transactions.
+        user: whom the broker takes them for.
     """
 
     consumer: Callable[[ConsumerEvents], Consumer]
     producer: MakeProducer
     transactional: MakeTransactional
+    user: str = SOMEBODY
 
 
 class RequestPath:
@@ -112,6 +115,7 @@ class RequestPath:
             on_dead_letter=metrics.dead_lettered,
             on_refused=metrics.replies_refused,
             on_reproduced=metrics.replies_reproduced,
+            user=clients.user,
             clock=clock,
         )
         batch_bytes = min(map(directory.max_message_bytes, own_topics))
