@@ -64,7 +64,7 @@ def keep_out(name: str, value: str) -> None:
 
 def without_secrets(text: str) -> str:
     """What somebody else said, without secrets that were given, without users, passwords and parameters in URLs."""
-    for secret in sorted(tuple(_given), key=len, reverse=True):  # a copy: others may add one meanwhile
+    for secret in sorted(_given, key=len, reverse=True):
         text = text.replace(secret, MASK)
     if "://" not in text:
         return text

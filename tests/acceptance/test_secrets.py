@@ -260,7 +260,8 @@ def test_a_worker_that_serves_keeps_its_secrets(
         **pages,
     }
     assert_silent(texts, [PASSWORD, KEY_PASSWORD])
-    assert len(deployed.account().dead_letters) == 2
-    replies = {name: deployed.account().the_reply(name).message for name in ("dense", "broken", "nobody")}
+    found = deployed.account()
+    assert len(found.dead_letters) == 2
+    replies = {name: found.the_reply(name).message for name in ("dense", "broken", "nobody")}
     assert str(tmp_path) not in str(replies)
     assert "Traceback" not in str(replies)
