@@ -15,7 +15,7 @@ The way of a request:
 * `polled_records`, `offset_tracker` (p): a poll's records as columns; what may be committed
 * `intake`, `admission`, `header_columns`, `reply_routing`, `reply_routes` (p): from messages to blocks, replies,
   dead letters, or a wait
-* `router`, `model_choice` (p): which version answers, or why none does
+* `router`, `model_choice`, `told_reasons` (p): which version answers, or why none does
 * `request_block`, `batch_queues`, `model_queue_options`, `batch_sizes`: blocks, and the queues they wait in
 * `held_requests` (p): what waits for a model or a topic
 * `inference`, `batch_inputs`: a batch becomes replies, on the batch threads; its inputs, stacked
@@ -43,7 +43,7 @@ For commands and clients:
 
 * `control_writer`: changes one model's record, and says so when another came between
 * `fleet`, `fleet_reader`, `convergence`, `broker_time`, `model_directory`: what the workers say, put together
-* `topic_plan`: the topics that a deployment has, and their settings
+* `topic_plan`, `access_rights`: the topics that a deployment has, their settings, and who needs which rights
 * `topic_scan`, `dead_letter_entries`, `dead_letter_replay`: what dead-letter topics hold, and sending it again
 * `client`, `client_calls`, `client_errors`, `client_requests`, `client_replies`, `client_endpoints`: asking from Python
 * `rest_json`, `rest_json_errors`, `rest_json_values`, `known_signatures`: TensorFlow Serving's JSON, and its dtypes
@@ -52,7 +52,7 @@ For commands and clients:
 The process:
 
 * `app`: the composition root
-* `request_path`, `worker_process`: the request path put together; the life of a worker
+* `request_path`, `request_clients`, `worker_process`: the request path put together; the life of a worker
 * `process_tuning`, `freed_memory`, `thread_slices`, `usable_cores`: collector, memory, turns and cores
 * `settings`, `settings_group`, `settings_kafka`, `settings_serving`, `settings_operation`, `settings_rules`,
   `settings_sources`, `settings_loading`, `settings_secrets`, `settings_display`, `settings_docs`: what can be set

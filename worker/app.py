@@ -14,6 +14,7 @@ from lifecycle.threads import Executor, PeriodicStep, new_executor
 from lifecycle.warmup import WarmedLoader
 from schemas.catalog import Catalog, default_catalog
 from worker import custom_loaders, process_tuning, release, thread_slices
+from worker.access_rights import lacking_for_requests
 from worker.aspirations import Aspirations
 from worker.cluster import Cluster
 from worker.control_loop import ControlLoop, ControlParts, ControlThread
@@ -25,19 +26,15 @@ from worker.joining import JoinRule
 from worker.kafka import client_config, clients
 from worker.kafka.admin import Admin
 from worker.kafka.client_config import Connection
-from worker.kafka.consumer import Consumer, ConsumerEvents
 from worker.kafka.errors import KafkaProblem
-from worker.kafka.producer import Producer
-from worker.kafka.share import ShareMember
-from worker.kafka.transactional import TransactionalProducer
 from worker.loaders import Loaders, shipped
 from worker.log import Occasionally
 from worker.metrics import Metrics, new_registry
 from worker.metrics_observers import ModelMetrics
 from worker.model_log import log_event
 from worker.model_table import ModelTable
-from worker.producer_pool import ProducerKind
-from worker.request_path import Clients, RequestPath
+from worker.request_clients import request_clients
+from worker.request_path import RequestPath
 from worker.servable_reports import ServableReports
 from worker.settings import Settings
 from worker.share_group import ShareGroup
@@ -49,9 +46,7 @@ from worker.worker_process import Side, WorkerProcess
 
 log = logging.getLogger(__name__)
 
-PREFETCH_SHARE = 4  # the client prefetches at most a fourth of the budget: it is memory beside the budget
 FREED_SHARE = 2  # of what requests took, about that part is kept for the next
-QUEUE_HEADROOM = 4
 
 
 def run(settings: Settings) -> ExitCode:
@@ -86,7 +81,7 @@ def build(settings: Settings) -> WorkerProcess:
     def make_request_path() -> RequestPath:
         return RequestPath(
             settings,
-            _clients(settings, where, queue),
+            request_clients(settings, where, queue),
             table=side.table,
             manager=side.manager,
             directory=side.directory,
@@ -135,58 +130,6 @@ def _catalog(settings: Settings) -> Catalog:
     return catalog
 
 
-def _clients(settings: Settings, where: Connection, queue: ShareGroup) -> Clients:
-    kafka, delivery = settings.kafka, settings.delivery
-    occasionally = Occasionally(log, seconds=10.0)
-
-    def consumer(events: ConsumerEvents) -> Consumer:
-        return clients.group_consumer(
-            where,
-            kafka.group,
-            events,
-            kafka.consumer_properties,
-            prefetch_bytes=delivery.budget_bytes // PREFETCH_SHARE,
-        )
-
-    def share_member(events: ConsumerEvents) -> ShareMember:
-        return clients.share_member(
-            where, kafka.group, events, kafka.consumer_properties, max_records=delivery.queue_records
-        )
-
-    def on_problem(problem: KafkaProblem) -> None:
-        occasionally.warning("the producer has a problem", key=type(problem).__name__, problem=str(problem))
-
-    def producer(kind: ProducerKind) -> Producer:
-        own = dict(kafka.producer_properties)
-        if kind.batch_records:
-            own["batch.num.messages"] = kind.batch_records
-        return clients.producer(
-            where,
-            on_problem,
-            own,
-            # Every record read has one reply, so a queue as large as the budget is never full by number.
-            queue_records=max(100_000, QUEUE_HEADROOM * delivery.budget_rows),
-            queue_bytes=delivery.budget_bytes,
-            batch_bytes=kind.batch_bytes,
-            only_failures=kind.only_failures,
-            prompt=kind.prompt,
-        )
-
-    def transactional(batch_bytes: int) -> TransactionalProducer:
-        return clients.transactional_producer(
-            where,
-            on_problem,
-            kafka.producer_properties,
-            queue_records=max(100_000, QUEUE_HEADROOM * delivery.budget_rows),
-            queue_bytes=delivery.budget_bytes,
-            batch_bytes=batch_bytes,
-            # What a killed worker has left open is given up when one of its id starts, else after ten seconds.
-            transactional_id=f"{kafka.group}-{settings.worker_id}",
-        )
-
-    return Clients(consumer, producer, transactional, share_member, lambda: queue.terms)
-
-
 def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: Metrics) -> Side:
     manager = _manager(settings, metrics)
     loaders = _loaders(settings)
@@ -205,7 +148,11 @@ def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: 
             "the status producer has a problem", key=type(problem).__name__, problem=str(problem)
         )
 
-    status = StatusTopic(clients.producer(where, on_problem), settings.topics.status)
+    # Twice the same word does no harm, an older one after a newer would; and a producer that is not idempotent is never
+    # beyond repair.
+    in_order = {"max.in.flight.requests.per.connection": 1}
+    producer = clients.producer(where, on_problem, in_order, idempotent=False)
+    status = StatusTopic(producer, settings.topics.status, user=where.user)
     reports = ServableReports(settings.worker_id, table, manager, aspirations.follows, status)
     manager.bus.subscribe(reports.heard)
     identity = WorkerIdentity(
@@ -240,6 +187,7 @@ def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: 
         housekeeping=PeriodicStep(
             functools.partial(_refresh, directory, Occasionally(log, seconds=30.0)), 1.0, "topics"
         ),
+        lacking=functools.partial(lacking_for_requests, admin, settings) if checked else lambda: None,
     )
 
 

@@ -37,6 +37,7 @@ from worker.client_requests import RequestEncoder
 from worker.kafka.client_config import PropertyValue
 from worker.kafka.errors import KafkaProblem, translate
 from worker.kafka.records import Headers, Message
+from worker.kafka.rights import on_topic
 
 __all__ = ["Client", "ClientClosed", "NoReply", "NotSent", "PredictError", "Prediction", "RequestFields"]
 
@@ -92,6 +93,7 @@ class Client:
         self._calls = CallTable(os.urandom(8), request_topic)
         endpoints = connect(bootstrap_servers, reply_topic or DEFAULT_REPLY_TOPIC, properties or {})
         self._producer = endpoints.producer
+        self._user = endpoints.user
         self._replies = ReplyReader(endpoints, self._calls, time.monotonic)
         self._thread = threading.Thread(target=self._replies.run, name="headrace-client", daemon=True)
         self._thread.start()
@@ -182,7 +184,10 @@ class Client:
 
         def delivered(error: Any, _: Message) -> None:
             if error is not None:
-                self._calls.fail(call, _not_sent(call.model, translate(error, topic=self._request_topic)))
+                topic = self._request_topic
+                wants = [on_topic("WRITE", topic)]
+                problem = translate(error, topic=topic, wants=wants, user=self._user)
+                self._calls.fail(call, _not_sent(call.model, problem))
 
         keys = None if key is None else [key]
         try:

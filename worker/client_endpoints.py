@@ -10,41 +10,47 @@ from worker.kafka.consumer import Consumer
 from worker.kafka.errors import KafkaProblem, TopicMissing
 from worker.kafka.producer import Producer
 from worker.kafka.records import OFFSET_BEGINNING, TopicPartition
+from worker.kafka.rights import SOMEBODY
+from worker.kafka.topic_rights import require
 
 logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Endpoints:
-    """A producer of requests, and a consumer assigned to the end of each partition of the reply topic."""
+    """A producer of requests, and a consumer assigned to the end of each partition of the reply topic.
+
+    Attributes:
+        user: whom the broker takes both for.
+    """
 
     producer: Producer
     consumer: Consumer
+    user: str = SOMEBODY
 
 
 def connect(bootstrap_servers: str, reply_topic: str, properties: Mapping[str, PropertyValue]) -> Endpoints:
     """Open both. Partitions that the reply topic gets later are not read: make a new client.
 
     Raises:
+        NotAuthorized: this user may not read the reply topic.
         KafkaProblem: no broker answers, or the reply topic does not exist.
     """
     where = client_config.connection(bootstrap_servers, properties)
-    found = clients.admin(where).topics().get(reply_topic)
+    found = require(clients.admin(where), reply_topic, "READ")
     if found is None:
         raise TopicMissing(
             f"the reply topic {reply_topic!r} does not exist; create it first, for example with "
             "Kafka's kafka-topics.sh, with the partitions that the replies need",
             resource=reply_topic,
         )
-    if found.problem is not None:
-        raise found.problem
     events = ReaderEvents()
     consumer = events.consumer = clients.reader(where, events)
     try:
         listen(consumer, reply_topic, found.partitions)
         # A request that is written twice is answered twice, and the second reply finds nobody waiting.
         producer = clients.producer(where, events.on_problem, only_failures=True, idempotent=False)
-        return Endpoints(producer, consumer)
+        return Endpoints(producer, consumer, where.user)
     except KafkaProblem:
         consumer.close()
         raise

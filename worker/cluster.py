@@ -31,22 +31,34 @@ class Cluster:
     def max_message_bytes(self, topics: Iterable[str]) -> Mapping[str, int]:
         """The largest batch that each topic takes; raises KafkaProblem.
 
-        A user without the right DESCRIBE_CONFIGS gets Kafka's default: what a topic then refuses is sent again
+        Where the user lacks the right DESCRIBE_CONFIGS it is Kafka's default: what the topic then refuses is sent again
         record by record.
         """
         if not self._can_tell_limits:
             return {}
+        names = list(topics)
         try:
-            configs = self._admin.topic_config(list(topics))
-        except NotAuthorized as problem:
-            self._occasionally.warning(
-                "the reply topics' limits may not be read, so Kafka's default is assumed; grant DESCRIBE_CONFIGS",
-                problem=str(problem),
-            )
-            return {}
+            try:
+                configs = self._admin.topic_config(names)
+            except NotAuthorized:
+                configs = self._allowed(names)
         except KafkaProblem as problem:
             if problem.retriable:
                 raise
             self._occasionally.warning("the reply topics' limits cannot be read", problem=str(problem))
             return {}
         return {name: int(c.get(MAX_MESSAGE_BYTES, DEFAULT_MAX_MESSAGE_BYTES)) for name, c in configs.items()}
+
+    def _allowed(self, names: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
+        """Each asked about by itself, so that one that may not be hides no other."""
+        found: dict[str, Mapping[str, str]] = {}
+        for name in names:
+            try:
+                found.update(self._admin.topic_config([name]))
+            except NotAuthorized as problem:
+                self._occasionally.warning(
+                    "a topic's limit may not be read, so Kafka's default is assumed",
+                    key=name,
+                    problem=str(problem),
+                )
+        return found

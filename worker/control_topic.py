@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from worker.kafka.admin import TopicInfo
 from worker.kafka.consumer import Consumer, ConsumerEvents
-from worker.kafka.errors import KafkaProblem, OffsetOutOfRange, TopicMissing
+from worker.kafka.errors import KafkaProblem, OffsetOutOfRange
 from worker.kafka.records import OFFSET_BEGINNING, Message, TopicPartition
+from worker.kafka.topic_rights import TopicFinder, require
 
 LEAST_MESSAGE_BYTES = 262_144
 """A config with its ten predecessors has room in this; Kafka's default is four times as much."""
@@ -34,12 +34,8 @@ class ControlTopicMisconfigured(ControlTopicError):
     """The topic exists and must not be believed."""
 
 
-class TopicFacts(Protocol):
+class TopicFacts(TopicFinder, Protocol):
     """Asks the broker about topics; `worker.kafka.admin.Admin` does."""
-
-    def topics(self) -> Mapping[str, TopicInfo]:
-        """Every topic. Raises KafkaProblem."""
-        ...
 
     def topic_config(self, names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         """The configuration of these topics. Raises KafkaProblem."""
@@ -69,18 +65,17 @@ def configuration_problems(partitions: int, config: Mapping[str, str]) -> tuple[
     return tuple(problems)
 
 
-def check_control_topic(facts: TopicFacts, topic: str) -> None:
-    """Make sure that the topic exists and may be believed.
+def check_control_topic(facts: TopicFacts, topic: str, *rights: str) -> None:
+    """Make sure that the topic exists and may be believed, and that this user has these rights on it.
 
     Raises:
+        NotAuthorized: a right is missing.
         ControlTopicMissing: there is no such topic.
         ControlTopicMisconfigured: the message names each wrong setting.
         KafkaProblem: the broker could not be asked.
     """
-    info = facts.topics().get(topic)
-    if info is not None and info.problem is not None and not isinstance(info.problem, TopicMissing):
-        raise info.problem
-    if info is None or info.problem is not None:
+    info = require(facts, topic, *rights, "DESCRIBE_CONFIGS")
+    if info is None:
         raise ControlTopicMissing(
             f"the control topic {topic!r} does not exist; make it with: headrace topics create"
         )
@@ -104,7 +99,7 @@ class ControlTopic:
         problem: what the consumer has reported since the last record came; None when all is well.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each by its name
         self,
         topic: str,
         new_consumer: Callable[[ConsumerEvents], Consumer],
@@ -112,9 +107,14 @@ class ControlTopic:
         *,
         timeout_seconds: float = 5.0,
         quiet_seconds: float = 10.0,
+        more_rights: Sequence[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Read *topic* through a consumer of its own; without *facts* its configuration is not checked."""
+        """Read *topic* through a consumer of its own; without *facts* its configuration is not checked.
+
+        *more_rights* are those that the caller needs on it besides READ: their absence is told when it is opened.
+        """
+        self._more_rights = tuple(more_rights)
         self._partition = TopicPartition(topic, 0)
         self._new_consumer = new_consumer
         self._facts = facts
@@ -143,7 +143,7 @@ class ControlTopic:
         """
         self.close()
         if self._facts is not None:
-            check_control_topic(self._facts, self.topic)
+            check_control_topic(self._facts, self.topic, "READ", *self._more_rights)
         consumer = self._consumer = self._new_consumer(self)
         low, high = consumer.watermarks(self._partition, self._timeout_seconds)
         if not low <= self.position <= high:

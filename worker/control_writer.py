@@ -20,6 +20,7 @@ from worker.control_topic import ControlRecord, ControlTopic
 from worker.kafka.errors import TimedOut, translate
 from worker.kafka.producer import Producer
 from worker.kafka.records import Message
+from worker.kafka.rights import on_topic
 
 
 def current_author() -> str:
@@ -178,7 +179,8 @@ class ControlWriter:
             raise TimedOut(f"the control topic has not taken the record within {self._timeout_seconds:g} s")
         error, message = reports[0]
         if error is not None:
-            raise translate(error, topic=self._topic.topic)
+            topic = self._topic.topic
+            raise translate(error, topic=topic, wants=[on_topic("WRITE", topic)])
         return message.offset()
 
     def _read_back(self, offset: int) -> list[ControlRecord]:

@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable
 
 from worker.broker_time import BrokerTime
-from worker.control_topic import TopicFacts
 from worker.fleet import Fleet
 from worker.kafka.consumer import Consumer, ConsumerEvents
 from worker.kafka.errors import KafkaProblem, TimedOut, TopicMissing
 from worker.kafka.records import OFFSET_BEGINNING, TopicPartition
+from worker.kafka.topic_rights import TopicFinder, require
 
 _POLL_RECORDS = 1000
 
@@ -25,7 +25,7 @@ class FleetReader:
         self,
         topic: str,
         new_consumer: Callable[[ConsumerEvents], Consumer],
-        facts: TopicFacts,
+        facts: TopicFinder,
         *,
         quiet_seconds: float = 3.0,
         clock: Callable[[], float] = time.monotonic,
@@ -53,16 +53,15 @@ class FleetReader:
 
         Raises:
             TopicMissing: there is no such topic.
+            NotAuthorized: this user may not read it.
             KafkaProblem: it could not be read in that time.
         """
-        info = self._facts.topics().get(self._topic)
+        info = require(self._facts, self._topic, "READ")
         if info is None:
             raise TopicMissing(
                 f"the status topic {self._topic!r} does not exist; make it with: headrace topics create",
                 resource=self._topic,
             )
-        if info.problem is not None:
-            raise info.problem
         consumer = self._consumer = self._new_consumer(self)
         starts = {}
         for number in range(info.partitions):

@@ -29,6 +29,7 @@ from worker.delivery import Answer, Origin
 from worker.giving_way import GivingWay
 from worker.publisher import Publisher, PublisherClosedError
 from worker.request_block import Part, RequestBlock
+from worker.told_reasons import told
 
 log = logging.getLogger(__name__)
 
@@ -219,15 +220,17 @@ class _Run:
             for half in _halves(parts, requests // 2):
                 self.answer(half)
             return
-        code, message = self._explain(failure)
+        code, message = self._explain(failure, requests)
         for part in parts:
             self.refuse(part, code, message)
 
-    def _explain(self, error: Exception) -> tuple[Code, str]:
+    def _explain(self, error: Exception, requests: int) -> tuple[Code, str]:
+        """What so many requests that were run together are told; a model may quote values, which are one's alone."""
         if isinstance(error, WireError):
             return error.code, str(error)
         if isinstance(error, lifecycle_errors.InvalidInput):
-            return Code.INVALID_ARGUMENT, str(error)
+            refused = f"signature {self._signature.name!r} refused the inputs of {requests} requests together"
+            return Code.INVALID_ARGUMENT, str(error) if requests == 1 else refused
         if not self._logged:
             self._logged = True
             log.error(
@@ -235,10 +238,12 @@ class _Run:
                 extra={"model": str(self._id), "signature": self._signature.name},
                 exc_info=error,
             )
+        own = isinstance(error, lifecycle_errors.LifecycleError) and requests == 1
+        code = Code.UNAVAILABLE if may_pass(error) else Code.INTERNAL
+        if own or isinstance(error, batching_errors.BatchingError):
+            return code, f"model {self._id}: {told(str(error))}"
         if may_pass(error):
-            return Code.UNAVAILABLE, f"model {self._id}: {error}"
-        if isinstance(error, lifecycle_errors.LifecycleError | batching_errors.BatchingError):
-            return Code.INTERNAL, f"model {self._id}: {error}"
+            return code, f"model {self._id} was not run to its end, and may be asked again"
         return (
             Code.INTERNAL,
             f"model {self._id} failed with {type(error).__name__}; the worker's log has the details",

@@ -5,7 +5,8 @@
   headers or id are too large, the request becomes a dead letter: it cannot be answered.
 - A dead letter that is too large, or refused for good for another reason, is sent again alone, then without the
   headers that it can do without. Refused once more, its partition stops until an operator acts: nothing is skipped.
-- Its topic has gone: a topic that the request named makes the request a dead letter; the binding's own is waited for.
+- Its topic has gone, or may not be written to: a topic that the request named makes the request a dead letter; the
+  binding's own is waited for.
 - Anything that may pass (the broker is away, a right is missing): sent again after a pause, for as long as it takes.
 - The producer itself is beyond repair: the worker ends, and what was not acknowledged is served again.
 """
@@ -23,6 +24,7 @@ from schemas.predict_request import PredictRequest
 from worker import dead_letters
 from worker.delivery import Failure, Origin, Sent
 from worker.kafka import errors as kafka_errors
+from worker.kafka.rights import SOMEBODY, on_topic
 from worker.log import Occasionally
 from worker.polled_records import PolledRecords
 from worker.publisher import Publisher
@@ -51,6 +53,7 @@ class Refusals:
         on_dead_letter: counts what became a dead letter, by request topic and the kind of error.
         on_refused: counts what was refused, by the kind of problem.
         on_reproduced: counts what was sent again in a batch of its own.
+        user: whom the broker takes the producers for.
     """
 
     def __init__(  # noqa: PLR0913 - whom it tells of what, each by its name
@@ -62,6 +65,7 @@ class Refusals:
         on_dead_letter: Callable[[str, str], None],
         on_refused: Callable[[str], None],
         on_reproduced: Callable[[], None],
+        user: str = SOMEBODY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._own_topics = own_topics
@@ -70,6 +74,7 @@ class Refusals:
         self._on_dead_letter = on_dead_letter
         self._on_refused = on_refused
         self._on_reproduced = on_reproduced
+        self._user = user
         self._clock = clock
         self._failures: deque[Failure] = deque()
         self._later: deque[tuple[float, Failure]] = deque()
@@ -88,7 +93,9 @@ class Refusals:
         now = self._clock()
         while self._failures:
             failure = self._failures.popleft()
-            problem = kafka_errors.translate(failure.error, topic=failure.message.topic())
+            topic = failure.message.topic()
+            wants = [on_topic("WRITE", topic)]
+            problem = kafka_errors.translate(failure.error, topic=topic, wants=wants, user=self._user)
             self._on_refused(type(problem).__name__)
             self._handle(publisher, failure, problem)
         while self._later and self._later[0][0] <= now:
@@ -114,12 +121,12 @@ class Refusals:
             else:
                 self._refuse_too_large(publisher, failure)
             return
-        gone = isinstance(problem, kafka_errors.TopicMissing)
-        if gone and failure.sent is not None and failure.message.topic() not in self._own_topics:
-            topic = failure.message.topic()
-            self._give_up(publisher, failure, failure.sent.position, topic_gone(topic))
-            return
         topic = failure.message.topic()
+        if failure.sent is not None and topic not in self._own_topics:
+            why = no_way_to(topic, problem)
+            if why is not None:
+                self._give_up(publisher, failure, failure.sent.position, why)
+                return
         self._occasionally.warning(
             "delivery failed; trying again", key=topic, topic=topic, problem=str(problem)
         )
@@ -176,9 +183,16 @@ class Refusals:
         delivery.acknowledged()
 
 
-def topic_gone(topic: str) -> NoRouteError:
-    """Why a request whose own reply topic has gone becomes a dead letter."""
-    return NoRouteError(f"the reply topic {topic!r} was there when the request was read and has gone")
+def no_way_to(topic: str, problem: kafka_errors.KafkaProblem) -> NoRouteError | None:
+    """Why a request becomes a dead letter that named its reply topic itself; None: it does not, the problem may pass.
+
+    Whoever asks is not to stop a partition by the name of a topic that this worker may not write to.
+    """
+    if isinstance(problem, kafka_errors.TopicMissing):
+        return NoRouteError(f"the reply topic {topic!r} was there when the request was read and has gone")
+    if isinstance(problem, kafka_errors.NotAuthorized):
+        return NoRouteError(f"the reply topic {topic!r} is one that this worker may not write to")
+    return None
 
 
 def fits_nowhere(topic: str, size_bytes: int) -> ReplyTooLargeError:

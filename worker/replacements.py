@@ -7,7 +7,7 @@ from worker import dead_letters
 from worker.kafka import errors as kafka_errors
 from worker.polled_records import PolledRecords
 from worker.publisher import Publisher
-from worker.refusals import fits_nowhere, refused_for_good, topic_gone
+from worker.refusals import fits_nowhere, no_way_to, refused_for_good
 from worker.reply_order import Outcome
 from worker.reply_sizes import RECORD_OVERHEAD_BYTES, is_error, too_large
 from worker.topic_directory import TopicDirectory
@@ -44,9 +44,8 @@ class Replacements:
             if outcome.delivery.is_dead_letter:
                 return self._shorter(outcome, topic, problem)
             return self._smaller(outcome, topic)
-        if isinstance(problem, kafka_errors.TopicMissing) and topic not in self._own_topics:
-            return self._dead_letter(outcome, topic_gone(topic))
-        return outcome
+        why = None if topic in self._own_topics else no_way_to(topic, problem)
+        return outcome if why is None else self._dead_letter(outcome, why)
 
     def _shorter(self, outcome: Outcome, topic: str, problem: kafka_errors.KafkaProblem) -> Outcome:
         """A dead letter with fewer headers; where there are none to spare, its partition stops."""

@@ -31,6 +31,7 @@ from worker.inference import Inference
 from worker.intake import Intake
 from worker.kafka.consumer import Consumer, ConsumerEvents
 from worker.kafka.errors import KafkaProblem
+from worker.kafka.rights import SOMEBODY
 from worker.kafka.share import ShareMember
 from worker.metrics import Metrics
 from worker.metrics_observers import BatchMetrics
@@ -68,6 +69,7 @@ class Clients:
         transactional: makes a producer of transactions.
         share_member: makes the member of the share group, given who hears of its problems.
         queue_terms: what the share group promises.
+        user: whom the broker takes them for.
     """
 
     consumer: Callable[[ConsumerEvents], Consumer]
@@ -75,6 +77,7 @@ class Clients:
     transactional: MakeTransactional
     share_member: Callable[[ConsumerEvents], ShareMember]
     queue_terms: Callable[[], QueueTerms] = QueueTerms
+    user: str = SOMEBODY
 
 
 class RequestPath:
@@ -123,6 +126,7 @@ class RequestPath:
             on_dead_letter=metrics.dead_lettered,
             on_refused=metrics.replies_refused,
             on_reproduced=metrics.replies_reproduced,
+            user=clients.user,
             clock=clock,
         )
         batch_bytes = min(map(directory.max_message_bytes, own_topics))

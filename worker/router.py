@@ -20,6 +20,7 @@ from schemas.errors import Code
 from schemas.request_kind import RequestKind
 from worker import model_choice
 from worker.model_table import DesiredModel, ModelTable
+from worker.told_reasons import told
 
 MAX_CHECKED_KINDS = 4096
 
@@ -108,7 +109,10 @@ class Router:
                 assert model is not None, "an unknown model has no version to find"
                 return self._absent(model, choice.version)
         known = kind.model if model is not None else ""
-        return Refused(REFUSALS[type(choice)], choice.message, known)
+        message = choice.message
+        if isinstance(choice, model_choice.Misconfigured):
+            message = told(message)
+        return Refused(REFUSALS[type(choice)], message, known)
 
     def known_name(self, model: str) -> str:
         """The name, when it is a model of the control topic; else nothing, so that no requester makes up labels."""
@@ -140,8 +144,8 @@ class Router:
                 failure = self._failure(ServableId(model.name, each))
             if failure is None:
                 return Hold(f"version {each} of model {model.name!r} is still loading")
-            reasons.append(f"version {each} failed: {failure}")
-        reason = "; ".join(reasons) or model.problem or "no version of it was found"
+            reasons.append(f"version {each} failed: {_told(model, failure)}")
+        reason = "; ".join(reasons) or _told(model, model.problem or "no version of it was found")
         return Refused(Code.UNAVAILABLE, f"model {model.name!r} is not available: {reason}", model.name)
 
     def _failure(self, servable_id: ServableId) -> str | None:
@@ -176,6 +180,11 @@ def wrong_rows(kind: RequestKind, signature: Signature, rows: int | None) -> str
     except lifecycle_errors.InvalidInput as error:
         return str(error)
     return None
+
+
+def _told(model: DesiredModel, reason: str) -> str:
+    """A reason of the operator's, as the requester may know it."""
+    return told(reason, "" if model.config is None else model.config.base_path)
 
 
 def _compare(kind: RequestKind, servable_id: ServableId, known: Mapping[str, Signature]) -> Checked:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from worker.settings_loading import DEFAULT, Loaded, Origin
-from worker.settings_secrets import is_secret, mask
+from worker.settings_secrets import MASK, mask
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def _table(name: str, values: Mapping[str, Any]) -> Iterator[str]:
             yield from ("", f"[{name}.{inner}]")
             for key, value in table.items():
                 quoted = json.dumps(key)
-                yield f"# {quoted} is secret" if is_secret(key) else f"{quoted} = {_toml(value)}"
+                yield f"# {quoted} is secret" if MASK in str(value) else f"{quoted} = {_toml(value)}"
 
 
 def _entries(values: Mapping[str, Any]) -> Iterator[str]:

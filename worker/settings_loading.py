@@ -5,6 +5,7 @@ or the file and key at fault; all wrong settings are told at once, one message e
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from worker.settings import Settings, all_fields, environment_name
 from worker.settings_group import PATTERNS_IN_WORDS
 from worker.settings_kafka import Binding
 from worker.settings_rules import ContradictionsError
-from worker.settings_secrets import mask
+from worker.settings_secrets import MASK, mask
 from worker.settings_sources import (
     CONFIG_VARIABLE,
     Problem,
@@ -30,6 +31,7 @@ from worker.settings_sources import (
 )
 
 DEFAULT = "default"
+_PROPERTIES = re.compile(r"kafka\.\w*properties\b")
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,17 @@ def _explain(details: ErrorDetails, origins: Mapping[str, Origin]) -> list[Probl
     elif details["type"] == "value_error":
         message = details["msg"].removeprefix("Value error, ")
     else:
-        message = f"{_expectation(details)}, got {mask(dotted, details['input'])!r}"
+        message = f"{_expectation(details)}, got {_shown(dotted, details['input'])}"
     return [Problem(_place(dotted, origins), f"{inner}: {message}" if inner else message)]
+
+
+def _shown(dotted: str, value: object) -> str:
+    """A wrong value, as far as it may be shown: what holds others may hold secrets."""
+    if isinstance(value, Mapping):
+        return "a table" + ("; quote names that have dots" if _PROPERTIES.match(dotted) else "")
+    if dotted == "kafka" or _PROPERTIES.match(dotted):
+        return repr(MASK)
+    return repr(mask(dotted, value))
 
 
 def _expectation(details: ErrorDetails) -> str:

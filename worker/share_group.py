@@ -62,9 +62,8 @@ class ShareGroup:
                 self._admin.change_group_config(self._name, {BEGINS: EARLIEST})
         except NotAuthorized as problem:
             raise NotAuthorized(
-                f"the share group {self._name!r} may skip requests, and how long it waits is not known ({problem}); "
-                f"grant DESCRIBE_CONFIGS and ALTER_CONFIGS on the group, or set {BEGINS} to {EARLIEST} yourself and "
-                "grant DESCRIBE_CONFIGS",
+                f"the share group {self._name!r} may skip requests: {problem}; instead of ALTER_CONFIGS, somebody may "
+                f"set {BEGINS} of the group to {EARLIEST}",
                 error_name=problem.error_name,
                 resource=self._name,
             ) from problem

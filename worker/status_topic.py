@@ -16,6 +16,7 @@ from schemas.worker_status import WorkerStatus
 from worker.kafka.errors import translate
 from worker.kafka.producer import Producer
 from worker.kafka.records import Message
+from worker.kafka.rights import SOMEBODY, on_topic
 from worker.log import Occasionally
 
 WHOLE_MODEL = -1
@@ -44,8 +45,16 @@ def key_of(record: ServableStatus | WorkerStatus) -> bytes:
 class StatusTopic:
     """Writes statuses through a producer of its own, on the control thread; only `close` waits."""
 
-    def __init__(self, producer: Producer, topic: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        producer: Producer,
+        topic: str,
+        clock: Callable[[], float] = time.monotonic,
+        user: str = SOMEBODY,
+    ) -> None:
+        """Write to *topic* as *user*, as far as the broker takes us for that."""
         self._producer = producer
+        self._user = user
         self._topic = topic
         self._occasionally = Occasionally(_log, seconds=30.0, clock=clock)
         self._lost = False
@@ -86,7 +95,8 @@ class StatusTopic:
 
     def _delivered(self, error: Any, _message: Message) -> None:
         if error is not None:
-            self._lose(str(translate(error, topic=self._topic)))
+            wants = [on_topic("WRITE", self._topic)]
+            self._lose(str(translate(error, topic=self._topic, wants=wants, user=self._user)))
 
     def _lose(self, problem: str) -> None:
         self._lost = True

@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
-from worker.control_topic import TopicFacts
 from worker.kafka.consumer import Consumer, ConsumerEvents
 from worker.kafka.errors import KafkaProblem, TopicMissing
 from worker.kafka.records import OFFSET_BEGINNING, Message, TopicPartition
+from worker.kafka.topic_rights import TopicFinder, require
 
 _POLL_RECORDS = 500
 
@@ -30,7 +30,7 @@ class TopicScan:
         self,
         topics: Sequence[str],
         new_consumer: Callable[[ConsumerEvents], Consumer],
-        facts: TopicFacts,
+        facts: TopicFinder,
         *,
         quiet_seconds: float = 1.5,
         patience_seconds: float = 30.0,
@@ -58,21 +58,19 @@ class TopicScan:
 
         Raises:
             TopicMissing: there is no such topic.
+            NotAuthorized: this user may not read it.
             KafkaProblem: no broker said.
         """
-        known = self._facts.topics()
+        partitions: dict[str, int] = {}
         for topic in self._topics:
-            info = known.get(topic)
+            info = require(self._facts, topic, "READ")
             if info is None:
-                raise TopicMissing(
-                    f"the topic {topic!r} does not exist, or this user may not see it", resource=topic
-                )
-            if info.problem is not None:
-                raise info.problem
+                raise TopicMissing(f"the topic {topic!r} does not exist", resource=topic)
+            partitions[topic] = info.partitions
         consumer = self._consumer = self._new_consumer(self)
         try:
             for topic in self._topics:
-                for number in range(known[topic].partitions):
+                for number in range(partitions[topic]):
                     partition = TopicPartition(topic, number)
                     self.bounds[partition] = consumer.watermarks(partition)
         except BaseException:

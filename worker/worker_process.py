@@ -49,6 +49,7 @@ class Side:
         table: the desired models.
         directory: what is known of the cluster's topics.
         housekeeping: refreshes the directory.
+        lacking: says which rights are missing for requests to be read and answered; None: none is.
     """
 
     control: ControlLoop
@@ -57,6 +58,7 @@ class Side:
     table: ModelTable
     directory: TopicDirectory
     housekeeping: PeriodicStep
+    lacking: Callable[[], str | None] = lambda: None
 
 
 class WorkerProcess:
@@ -170,9 +172,13 @@ class WorkerProcess:
 
     def _topics_missing(self) -> str | None:
         bindings = self._settings.bindings
-        needed = {t for b in bindings for t in (*b.request_topics, b.reply_topic, *b.dead_letter_topics())}
-        self._side.directory.watch(needed)
+        answers = {t for b in bindings for t in (b.reply_topic, *b.dead_letter_topics())}
+        needed = answers.union(*(b.request_topics for b in bindings))
+        self._side.directory.watch(answers)
         try:
+            lacking = self._side.lacking()
+            if lacking is not None:
+                return lacking
             self._side.directory.refresh()
             self._look_beforehand()
         except AuthenticationFailed:

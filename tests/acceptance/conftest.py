@@ -9,6 +9,8 @@ import pytest
 
 from tests.kit.broker import Broker
 from tests.kit.deployment import Deployment, DeploymentFactory
+from tests.kit.maven_jars import JavaUnavailable, do_without
+from tests.kit.secured_broker import SecuredBroker
 
 
 @pytest.fixture
@@ -18,5 +20,27 @@ def deployment(kafka_broker: Broker, tmp_path: Path) -> Iterator[DeploymentFacto
 
         def make(*arguments: Any, **keywords: Any) -> Deployment:
             return made.enter_context(Deployment(kafka_broker, tmp_path, *arguments, **keywords))
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def secured_broker() -> Iterator[SecuredBroker]:
+    """A broker that lets in whom it knows and asks for rights; one for all tests."""
+    try:
+        broker = SecuredBroker()
+    except JavaUnavailable as error:
+        do_without("no Kafka broker of our own", error)
+    with broker:
+        yield broker
+
+
+@pytest.fixture
+def secured(secured_broker: SecuredBroker, tmp_path: Path) -> Iterator[DeploymentFactory]:
+    """Makes deployments on the secured broker; the test's own hands may do everything there."""
+    with ExitStack() as made:
+
+        def make(*arguments: Any, **keywords: Any) -> Deployment:
+            return made.enter_context(Deployment(secured_broker, tmp_path, *arguments, **keywords))
 
         yield make

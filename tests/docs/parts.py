@@ -15,11 +15,14 @@ from schemas.catalog import Catalog
 from schemas.errors import Code
 from tests.docs import wire_example
 from tests.docs.pages import ROOT
+from worker.access_rights import Role, needs_of
+from worker.kafka.rights import Resource
 from worker.metrics_list import METRICS
 from worker.settings import Settings, group_of
 from worker.settings_kafka import Binding
+from worker.settings_serving import DeliverySettings
 
-README, WIRE = ROOT / "README.md", ROOT / "docs" / "wire.md"
+README, WIRE, SECURITY = ROOT / "README.md", ROOT / "docs" / "wire.md", ROOT / "docs" / "security.md"
 PURPOSES = {
     "PredictRequest": "the value of a record on a request topic",
     "PredictReply": "the value of a record on a reply topic",
@@ -67,6 +70,27 @@ def codes_table() -> str:
     )
 
 
+def rights_table() -> str:
+    """Which rights each role needs, where everything has its default name."""
+    settings = Settings(delivery=DeliverySettings(mode="exactly_once"))
+    rows: dict[tuple[str, str], tuple[list[str], list[str]]] = {}
+    for role in Role:
+        for need in needs_of(role, settings):
+            right = need.right
+            names = f"`{right.name}`" + (" and all that begins with it" if right.prefixed else "")
+            resource = f"{_RESOURCES[right.resource]} {names}"
+            operations, purposes = rows.setdefault((_ROLES[role], resource), ([], []))
+            operations.append(right.operation)
+            purposes.append(need.purpose)
+    return _table(
+        ("who", "on what", "rights", "for"),
+        (
+            (*place, ", ".join(operations), "; ".join(purposes))
+            for place, (operations, purposes) in rows.items()
+        ),
+    )
+
+
 def request_bytes() -> str:
     """The example's request, annotated."""
     fingerprint = Catalog.published().current("PredictRequest").fingerprint
@@ -79,6 +103,18 @@ def reply_bytes() -> str:
     return _fenced(wire_example.annotated(wire_example.reply_pieces(fingerprint)))
 
 
+_ROLES = {
+    Role.WORKER: "`worker`: workers",
+    Role.CLIENT: "`client`: programs that ask, `headrace request`",
+    Role.OPERATOR: "`operator`: `headrace models`, `headrace status`",
+    Role.CREATOR: "`creator`: `headrace topics create`",
+}
+_RESOURCES = {
+    Resource.TOPIC: "topic",
+    Resource.GROUP: "group",
+    Resource.TRANSACTIONAL_ID: "where delivery is exactly once, transactional id",
+}
+
 PARTS: Mapping[tuple[Path, str], Callable[[], str]] = {
     (README, "settings"): settings_table,
     (README, "metrics"): metrics_table,
@@ -86,6 +122,7 @@ PARTS: Mapping[tuple[Path, str], Callable[[], str]] = {
     (WIRE, "schemas"): schemas_table,
     (WIRE, "codes"): codes_table,
     (WIRE, "reply-bytes"): reply_bytes,
+    (SECURITY, "rights"): rights_table,
 }
 
 _CODES = {

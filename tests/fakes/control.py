@@ -30,6 +30,8 @@ class Topic:
         problem: what every question about it is answered with.
         now_ms: the broker's clock.
         refused: what its writer's records fail with.
+        user: whom the broker takes its readers and writers for.
+        rights: what that user may do; None: the broker does not say.
     """
 
     name: str = "control"
@@ -40,6 +42,8 @@ class Topic:
     problem: KafkaProblem | None = None
     now_ms: int = 1_000_000
     refused: FakeError | None = None
+    user: str = "User:test"
+    rights: frozenset[str] | None = None
 
     def add(self, key: bytes | None, value: bytes | None) -> FakeMessage:
         """Append a record."""
@@ -53,11 +57,13 @@ class Topic:
         last = {record.key(): record for record in self.records}
         self.records = [r for r in self.records if last[r.key()] is r and r.value() is not None]
 
-    def topics(self) -> Mapping[str, TopicInfo]:
+    def find(self, names: Sequence[str]) -> Mapping[str, TopicInfo]:
         """As an admin client."""
         if self.problem is not None:
             raise self.problem
-        return {self.name: TopicInfo(self.name, self.partitions, 1)} if self.partitions else {}
+        if not self.partitions or self.name not in names:
+            return {}
+        return {self.name: TopicInfo(self.name, self.partitions, 1, rights=self.rights)}
 
     def topic_config(self, names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         """As an admin client."""

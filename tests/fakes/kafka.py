@@ -354,11 +354,16 @@ class FakeAdmin:
 
     def __init__(self, broker: FakeBroker) -> None:
         self._broker = broker
+        self.user = "User:test"
 
     def topics(self) -> Mapping[str, TopicInfo]:
         """See `Admin.topics`."""
         self._reach()
         return {name: TopicInfo(name, self._broker.partitions_of(name), 1) for name in self._broker.configs}
+
+    def find(self, names: Sequence[str]) -> Mapping[str, TopicInfo]:
+        """See `Admin.find`."""
+        return {name: info for name, info in self.topics().items() if name in names}
 
     def topic_config(self, names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         """See `Admin.topic_config`."""

@@ -1,5 +1,7 @@
 """Reading the control topic, on a topic in memory."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from tests.fakes.clock import FakeClock
@@ -142,12 +144,26 @@ def test_what_the_metadata_say_of_the_topic_is_told(
     """A topic that may not be seen is not called missing."""
 
     class Facts(Topic):
-        def topics(self) -> dict[str, TopicInfo]:
+        def find(self, names: Sequence[str]) -> dict[str, TopicInfo]:
             """The topic with a problem."""
             return {self.name: TopicInfo(self.name, 0, 0, problem)}
 
     with pytest.raises(expected):
         control_topic(Facts()).open()
+
+
+@pytest.mark.parametrize(
+    ("rights", "said"),
+    [
+        ({"DESCRIBE", "DESCRIBE_CONFIGS"}, "User:test lacks the right READ on topic 'control'"),
+        ({"READ", "DESCRIBE"}, "User:test lacks the right DESCRIBE_CONFIGS on topic 'control'"),
+    ],
+)
+def test_a_right_that_is_missing_is_told_before_anything_is_read(rights: set[str], said: str) -> None:
+    """With the command that gives it."""
+    with pytest.raises(NotAuthorized, match=r"kafka-acls\.sh --add --allow-principal User:test") as caught:
+        control_topic(Topic(rights=frozenset(rights))).open()
+    assert str(caught.value).startswith(said)
 
 
 def test_an_unchecked_topic_may_be_anything() -> None:

@@ -73,6 +73,22 @@ def test_what_a_model_says_in_its_error_stays_in_the_log(caplog: pytest.LogCaptu
     assert "During handling" not in caplog.text
 
 
+def test_what_a_model_quotes_of_one_request_is_told_to_no_other() -> None:
+    """A model that refuses a batch may quote what is in it; only who was asked about alone is told what it said."""
+    lab, worker = serving()
+    lab.servable().quoting = True
+    for n in range(256):
+        lab.send(request(n, id=f"{n}"))
+
+    worker.until_committed(256)
+
+    assert set(lab.codes().values()) == {INVALID_ARGUMENT}
+    together = "signature 'serving_default' refused the inputs of"
+    alone = {name: said for name, said in lab.messages().items() if not said.startswith(together)}
+    assert 0 < len(alone) < 256
+    assert alone == {name: f"not these: [{float(name)}]" for name in alone}
+
+
 def test_a_model_that_loses_rows_is_not_asked_again() -> None:
     """Fewer rows out than in: nobody can say whose they are, so all of the batch get the error, after one run."""
     lab, worker = serving()

@@ -179,6 +179,23 @@ def test_a_reply_topic_that_is_deleted_meanwhile_makes_dead_letters() -> None:
     assert worker.metric("headrace_requests_total", **ok) == 2
 
 
+@pytest.mark.parametrize("mode", ["at_least_once", "exactly_once"])
+def test_a_named_reply_topic_that_may_not_be_written_to_makes_a_dead_letter(mode: str) -> None:
+    """Whoever asks cannot stop a partition by the name of a topic that the patterns allow and the broker does not."""
+    lab = Lab({REQUESTS: 1, REPLIES: 1, DEAD_LETTERS: 1, "team-a": 1})
+    lab.set_model()
+    worker = lab.worker(bindings=[{"allowed_reply_topics": ["team-.*"]}], delivery={"mode": mode}).join()
+    lab.broker.refuse("team-a", FakeError("TOPIC_AUTHORIZATION_FAILED"), records=100)
+    for n in range(4):
+        lab.send(request(n, id=f"{n}"), b"k", [("reply_to", b"team-a")] if n % 2 else None)
+
+    worker.until_committed(4)
+
+    assert lab.codes() == {"0": 0, "2": 0}
+    assert [codec.decode(m.value() or b"", PredictRequest).id for m in lab.dead_letters()] == ["1", "3"]
+    assert worker.metric("headrace_dead_letters_total", topic=REQUESTS, reason="NoRouteError") == 2
+
+
 def test_the_bindings_own_reply_topic_is_waited_for() -> None:
     """Deleted by mistake: nothing is committed, nothing is given up, and it goes on when the topic is back."""
     lab = Lab()

@@ -82,6 +82,17 @@ def test_a_failed_version_is_unavailable_with_the_reason() -> None:
     assert said[f"{UNAVAILABLE} bad"].endswith("the weights are cut short")
 
 
+def test_a_requester_is_not_told_where_a_models_files_lie() -> None:
+    """What another's loader says may hold paths: its reason is told without them."""
+    lab = Lab()
+    failure = PermanentLoadFailure("cannot open /models/m/2/w.npy\n  File /usr/lib/numpy.py, line 3")
+    lab.set_model(versions=(1, 2), failures={2: failure})
+
+    (said,) = answered(lab, request(1, id="bad", version=2)).values()
+
+    assert said.endswith(": cannot open …")
+
+
 def test_a_removed_model_is_not_found_at_once() -> None:
     """The control topic is the truth: a model taken from it answers no more, though it is still in memory."""
     lab = Lab()

@@ -28,6 +28,8 @@ ENVIRON = {
         "sasl.jaas.config",
         "sasl.oauthbearer.assertion.private.key.passphrase",
         "SASL.PASSWORD",
+        "sasl.passwort",
+        "ssl.kye.pme",
     ],
 )
 def test_secrets_are_known_by_their_name(name: str) -> None:
@@ -75,3 +77,14 @@ def test_the_file_gives_the_same_settings_again(tmp_path: Path) -> None:
 def test_a_name_made_for_one_worker_is_not_written_to_a_file() -> None:
     """A file that several workers share must not give them one name."""
     assert "worker_id" not in tomllib.loads(as_toml(load_settings({}, {})))
+
+
+def test_an_address_is_shown_without_its_credentials() -> None:
+    """A token server's URL may have a password before its host, and a key among its parameters."""
+    url = "https://me:p@ss@idp:8443/token?key=hidden&tenant=x"
+    loaded = load_settings({"kafka.properties.sasl.oauthbearer.token.endpoint.url": url}, {})
+
+    rows = {row.name: row.value for row in shown(loaded)}
+    shown_url = rows["kafka.properties.sasl.oauthbearer.token.endpoint.url"]
+    assert shown_url == "https://********@idp:8443/token?key=********&tenant=********"
+    assert '# "sasl.oauthbearer.token.endpoint.url" is secret' in as_toml(loaded)

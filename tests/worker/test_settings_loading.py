@@ -202,6 +202,26 @@ def test_a_secret_is_not_quoted_in_an_error() -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
+    [
+        (b"[kafka.properties]\nsasl.password = 'hidden'", "got a table; quote names that have dots"),
+        (b"[kafka]\nproperties = ['sasl.password=hidden']", "should be a table, got '********'"),
+        (b"kafka = ['hidden']", "got '********'"),
+    ],
+    ids=["names without quotes", "a list", "all of kafka"],
+)
+def test_what_stands_around_a_secret_is_not_quoted_either(tmp_path: Path, content: bytes, said: str) -> None:
+    """A table in the wrong place holds what would be a secret in the right one."""
+    file = tmp_path / "headrace.toml"
+    file.write_bytes(content)
+
+    with pytest.raises(SettingsInvalidError) as caught:
+        load_settings(None, {}, file)
+    assert str(caught.value).endswith(said)
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
     [(None, "cannot be read: No such file"), (b"[kafka", "is not TOML"), (b"\xff", "is not TOML")],
 )
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, content: bytes | None, said: str) -> None:

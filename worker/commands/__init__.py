@@ -12,7 +12,7 @@ In reading order:
 * `failure` - what a failure says and which exit status it has
 * `connecting` - the way to the cluster that the settings say
 * `worker_command` - `headrace worker`
-* `topics` - `headrace topics create`
+* `topics` - `headrace topics`
 * `control_access` - the way to the control and status topics; `waiting` - until the fleet has followed
 * `models` - `headrace models`, with `model_options`, `model_actions` and `model_views`
 * `status` - `headrace status`

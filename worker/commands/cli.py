@@ -24,7 +24,9 @@ class Entry(NamedTuple):
 COMMANDS: dict[str, Entry] = {
     "demo": Entry("worker.commands.demo_command", "demo", "Show the main job on this machine, in a minute."),
     "worker": Entry("worker.commands.worker_command", "worker", "Serve models: requests in, replies out."),
-    "topics": Entry("worker.commands.topics", "topics", "Create the topics of a deployment."),
+    "topics": Entry(
+        "worker.commands.topics", "topics", "Create the topics of a deployment; say who needs which rights."
+    ),
     "models": Entry("worker.commands.models", "models", "Say which models and versions are served."),
     "status": Entry(
         "worker.commands.status", "status", "Show workers, models, versions and their states, with reasons."

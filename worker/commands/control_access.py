@@ -80,12 +80,12 @@ def access_of(settings: Settings) -> ControlAccess:
     admin = clients.admin(where)
     reader = functools.partial(clients.reader, where)
 
-    def new_topic() -> ControlTopic:
+    def new_topic(*more_rights: str) -> ControlTopic:
         facts = admin if settings.topics.control_check == "checked" else None
-        return ControlTopic(settings.topics.control, reader, facts)
+        return ControlTopic(settings.topics.control, reader, facts, more_rights=more_rights)
 
     def new_writer() -> ControlWriter:
-        return ControlWriter(new_topic(), clients.producer(where, _ignore), author=current_author())
+        return ControlWriter(new_topic("WRITE"), clients.producer(where, _ignore), author=current_author())
 
     def new_fleet() -> FleetReader:
         return FleetReader(settings.topics.status, reader, admin)

@@ -108,7 +108,7 @@ def _assigned(assignments: Any) -> dict[str, str]:
         name, equals, value = assignment.partition("=")
         if not equals:
             raise click.BadParameter(
-                f"{assignment!r} has no '='; expected NAME=VALUE, as in --set delivery.budget_rows=10000",
+                "a value of --set has no '='; expected NAME=VALUE, as in --set delivery.budget_rows=10000",
                 param_hint="--set",
             )
         flags[name.strip()] = value

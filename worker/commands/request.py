@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from worker.commands.failure import CommandFailedError
+from worker.commands.failure import CommandFailedError, exit_code_of
 from worker.commands.options import binding_options, setting_option, settings_options
 from worker.exit_codes import ExitCode
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from worker.client import Client, Prediction, RequestFields
+    from worker.client_errors import NotSent
     from worker.fleet_reader import FleetReader
     from worker.known_signatures import KnownModel
     from worker.rest_json import PredictDocument
@@ -136,7 +137,7 @@ def ask(
         CommandFailedError: the JSON does not fit the signature, or the answer is an error, or there is none.
     """
     from schemas.errors import WireError  # noqa: PLC0415 - --help needs none of it
-    from worker.client_errors import NoReply, PredictError  # noqa: PLC0415 - likewise
+    from worker.client_errors import NoReply, NotSent, PredictError  # noqa: PLC0415 - likewise
 
     inputs = _inputs(question, signature, known)
     fields: RequestFields = {
@@ -149,6 +150,8 @@ def ask(
     began = time.monotonic()
     try:
         prediction = client.predict(question.model, inputs, **fields)
+    except NotSent as error:
+        raise CommandFailedError(str(error), _why_not_sent(error)) from error
     except NoReply as error:
         raise CommandFailedError(f"{error.message}: {known.advice(question.version)}") from error
     except PredictError as error:
@@ -239,6 +242,11 @@ def _client(settings: "Settings", binding: "Binding") -> "Client":
         reply_topic=None if binding.reply_topic == DEFAULT_REPLY_TOPIC else binding.reply_topic,
         properties=where.properties,
     )
+
+
+def _why_not_sent(error: "NotSent") -> ExitCode:
+    cause = error.__cause__
+    return (exit_code_of(cause) if isinstance(cause, Exception) else None) or ExitCode.FAILED
 
 
 def _lines(reply: "Mapping[str, object]") -> str:

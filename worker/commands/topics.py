@@ -1,4 +1,4 @@
-"""`headrace topics create`: the topics of a deployment, created where missing, reported where wrong."""
+"""`headrace topics`: those of a deployment, created where missing, reported where wrong; and the rights on them."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -27,8 +27,8 @@ LOOKS = 50
 class TopicAdmin(Protocol):
     """What is asked of the cluster; `worker.kafka.admin.Admin` does it."""
 
-    def topics(self) -> Mapping[str, "TopicInfo"]:
-        """Every topic, by name."""
+    def find(self, names: Sequence[str]) -> Mapping[str, "TopicInfo"]:
+        """These topics, by name, but for those that are not there."""
         ...
 
     def topic_config(self, names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
@@ -51,7 +51,7 @@ class Outcome:
 
 @click.group()
 def topics() -> None:
-    """Create the topics of a deployment."""
+    """Create the topics of a deployment; say who needs which rights."""
 
 
 @topics.command()
@@ -118,6 +118,41 @@ def create(
         )
 
 
+@topics.command()
+@click.argument("role", type=click.Choice(["worker", "client", "operator", "creator"]))
+@click.option("--principal", required=True, metavar="User:NAME", help="Who is to have the rights.")
+@settings_options
+@setting_option("--group", "kafka.group", "Consumer group of the workers.", metavar="NAME")
+@setting_option("--control-topic", "topics.control", "Topic of the desired models.", metavar="TOPIC")
+@setting_option(
+    "--status-topic", "topics.status", "Topic on which workers say what they serve.", metavar="TOPIC"
+)
+@binding_options
+def acls(loaded: "Loaded", role: str, principal: str) -> None:
+    """Print the commands that give a user the rights of a role, and no more.
+
+    They are for Kafka's own tool kafka-acls.sh, and to be run by somebody who may give rights; nothing is changed
+    here. A `worker` serves, a `client` asks, an `operator` says which models are served and looks how they do, a
+    `creator` makes the topics.
+    """
+    from worker.access_rights import Role, needs_of  # noqa: PLC0415 - --help needs none of it
+    from worker.kafka.rights import given_by  # noqa: PLC0415 - likewise
+
+    if not principal.startswith("User:"):
+        raise click.BadParameter(f"{principal!r} does not begin with 'User:'", param_hint="--principal")
+    settings = loaded.settings
+    where = f"kafka-acls.sh --bootstrap-server {settings.kafka.bootstrap_servers}"
+    for need in needs_of(Role(role), settings):
+        click.echo(given_by(need.right, principal).replace("kafka-acls.sh", where, 1))
+    for binding in settings.bindings:
+        if role in {"worker", "client"} and binding.allowed_reply_topics:
+            click.echo(
+                f"not among them: the topics that requests to binding {binding.name!r} may name for their replies; "
+                "workers need WRITE and DESCRIBE_CONFIGS on them, clients READ",
+                err=True,
+            )
+
+
 def create_topics(
     admin: TopicAdmin,
     settings: "Settings",
@@ -165,7 +200,7 @@ class _Work:
         from worker.kafka.errors import TopicExists  # noqa: PLC0415
         from worker.topic_plan import differences  # noqa: PLC0415
 
-        there = self._admin.topics()
+        there = self._admin.find([topic.name for topic in planned])
         problems = dict(
             self._admin.create_topics(
                 [
@@ -192,10 +227,13 @@ class _Work:
 
     def look(self, names: Sequence[str]) -> Mapping[str, _Seen]:
         """These topics as brokers show them; news of a topic takes a moment to reach every broker."""
-        from worker.kafka.errors import TopicMissing  # noqa: PLC0415
+        from worker.kafka.errors import NotAuthorized, TopicMissing  # noqa: PLC0415
 
         for _ in range(LOOKS):
-            there = self._admin.topics()
+            there = self._admin.find(names)
+            for problem in (info.problem for info in there.values()):
+                if isinstance(problem, NotAuthorized):
+                    raise problem
             if all(name in there for name in names):
                 try:
                     configs = self._admin.topic_config(names)

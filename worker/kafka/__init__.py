@@ -9,7 +9,7 @@ be asked of them).
 In reading order:
 
 * `records` - partition, message, headers
-* `errors` - what can go wrong, in an operator's words
+* `errors` - what can go wrong, in an operator's words; `rights` - what a user may lack, and how it is given
 * `consumer`, `share`, `producer`, `transactional` - the protocols
 * `client_config` - librdkafka's properties; `java_properties` - those of `--command-config`
 * `confluent_consumer` - the consumer's adapter; `assignment` - its answers to rebalances; `first_start` -
@@ -17,7 +17,8 @@ In reading order:
   paused ones
 * `confluent_share` - the adapter of a member of a share group
 * `confluent_producer`, `confluent_transactional` - the producers' adapters
-* `admin` - topics, their configurations, groups' lag; `admin_calls` - how it asks
+* `admin` - topics, their configurations, groups' lag; `admin_calls`, `admin_configs` - how it asks; `topic_rights` -
+  whether a user has the rights that will be needed
 * `client_log` - the client library's own log lines
 * `clients` - a client of each kind in one call
 * `mock_cluster` - an embedded broker for demonstrations

@@ -9,10 +9,11 @@ from typing import Any
 import confluent_kafka
 from confluent_kafka import admin as client_admin
 
-from worker.kafka import errors
+from worker.kafka import admin_configs, errors
 from worker.kafka.admin_calls import AdminCalls
 from worker.kafka.client_config import ClientConfig
 from worker.kafka.records import TopicPartition
+from worker.kafka.rights import on_topic
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
 
@@ -26,12 +27,14 @@ class TopicInfo:
         partitions: how many it has; 0 with a problem.
         replication: replicas of its first partition.
         problem: why nothing is known of it (no right to see it, no leader).
+        rights: what this user may do with it, by Kafka's names (READ, WRITE, DESCRIBE_CONFIGS); None: not known.
     """
 
     name: str
     partitions: int
     replication: int
     problem: errors.KafkaProblem | None = None
+    rights: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class Lag:
 
 
 class Admin:
-    """The admin client; thread-safe, as librdkafka's is."""
+    """The admin client; thread-safe, as librdkafka's is. `user` is whom the broker takes it for."""
 
     def __init__(
         self,
@@ -88,6 +91,7 @@ class Admin:
         self._timeout_seconds = timeout_seconds
         self._calls = AdminCalls(config, log, timeout_seconds, clock)
         self._client = self._calls.client
+        self.user = self._calls.user
 
     def topics(self) -> Mapping[str, TopicInfo]:
         """Every topic that this user may see, by name; asking makes none.
@@ -96,6 +100,40 @@ class Admin:
             KafkaProblem: no broker answered.
         """
         return {name: _topic_info(found) for name, found in self._metadata().topics.items()}
+
+    def find(self, names: Sequence[str]) -> Mapping[str, TopicInfo]:
+        """These topics, asked for by name, with what this user may do; those that do not exist are left out.
+
+        Unlike `topics`, which shows only what this user may see, it tells a topic that may not be seen: that one has
+        `NotAuthorized` for its problem.
+
+        Raises:
+            KafkaProblem: no broker answered.
+        """
+        metadata = self._metadata()
+        if (
+            metadata.controller_id not in metadata.brokers
+        ):  # the embedded cluster: nobody can be asked for more
+            return {name: _topic_info(metadata.topics[name]) for name in names if name in metadata.topics}
+        if not names:
+            return {}
+        futures = self._calls.call(
+            self._client.describe_topics,
+            confluent_kafka.TopicCollection(list(names)),
+            include_authorized_operations=True,
+            request_timeout=self._timeout_seconds,
+        )
+        found = {}
+        for name, future in futures.items():
+            try:
+                about = self._calls.result(future, topic=name, wants=[on_topic("DESCRIBE", name)])
+            except errors.TopicMissing:
+                continue
+            except errors.NotAuthorized as problem:
+                found[name] = TopicInfo(name, 0, 0, problem, frozenset())
+            else:
+                found[name] = _described(about)
+        return found
 
     def brokers(self) -> Mapping[int, str]:
         """The cluster's brokers as `host:port`, by their ids.
@@ -114,10 +152,9 @@ class Admin:
         """
         if not names:
             return {}
-        return self._calls.patiently(lambda: self._topic_config(names))
-
-    def _topic_config(self, names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
-        return self._configs(client_admin.ConfigResource.Type.TOPIC, names)
+        return self._calls.patiently(
+            lambda: admin_configs.of_topics(self._calls, names, self._timeout_seconds)
+        )
 
     def group_config(self, group: str) -> Mapping[str, str]:
         """The whole configuration of a group, by the broker's names, defaults included; there need be no such group.
@@ -125,8 +162,9 @@ class Admin:
         Raises:
             KafkaProblem: no answer, or no right DESCRIBE_CONFIGS.
         """
-        kind = client_admin.ConfigResource.Type.GROUP
-        return self._calls.patiently(lambda: self._configs(kind, [group]))[group]
+        return self._calls.patiently(
+            lambda: admin_configs.of_group(self._calls, group, self._timeout_seconds)
+        )
 
     def change_group_config(self, group: str, changes: Mapping[str, str]) -> None:
         """Set some of a group's configuration.
@@ -134,30 +172,7 @@ class Admin:
         Raises:
             KafkaProblem: no answer, or no right ALTER_CONFIGS.
         """
-        how = client_admin.AlterConfigOpType.SET
-        entries = [
-            client_admin.ConfigEntry(name, value, incremental_operation=how)
-            for name, value in changes.items()
-        ]
-        kind = client_admin.ConfigResource.Type.GROUP
-        resource = client_admin.ConfigResource(kind, group, incremental_configs=entries)
-        futures = self._calls.call(
-            self._client.incremental_alter_configs, [resource], request_timeout=self._timeout_seconds
-        )
-        for future in futures.values():
-            self._calls.result(future, group=group)
-
-    def _configs(self, kind: Any, names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
-        wanted = [client_admin.ConfigResource(kind, name) for name in names]
-        futures = self._calls.call(
-            self._client.describe_configs, wanted, request_timeout=self._timeout_seconds
-        )
-        is_topic = kind is client_admin.ConfigResource.Type.TOPIC
-        found = {}
-        for resource, future in futures.items():
-            entries = self._calls.result(future, **{"topic" if is_topic else "group": resource.name})
-            found[resource.name] = {e.name: e.value for e in entries.values() if e.value is not None}
-        return found
+        admin_configs.change_group(self._calls, group, changes, self._timeout_seconds)
 
     def create_topics(self, specs: Sequence[TopicSpec]) -> Mapping[str, errors.KafkaProblem | None]:
         """Create each topic; what was wrong with each, None where it was created.
@@ -178,7 +193,10 @@ class Admin:
             request_timeout=self._timeout_seconds,
             operation_timeout=self._timeout_seconds,
         )
-        outcome = {name: self._calls.outcome(future, topic=name) for name, future in futures.items()}
+        outcome = {
+            name: self._calls.outcome(future, topic=name, wants=[on_topic("CREATE", name)])
+            for name, future in futures.items()
+        }
         created = [name for name, problem in outcome.items() if problem is None]
         self._calls.patiently(lambda: self._require_ready(created))
         return outcome
@@ -226,7 +244,8 @@ class Admin:
         found = {}
         for theirs, future in ends.items():
             partition = TopicPartition(theirs.topic, theirs.partition)
-            end = self._calls.result(future, topic=theirs.topic).offset
+            wants = [on_topic("DESCRIBE", theirs.topic)]
+            end = self._calls.result(future, topic=theirs.topic, wants=wants).offset
             found[partition] = Lag(committed.get(partition), end)
         return found
 
@@ -259,6 +278,13 @@ class Admin:
         for name in names:
             if name not in known or known[name].problem is not None:
                 raise errors.Retriable(f"topic {name!r} was created and is not ready yet", resource=name)
+
+
+def _described(about: Any) -> TopicInfo:
+    replication = len(about.partitions[0].replicas) if about.partitions else 0
+    rights = about.authorized_operations
+    known = None if rights is None else frozenset(each.name for each in rights)
+    return TopicInfo(about.name, len(about.partitions), replication, None, known)
 
 
 def _topic_info(found: Any) -> TopicInfo:

@@ -11,7 +11,7 @@ import confluent_kafka
 from confluent_kafka import admin as client_admin
 
 from worker.kafka import errors
-from worker.kafka.client_config import ClientConfig
+from worker.kafka.client_config import ClientConfig, user_of
 
 _ASK_AGAIN_SECONDS = 0.05
 _MARGIN_SECONDS = 5.0  # for the client to tell that a request has timed out
@@ -24,6 +24,7 @@ class AdminCalls:
 
     Attributes:
         client: the library's own object.
+        user: whom the broker takes it for.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class AdminCalls:
         clock: Callable[[], float],
     ) -> None:
         self._address = config["bootstrap.servers"]
+        self.user = user_of(config)
         self._timeout_seconds = timeout_seconds
         self._clock = clock
         # The latest that the client said about its connections.
@@ -70,7 +72,7 @@ class AdminCalls:
         except confluent_kafka.KafkaException as error:
             raise self._unreachable_or(errors.translate(error)) from error
 
-    def result(self, future: "Future[Any]", **about: str) -> Any:
+    def result(self, future: "Future[Any]", **about: Any) -> Any:
         """The outcome of a request; *about* is what `errors.translate` is told.
 
         Raises:
@@ -79,11 +81,11 @@ class AdminCalls:
         try:
             return future.result(self._timeout_seconds + _MARGIN_SECONDS)
         except confluent_kafka.KafkaException as error:
-            raise self._unreachable_or(errors.translate(error, **about)) from error
+            raise self._unreachable_or(errors.translate(error, user=self.user, **about)) from error
         except FutureTimeoutError as error:
             raise self._unreachable_or(errors.TimedOut("no answer")) from error
 
-    def outcome(self, future: "Future[Any]", **about: str) -> errors.KafkaProblem | None:
+    def outcome(self, future: "Future[Any]", **about: Any) -> errors.KafkaProblem | None:
         """What was wrong with one of several things asked for, None where nothing was.
 
         Raises:

@@ -5,16 +5,20 @@ refused with the name of the setting to use instead.
 https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md has the meaning of each name.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from worker.kafka.errors import InvalidProperty
 from worker.kafka.java_properties import read_command_config
+from worker.settings_secrets import keep_out
 
 PropertyValue = str | int | float | bool
 ClientConfig = dict[str, str]
 """librdkafka's names and values, as one client takes them."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_.]*")
 
 _FETCH_SHARE, _PARTITION_FETCH_SHARE = 4, 16
 _LEAST_FETCH_BYTES = 1 << 20  # what librdkafka asks of one partition at least
@@ -51,6 +55,11 @@ class Connection:
 
     bootstrap_servers: str
     properties: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def user(self) -> str:
+        """Whom the broker takes these clients for."""
+        return user_of(self.properties)
 
 
 def connection(
@@ -177,6 +186,20 @@ def admin_config(where: Connection) -> ClientConfig:
     return _common(where) | dict(where.properties)
 
 
+def user_of(properties: Mapping[str, str]) -> str:
+    """Whom the broker takes a client for, as far as that can be told here: `User:NAME`, or where it comes from."""
+    protocol = properties.get("security.protocol", "plaintext").lower()
+    if protocol.startswith("sasl"):
+        name = properties.get("sasl.username")
+        return f"User:{name}" if name else "the user of the token or ticket"
+    if protocol == "plaintext":
+        return "User:ANONYMOUS"
+    file = properties.get("ssl.certificate.location") or properties.get("ssl.keystore.location")
+    if file:
+        return f"the user of the certificate in {file}"
+    return "the user of the certificate" if "ssl.certificate.pem" in properties else "User:ANONYMOUS"
+
+
 def is_incremental(config: ClientConfig) -> bool:
     """Whether a member so configured gets and loses partitions one by one, not all at each rebalance."""
     if config.get("group.protocol") == "consumer":
@@ -190,13 +213,21 @@ def _text(value: PropertyValue) -> str:
 
 def _checked(properties: Mapping[str, PropertyValue]) -> dict[str, str]:
     for name in properties:
+        if _NAME.fullmatch(name) is None:
+            raise InvalidProperty(
+                "a name among the Kafka client properties is none that librdkafka has (small letters, digits, dots); "
+                "it is not shown, because a line of a key or certificate that is not quoted looks the same"
+            )
         if (instead := _CONTROLLED.get(name)) is not None:
             raise InvalidProperty(
                 f"the Kafka client property {name!r} is not yours to set: {instead}", resource=name
             )
         if name.endswith("_cb"):
             raise InvalidProperty(f"the Kafka client property {name!r} wants code, not text", resource=name)
-    return {name: _text(value) for name, value in properties.items()}
+    checked = {name: _text(value) for name, value in properties.items()}
+    for name, value in checked.items():
+        keep_out(name, value)
+    return checked
 
 
 def _common(where: Connection) -> ClientConfig:

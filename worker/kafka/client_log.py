@@ -7,15 +7,18 @@ meant for another kind of client are debugging.
 
 import logging
 
+from worker.settings_secrets import without_secrets
+
 LOGGER_NAME = "headrace.kafka.client"
 
 
 class _OneStepLower(logging.Filter):
-    """Lowers the level of librdkafka's lines; the handlers' levels then decide."""
+    """Lowers the level of librdkafka's lines, which lose their secrets; the handlers' levels then decide."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the line is still wanted at its new level."""
-        message = record.getMessage()
+        message = without_secrets(record.getMessage())
+        record.msg, record.args = message, ()
         if "CONFWARN" in message or "GETPID" in message:
             record.levelno = logging.DEBUG
         elif record.levelno >= logging.WARNING:

@@ -25,10 +25,11 @@ import confluent_kafka
 
 from worker.kafka import errors, leaders, resuming
 from worker.kafka.assignment import Assignment, bare, theirs
-from worker.kafka.client_config import ClientConfig, is_incremental
+from worker.kafka.client_config import ClientConfig, is_incremental, user_of
 from worker.kafka.consumer import CommitDone, ConsumerEvents, RebalanceListener
 from worker.kafka.first_start import FirstStart
 from worker.kafka.records import Message, TopicPartition
+from worker.kafka.rights import on_topic
 
 LONGEST_WAIT_SECONDS = 0.2
 _STALE_READINGS = 3
@@ -64,6 +65,7 @@ class ConfluentConsumer:
             InvalidProperty: librdkafka refuses a property.
         """
         self._group = config["group.id"]
+        self._user = user_of(config)
         self._events = events
         self._clock = clock
         self._kept: list[Message] = []  # read, but a poll could not return them
@@ -183,12 +185,13 @@ class ConfluentConsumer:
         found = self._call(self._client.committed, bare(partitions), timeout=timeout_seconds)
         for tp in found:
             if tp.error is not None:
-                raise errors.translate(tp.error, topic=tp.topic, group=self._group)
+                raise self._problem(tp.error, tp.topic)
         return {TopicPartition(tp.topic, tp.partition): tp.offset if tp.offset >= 0 else None for tp in found}
 
     def watermarks(self, partition: TopicPartition, timeout_seconds: float = 5.0) -> tuple[int, int]:
         """See `Consumer.watermarks`."""
-        return leaders.watermarks(self._client, confluent_kafka.TopicPartition(*partition), timeout_seconds)
+        theirs_of_it = confluent_kafka.TopicPartition(*partition)
+        return leaders.watermarks(self._client, theirs_of_it, timeout_seconds, self._user)
 
     def cached_high(self, partition: TopicPartition) -> int | None:
         """See `Consumer.cached_high`."""
@@ -233,7 +236,11 @@ class ConfluentConsumer:
         try:
             return function(*args, **kwargs)
         except confluent_kafka.KafkaException as error:
-            raise errors.translate(error, topic=topic, group=self._group) from error
+            raise self._problem(error, topic) from error
+
+    def _problem(self, error: Any, topic: str | None = None) -> errors.KafkaProblem:
+        wants = [on_topic("READ", topic)] if topic else []
+        return errors.translate(error, topic=topic or None, group=self._group, wants=wants, user=self._user)
 
     def _handle(self, message: Message) -> bool:
         """Take an event that came in a record's place; False, so that it is not taken for a record."""
@@ -253,7 +260,7 @@ class ConfluentConsumer:
             self._events.on_out_of_range(partition, offset)
 
     def _on_error(self, error: Any, topic: str | None = None) -> None:
-        problem = errors.translate(error, topic=topic or None, group=self._group)
+        problem = self._problem(error, topic)
         if isinstance(problem, errors.Fatal):
             self._assignment.fail(problem)
         elif self._group or not problem.error_name.startswith("GROUP_"):
@@ -261,8 +268,8 @@ class ConfluentConsumer:
 
     def _on_commit(self, error: Any, partitions: Sequence[Any]) -> None:
         offsets = {TopicPartition(tp.topic, tp.partition): tp.offset for tp in partitions}
-        failed = error or next((tp.error for tp in partitions if tp.error is not None), None)
-        problem = None if failed is None else errors.translate(failed, group=self._group)
+        failed = next(((tp.error, tp.topic) for tp in partitions if tp.error is not None), (error, None))
+        problem = None if failed[0] is None else self._problem(*failed)
         for index, (sent, on_done) in enumerate(self._commits):
             if sent == offsets:
                 del self._commits[index]

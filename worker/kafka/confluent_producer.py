@@ -15,9 +15,10 @@ from typing import Any
 import confluent_kafka
 
 from worker.kafka import errors
-from worker.kafka.client_config import ClientConfig
+from worker.kafka.client_config import ClientConfig, user_of
 from worker.kafka.producer import OnDelivery
 from worker.kafka.records import Headers
+from worker.kafka.rights import on_topic
 
 # Longer waits of the client do not let signals be handled.
 _SLICE_SECONDS = 0.15
@@ -103,6 +104,7 @@ class ConfluentProducer:
             InvalidProperty: librdkafka refuses a property.
         """
         self._on_problem = on_problem
+        self._user = user_of(config)
         self._clock = clock
         self._fatal: errors.Fatal | None = None
         self._closed = False
@@ -216,7 +218,8 @@ class ConfluentProducer:
             self._client.close()  # flushes without a limit of time, hence after the purge
 
     def _refused(self, error: Any, record: RefusedRecord, on_delivery: OnDelivery | None) -> None:
-        problem = errors.translate(error, topic=record.topic())
+        wants = [on_topic("WRITE", record.topic())]
+        problem = errors.translate(error, topic=record.topic(), wants=wants, user=self._user)
         if isinstance(problem, errors.Fatal):
             self._fatal = problem
             raise problem from error
@@ -224,7 +227,7 @@ class ConfluentProducer:
             on_delivery(record.error(), record)
 
     def _on_error(self, error: Any) -> None:
-        problem = errors.translate(error)
+        problem = errors.translate(error, user=self._user)
         if isinstance(problem, errors.Fatal):
             self._fatal = problem
         else:

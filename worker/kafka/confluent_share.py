@@ -12,8 +12,9 @@ import confluent_kafka
 
 from lifecycle.threads import new_executor
 from worker.kafka import errors
-from worker.kafka.client_config import ClientConfig
+from worker.kafka.client_config import ClientConfig, user_of
 from worker.kafka.consumer import ConsumerEvents
+from worker.kafka.rights import on_topic
 from worker.kafka.share import Delivered
 
 LONGEST_WAIT_SECONDS = 0.2
@@ -37,6 +38,7 @@ class ConfluentShareMember:
             InvalidProperty: librdkafka refuses a property.
         """
         self._group = config["group.id"]
+        self._user = user_of(config)
         self._events = events
         self._fatal: errors.Fatal | None = None
         self._closed = False
@@ -106,14 +108,17 @@ class ConfluentShareMember:
         try:
             return function(*args)
         except confluent_kafka.KafkaException as error:
-            raise errors.translate(error, group=self._group) from error
+            raise errors.translate(error, group=self._group, user=self._user) from error
 
     def _on_acknowledged(self, _offsets: Any, error: Any) -> None:
         if error is not None:
-            self._events.on_problem(errors.translate(error, group=self._group))
+            self._events.on_problem(errors.translate(error, group=self._group, user=self._user))
 
     def _on_error(self, error: Any, topic: str | None = None) -> None:
-        problem = errors.translate(error, topic=topic or None, group=self._group)
+        wants = [on_topic("READ", topic)] if topic else []
+        problem = errors.translate(
+            error, topic=topic or None, group=self._group, wants=wants, user=self._user
+        )
         if isinstance(problem, errors.Fatal):
             self._fatal = problem
         else:

@@ -7,16 +7,17 @@ transaction aborted (`txn_requires_abort`), some the whole instance replaced (`f
 import logging
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import confluent_kafka
 
 from worker.kafka import errors
-from worker.kafka.client_config import ClientConfig
+from worker.kafka.client_config import ClientConfig, user_of
 from worker.kafka.confluent_producer import ConfluentProducer
 from worker.kafka.records import Message, TopicPartition
+from worker.kafka.rights import Resource, Right, on_topic
 from worker.kafka.transactional import OutcomeUnknown, RecordsRefused, Send
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,8 @@ class ConfluentTransactionalProducer:
         """
         self._producer = ConfluentProducer(config, on_problem, log=log, clock=clock)
         self._client = self._producer.client
+        self._user = user_of(config)
+        self._own_right = Right("WRITE", Resource.TRANSACTIONAL_ID, config["transactional.id"])
         self._timeout_seconds = timeout_seconds
         self._clock = clock
         self._started = False
@@ -94,7 +97,7 @@ class ConfluentTransactionalProducer:
             try:
                 self._producer.close()
             except confluent_kafka.KafkaException as error:
-                log.debug("a transaction was left open", extra={"problem": str(errors.translate(error))})
+                log.debug("a transaction was left open", extra={"problem": str(self._problem(error))})
 
     def _try(
         self,
@@ -116,7 +119,8 @@ class ConfluentTransactionalProducer:
             self._flush()
             self._raise_refused()
             places = [confluent_kafka.TopicPartition(*place, offset) for place, offset in offsets.items()]
-            self._patiently(partial(self._client.send_offsets_to_transaction, places, membership))
+            reads = {place.topic for place in offsets}
+            self._patiently(partial(self._client.send_offsets_to_transaction, places, membership), reads)
         except errors.Fatal:
             raise
         except BaseException:
@@ -126,7 +130,7 @@ class ConfluentTransactionalProducer:
 
     def _send(self, number: int, send: Send) -> None:
         values, keys, headers = send.values, send.keys, send.headers
-        report = partial(_note, self._refused, number)
+        report = partial(self._note, self._refused, number)
         end = self._clock() + self._timeout_seconds
         while True:
             sent = self._producer.send(send.topic, values, keys, headers, send.partition, report)
@@ -156,7 +160,7 @@ class ConfluentTransactionalProducer:
             try:
                 self._client.commit_transaction(_SLICE_SECONDS)
             except confluent_kafka.KafkaException as error:
-                problem = errors.translate(error)
+                problem = self._problem(error)
                 if error.args[0].txn_requires_abort():
                     self._abort()
                     raise problem from error
@@ -180,8 +184,8 @@ class ConfluentTransactionalProducer:
                 raise
             raise errors.Fatal(f"a transaction could not be given up: {problem}") from problem
 
-    def _patiently(self, call: Callable[[float], object]) -> None:
-        """Call until it went well or time is up; translates what stood in the way."""
+    def _patiently(self, call: Callable[[float], object], reads: Collection[str] = ()) -> None:
+        """Call until it went well or time is up; translates what stood in the way. It wants to read *reads*."""
         end = self._clock() + self._timeout_seconds
         while True:
             try:
@@ -189,18 +193,23 @@ class ConfluentTransactionalProducer:
             except confluent_kafka.KafkaException as error:
                 if error.args[0].retriable() and self._clock() < end:
                     continue
-                raise errors.translate(error) from error
+                raise self._problem(error, reads) from error
             else:
                 return
 
-    @staticmethod
-    def _call(call: Callable[[], object]) -> None:
+    def _call(self, call: Callable[[], object]) -> None:
         try:
             call()
         except confluent_kafka.KafkaException as error:
-            raise errors.translate(error) from error
+            raise self._problem(error) from error
 
+    def _problem(self, error: Any, reads: Collection[str] = ()) -> errors.KafkaProblem:
+        of_topic = [on_topic("READ", topic) for topic in reads] if len(reads) == 1 else []
+        return errors.translate(error, wants=[self._own_right, *of_topic], user=self._user)
 
-def _note(refused: list[Refused], number: int, error: Any, message: Message) -> None:
-    if error is not None:
-        refused.append((number, message.value(), errors.translate(error, topic=message.topic())))
+    def _note(self, refused: list[Refused], number: int, error: Any, message: Message) -> None:
+        if error is not None:
+            topic = message.topic()
+            wants = [on_topic("WRITE", topic)]
+            problem = errors.translate(error, topic=topic, wants=wants, user=self._user)
+            refused.append((number, message.value(), problem))

@@ -6,8 +6,11 @@ its errors are read through their four methods, so that a fake's errors go the s
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
+
+from worker.kafka.rights import SOMEBODY, Resource, Right, lacks
+from worker.settings_secrets import without_secrets
 
 
 class ClientError(Protocol):
@@ -81,7 +84,7 @@ class RecordInvalid(KafkaProblem):
 
 
 class NotAuthorized(KafkaProblem):
-    """The user lacks a right; the message names the right and the topic, group or cluster."""
+    """The user lacks a right; the message says who, which one, on what, and how it is given."""
 
 
 class AuthenticationFailed(KafkaProblem):
@@ -151,27 +154,38 @@ _ADVICE: Mapping[type[KafkaProblem], str] = {
 }
 
 _PROPERTY = re.compile(r"configuration property:? \"([^\"]+)\"")
+_NOT_AUTHORIZED = "_AUTHORIZATION_FAILED"
 
 
-def translate(error: Any, *, topic: str | None = None, group: str | None = None) -> KafkaProblem:
+def translate(
+    error: Any,
+    *,
+    topic: str | None = None,
+    group: str | None = None,
+    wants: Sequence[Right] = (),
+    user: str = SOMEBODY,
+) -> KafkaProblem:
     """The problem that a KafkaError or a KafkaException of the client stands for, with its cause chained.
 
-    *topic* and *group* are what the call was about: the message names the one that the error is about.
+    *topic* and *group* are what the call was about: the message names the one that the error is about. *wants* are the
+    rights without which the call fails, beside READ on the group; *user* is whom the broker takes the client for.
     """
     cause = error if isinstance(error, BaseException) else None
     client_error: ClientError = error.args[0] if isinstance(error, BaseException) else error
     name = client_error.name()
     kind = _kind(client_error, name)
-    resource = _resource(name, topic, group)
-    text = client_error.str() or name
-    if kind is NotAuthorized:
-        text = f"not allowed to use {resource}"
-    elif kind is TopicMissing:
-        text = f"{resource or 'the topic'} does not exist, or this user may not see it"
-    elif resource is not None:
-        text = f"{resource}: {text}"
-    advice = _ADVICE.get(kind)
-    message = f"{text} ({name}); {advice}" if advice else f"{text} ({name})"
+    text = without_secrets(client_error.str() or name)
+    if name.endswith(_NOT_AUTHORIZED):
+        of_group = [Right("READ", Resource.GROUP, group)] if group else []
+        message = _lacking(name, [*wants, *of_group], user, _resource(name, topic, group))
+    else:
+        resource = _resource(name, topic, group)
+        if kind is TopicMissing:
+            text = f"{resource or 'the topic'} does not exist, or this user may not see it"
+        elif resource is not None:
+            text = f"{resource}: {text}"
+        advice = _ADVICE.get(kind)
+        message = f"{text} ({name}); {advice}" if advice else f"{text} ({name})"
     about = group if name.startswith("GROUP_") else topic
     if kind is InvalidProperty and (named := _PROPERTY.search(text)):
         about = named[1]
@@ -186,18 +200,26 @@ def _kind(error: ClientError, name: str) -> type[KafkaProblem]:
         return Fatal
     if kind is not None:
         return kind
-    if name.endswith("_AUTHORIZATION_FAILED"):
+    if name.endswith(_NOT_AUTHORIZED):
         return NotAuthorized
     return Retriable if error.retriable() else KafkaProblem
+
+
+def _lacking(name: str, wants: Sequence[Right], user: str, resource: str | None) -> str:
+    """Which of the rights that a call wants is missing, as the error's name tells."""
+    for right in wants:
+        if name == right.resource.name + _NOT_AUTHORIZED:
+            return lacks(user, [right], name)
+    if name == "CLUSTER" + _NOT_AUTHORIZED:  # a producer without any right to write gets no id
+        return f"{user} lacks the right WRITE on any topic, or IDEMPOTENT_WRITE on the cluster ({name})"
+    return f"{user} lacks a right on {resource} ({name})"
 
 
 def _resource(name: str, topic: str | None, group: str | None) -> str | None:
     if name.startswith("GROUP_"):
         return f"consumer group {group!r}" if group else "the consumer group"
-    if name.startswith("CLUSTER_"):
-        return "the cluster (right CLUSTER_ACTION, IDEMPOTENT_WRITE or CREATE)"
     if name.startswith("TRANSACTIONAL_ID_"):
         return "the transactional id"
     if topic is not None:
         return f"topic {topic!r}"
-    return "the topic" if name.endswith("_AUTHORIZATION_FAILED") else None
+    return "the topic" if name.endswith(_NOT_AUTHORIZED) else None

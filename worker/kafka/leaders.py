@@ -11,11 +11,12 @@ from typing import Any
 import confluent_kafka
 
 from worker.kafka import errors
+from worker.kafka.rights import SOMEBODY, on_topic
 
 _ASK_AGAIN_SECONDS = 0.05
 
 
-def watermarks(client: Any, partition: Any, timeout_seconds: float) -> tuple[int, int]:
+def watermarks(client: Any, partition: Any, timeout_seconds: float, user: str = SOMEBODY) -> tuple[int, int]:
     """Offsets of the first record and of the next one to be written; waits for a leader, at most that long.
 
     Raises:
@@ -27,7 +28,8 @@ def watermarks(client: Any, partition: Any, timeout_seconds: float) -> tuple[int
         try:
             low, high = client.get_watermark_offsets(partition, timeout=left_seconds)
         except confluent_kafka.KafkaException as error:
-            problem = errors.translate(error, topic=partition.topic)
+            wants = [on_topic("READ", partition.topic)]
+            problem = errors.translate(error, topic=partition.topic, wants=wants, user=user)
             # Again only what was answered at once: a time-out has used up the time already.
             if type(problem) is not errors.Retriable or left_seconds <= _ASK_AGAIN_SECONDS:
                 raise problem from error

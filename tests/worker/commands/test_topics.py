@@ -32,11 +32,12 @@ class Cluster:
         if self.waits % (self._slowness + 1) == 0:
             self.shown |= self.specs.keys()
 
-    def topics(self) -> Mapping[str, TopicInfo]:
-        """What there is, as far as it is shown."""
+    def find(self, names: Sequence[str]) -> Mapping[str, TopicInfo]:
+        """What there is of that, as far as it is shown."""
         if not self._slowness:
             self.shown |= self.specs.keys()
-        return {n: TopicInfo(n, max(1, s.partitions), 1) for n, s in self.specs.items() if n in self.shown}
+        there = {name: self.specs[name] for name in names if name in self.shown}
+        return {name: TopicInfo(name, max(1, spec.partitions), 1) for name, spec in there.items()}
 
     def topic_config(self, names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         """With the broker's default where nothing else was said."""

@@ -4,6 +4,7 @@ import pytest
 
 from tests.fakes.kafka import FakeError
 from worker.kafka import errors
+from worker.kafka.rights import on_topic
 
 
 @pytest.mark.parametrize(
@@ -62,18 +63,47 @@ def test_an_unknown_error_asks_the_client() -> None:
     ("name", "said", "resource"),
     [
         ("UNKNOWN_TOPIC_OR_PART", "topic 'requests' does not exist", "requests"),
-        ("TOPIC_AUTHORIZATION_FAILED", "not allowed to use topic 'requests'", "requests"),
-        ("GROUP_AUTHORIZATION_FAILED", "not allowed to use consumer group 'workers'", "workers"),
-        ("CLUSTER_AUTHORIZATION_FAILED", "not allowed to use the cluster", "requests"),
+        ("TOPIC_AUTHORIZATION_FAILED", "this user lacks the right READ on topic 'requests'", "requests"),
+        ("GROUP_AUTHORIZATION_FAILED", "lacks the right READ on consumer group 'workers'", "workers"),
+        ("CLUSTER_AUTHORIZATION_FAILED", "lacks the right WRITE on any topic", "requests"),
+        ("TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "lacks a right on the transactional id", "requests"),
         ("MSG_SIZE_TOO_LARGE", "topic 'requests'", "requests"),
     ],
 )
 def test_the_message_names_what_is_at_fault(name: str, said: str, resource: str) -> None:
     """Topic or group, whichever the error is about."""
-    problem = errors.translate(FakeError(name), topic="requests", group="workers")
+    wants = [on_topic("READ", "requests")]
+    problem = errors.translate(FakeError(name), topic="requests", group="workers", wants=wants)
 
     assert said in str(problem)
     assert problem.resource == resource
+
+
+def test_a_missing_right_is_told_with_who_lacks_it_and_what_gives_it() -> None:
+    """The sentence ends with a command to copy, and a fatal error says as much."""
+    for fatal, kind in ((False, errors.NotAuthorized), (True, errors.Fatal)):
+        problem = errors.translate(
+            FakeError("TOPIC_AUTHORIZATION_FAILED", fatal=fatal),
+            topic="replies",
+            wants=[on_topic("WRITE", "replies")],
+            user="User:o'hara",
+        )
+
+        assert type(problem) is kind
+        assert str(problem) == (
+            "User:o'hara lacks the right WRITE on topic 'replies' (TOPIC_AUTHORIZATION_FAILED); it is given by: "
+            "kafka-acls.sh --add --allow-principal 'User:o'\"'\"'hara' --operation Write --topic replies"
+        )
+
+
+def test_an_address_is_told_without_its_credentials() -> None:
+    """The client quotes the address of the token server as it stands in the properties."""
+    problem = errors.translate(
+        FakeError("_AUTHENTICATION", "no token from https://me:p@ss@idp/t?code=xyz&a=b")
+    )
+
+    assert "https://********@idp/t?code=********&a=********" in str(problem)
+    assert "xyz" not in str(problem)
 
 
 def test_the_cause_is_chained() -> None:
