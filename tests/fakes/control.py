@@ -30,6 +30,7 @@ class Topic:
         problem: what every question about it is answered with.
         now_ms: the broker's clock.
         refused: what its writer's records fail with.
+        made: how often it has been made: a topic of the same name is another one each time.
     """
 
     name: str = "control"
@@ -40,6 +41,7 @@ class Topic:
     problem: KafkaProblem | None = None
     now_ms: int = 1_000_000
     refused: FakeError | None = None
+    made: int = 1
 
     def add(self, key: bytes | None, value: bytes | None) -> FakeMessage:
         """Append a record."""
@@ -58,6 +60,12 @@ class Topic:
         if self.problem is not None:
             raise self.problem
         return {self.name: TopicInfo(self.name, self.partitions, 1)} if self.partitions else {}
+
+    def topic_id(self, name: str) -> str:
+        """As an admin client."""
+        if self.problem is not None:
+            raise self.problem
+        return f"{name} {self.made}"
 
     def topic_config(self, names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         """As an admin client."""

@@ -128,6 +128,20 @@ class Admin:
             found[resource.name] = {e.name: e.value for e in entries.values() if e.value is not None}
         return found
 
+    def topic_id(self, name: str) -> str:
+        """What tells a topic from another one that is made later under its name.
+
+        Raises:
+            TopicMissing: there is none.
+            KafkaProblem: no answer, or no right.
+        """
+        futures = self._calls.call(
+            self._client.describe_topics,
+            confluent_kafka.TopicCollection([name]),
+            request_timeout=self._timeout_seconds,
+        )
+        return str(self._calls.result(futures[name], topic=name).topic_id)
+
     def create_topics(self, specs: Sequence[TopicSpec]) -> Mapping[str, errors.KafkaProblem | None]:
         """Create each topic; what was wrong with each, None where it was created.
 
