@@ -16,6 +16,7 @@ from schemas.catalog import Catalog, default_catalog
 from worker import custom_loaders, process_tuning, release, thread_slices
 from worker.aspirations import Aspirations
 from worker.cluster import Cluster
+from worker.cluster_watch import ClusterWatch, needed_topics
 from worker.control_loop import ControlLoop, ControlParts, ControlThread
 from worker.control_topic import ControlTopic
 from worker.exit_codes import ExitCode
@@ -81,7 +82,7 @@ def build(settings: Settings) -> WorkerProcess:
     def make_request_path() -> RequestPath:
         return RequestPath(
             settings,
-            _clients(settings, where),
+            _clients(settings, where, metrics),
             table=side.table,
             manager=side.manager,
             directory=side.directory,
@@ -129,7 +130,7 @@ def _catalog(settings: Settings) -> Catalog:
     return catalog
 
 
-def _clients(settings: Settings, where: Connection) -> Clients:
+def _clients(settings: Settings, where: Connection, metrics: Metrics) -> Clients:
     kafka, delivery = settings.kafka, settings.delivery
     occasionally = Occasionally(log, seconds=10.0)
 
@@ -143,7 +144,9 @@ def _clients(settings: Settings, where: Connection) -> Clients:
         )
 
     def on_problem(problem: KafkaProblem) -> None:
-        occasionally.warning("the producer has a problem", key=type(problem).__name__, problem=str(problem))
+        kind = type(problem).__name__
+        metrics.kafka_problem("producer", kind)
+        occasionally.warning("the producer has a problem", key=kind, problem=str(problem))
 
     def producer(kind: ProducerKind) -> Producer:
         own = dict(kafka.producer_properties)
@@ -220,15 +223,15 @@ def _control_side(settings: Settings, where: Connection, metrics: Metrics) -> Si
         )
     )
     directory = TopicDirectory(Cluster(admin, can_tell_limits=checked), assume_existing=not checked)
+    watch = ClusterWatch(directory, needed_topics(settings))
     return Side(
         control=control,
         thread=ControlThread(control),
         manager=manager,
         table=table,
         directory=directory,
-        housekeeping=PeriodicStep(
-            functools.partial(_refresh, directory, Occasionally(log, seconds=30.0)), 1.0, "topics"
-        ),
+        watch=watch,
+        housekeeping=PeriodicStep(watch.step, 1.0, "topics"),
     )
 
 
@@ -250,16 +253,6 @@ def _loaders(settings: Settings) -> Loaders:
 
 def _freed_memory(settings: Settings) -> FreedMemory:
     return FreedMemory(settings.delivery.budget_bytes // FREED_SHARE)
-
-
-def _refresh(directory: TopicDirectory, occasionally: Occasionally) -> None:
-    """One look at the cluster's topics; what was known stays when the broker does not answer."""
-    try:
-        directory.step()
-    except KafkaProblem as problem:
-        occasionally.warning(
-            "the cluster's topics cannot be listed; what was known stays", problem=str(problem)
-        )
 
 
 def _manager(settings: Settings, metrics: Metrics) -> AspiredVersionsManager:

@@ -40,7 +40,7 @@ class Refusals:
 
     Args:
         own_topics: the bindings' reply topics and all dead-letter topics: never given up.
-        directory: how large a record a topic takes; asked to look again when a topic turns out to take less.
+        directory: how large a record a topic takes; asked to look again when a topic takes less, or has gone.
         on_stuck: told of records that neither a reply nor a dead letter could be delivered for; their partition
             must stop.
         on_dead_letter: counts what became a dead letter, by request topic and the kind of error.
@@ -106,12 +106,12 @@ class Refusals:
             else:
                 self._refuse_too_large(publisher, failure)
             return
-        gone = isinstance(problem, kafka_errors.TopicMissing)
-        if gone and failure.sent is not None and failure.message.topic() not in self._own_topics:
-            topic = failure.message.topic()
-            self._give_up(publisher, failure, failure.sent.position, topic_gone(topic))
-            return
         topic = failure.message.topic()
+        if isinstance(problem, kafka_errors.TopicMissing):
+            self._directory.look_again()
+            if failure.sent is not None and topic not in self._own_topics:
+                self._give_up(publisher, failure, failure.sent.position, topic_gone(topic))
+                return
         self._occasionally.warning(
             "delivery failed; trying again", key=topic, topic=topic, problem=str(problem)
         )

@@ -40,8 +40,10 @@ class Replacements:
         if isinstance(problem, kafka_errors.MessageTooLarge):
             self._directory.look_again()
             return self._smaller(outcome, topic)
-        if isinstance(problem, kafka_errors.TopicMissing) and topic not in self._own_topics:
-            return self._dead_letter(outcome, topic_gone(topic))
+        if isinstance(problem, kafka_errors.TopicMissing):
+            self._directory.look_again()
+            if topic not in self._own_topics:
+                return self._dead_letter(outcome, topic_gone(topic))
         return outcome
 
     def _smaller(self, outcome: Outcome, topic: str) -> Outcome | None:

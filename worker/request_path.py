@@ -97,7 +97,7 @@ class RequestPath:
             )
         settlement = Settlement(self._budget, metrics, binding_of)
 
-        events = ConsumerReports(metrics)
+        events = ConsumerReports(metrics, directory)
         self._consumer = clients.consumer(events)
         self.flow = FlowControl(
             self._consumer, self._budget, binding_of, on_out_of_range=delivery.on_offset_out_of_range

@@ -19,6 +19,7 @@ from lifecycle.aspired_versions_manager import AspiredVersionsManager
 from lifecycle.threads import PeriodicStep
 from schemas.worker_status import WorkerState
 from worker import process_tuning
+from worker.cluster_watch import ClusterWatch
 from worker.control_loop import ControlLoop, ControlThread
 from worker.exit_codes import ExitCode
 from worker.kafka.errors import AuthenticationFailed, Fatal, KafkaProblem
@@ -48,7 +49,8 @@ class Side:
         manager: the versions.
         table: the desired models.
         directory: what is known of the cluster's topics.
-        housekeeping: refreshes the directory.
+        watch: whether the cluster answers, and has what is needed.
+        housekeeping: steps the watch.
     """
 
     control: ControlLoop
@@ -56,6 +58,7 @@ class Side:
     manager: AspiredVersionsManager
     table: ModelTable
     directory: TopicDirectory
+    watch: ClusterWatch
     housekeeping: PeriodicStep
 
 
@@ -112,7 +115,8 @@ class WorkerProcess:
         path = self._path
         if path is None:
             return (self._waiting,)
-        reasons = [f"{partition} stands still: {why}" for partition, why in list(path.flow.stopped.items())]
+        reasons = self._side.watch.problems()
+        reasons += [f"{partition} stands still: {why}" for partition, why in list(path.flow.stopped.items())]
         if not self._side.thread.alive:
             reasons.append("the control thread has ended")
         return reasons
@@ -166,19 +170,12 @@ class WorkerProcess:
         return False
 
     def _topics_missing(self) -> str | None:
-        bindings = self._settings.bindings
-        needed = {t for b in bindings for t in (*b.request_topics, b.reply_topic, *b.dead_letter_topics())}
-        self._side.directory.watch(needed)
         try:
-            self._side.directory.refresh()
+            return self._side.watch.look()
         except AuthenticationFailed:
             raise
         except KafkaProblem as problem:
             return str(problem)
-        missing = self._side.directory.missing(sorted(needed))
-        if missing:
-            return f"topics that do not exist: {', '.join(missing)}; make them with: headrace topics create"
-        return None
 
     def _models_missing(self) -> str | None:
         control = self._side.control
