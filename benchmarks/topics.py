@@ -7,9 +7,9 @@ from typing import Self
 from schemas import codec
 from schemas.model_config import ModelConfig
 from worker.kafka import client_config, clients
-from worker.kafka.admin import TopicSpec
 from worker.kafka.errors import KafkaProblem
 from worker.kafka.records import TopicPartition
+from worker.kafka.topic_facts import TopicSpec
 
 PARTITIONS = 4
 KEEPS_LITTLE: Mapping[str, str] = {

@@ -51,7 +51,7 @@ def kafka_broker() -> Iterator[Broker]:
 def topic(kafka_broker: Broker) -> Iterator[TopicFactory]:
     """Makes topics on the broker; on a broker that is not ours they are deleted after the test."""
     from worker.kafka import client_config, clients
-    from worker.kafka.admin import TopicSpec
+    from worker.kafka.topic_facts import TopicSpec
 
     admin = clients.admin(client_config.connection(kafka_broker.bootstrap_servers))
     made: list[str] = []

@@ -27,7 +27,7 @@ The way of a request:
 * `committing`, `transactions`, `transaction_batch`, `replacements` (p): the same in transactions, exactly once
 * `failing` (p): stops reading what fails
 * `budget`, `read_ahead`, `backpressure`, `flow_control` (p): how much is read ahead, and when to pause
-* `topic_directory`, `cluster`: what is known of the cluster's topics
+* `topic_directory`, `cluster`, `cluster_watch`: what is known of the cluster's topics, and whether it answers
 * `consumer_reports` (p): what the consumer says by itself
 * `gauges` (p): what stands still, copied into the metrics
 

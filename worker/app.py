@@ -17,6 +17,7 @@ from worker import custom_loaders, process_tuning, release, thread_slices
 from worker.access_rights import lacking_for_requests
 from worker.aspirations import Aspirations
 from worker.cluster import Cluster
+from worker.cluster_watch import ClusterWatch, answer_topics, needed_topics
 from worker.control_loop import ControlLoop, ControlParts, ControlThread
 from worker.control_topic import ControlTopic
 from worker.exit_codes import ExitCode
@@ -81,7 +82,7 @@ def build(settings: Settings) -> WorkerProcess:
     def make_request_path() -> RequestPath:
         return RequestPath(
             settings,
-            request_clients(settings, where, queue),
+            request_clients(settings, where, metrics, queue),
             table=side.table,
             manager=side.manager,
             directory=side.directory,
@@ -178,15 +179,15 @@ def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: 
         )
     )
     directory = TopicDirectory(Cluster(admin, can_tell_limits=checked), assume_existing=not checked)
+    watch = ClusterWatch(directory, needed_topics(settings), answer_topics(settings))
     return Side(
         control=control,
         thread=ControlThread(control),
         manager=manager,
         table=table,
         directory=directory,
-        housekeeping=PeriodicStep(
-            functools.partial(_refresh, directory, Occasionally(log, seconds=30.0)), 1.0, "topics"
-        ),
+        watch=watch,
+        housekeeping=PeriodicStep(watch.step, 1.0, "topics"),
         lacking=functools.partial(lacking_for_requests, admin, settings) if checked else lambda: None,
     )
 
@@ -209,16 +210,6 @@ def _loaders(settings: Settings) -> Loaders:
 
 def _freed_memory(settings: Settings) -> FreedMemory:
     return FreedMemory(settings.delivery.budget_bytes // FREED_SHARE)
-
-
-def _refresh(directory: TopicDirectory, occasionally: Occasionally) -> None:
-    """One look at the cluster's topics; what was known stays when the broker does not answer."""
-    try:
-        directory.step()
-    except KafkaProblem as problem:
-        occasionally.warning(
-            "the cluster's topics cannot be listed; what was known stays", problem=str(problem)
-        )
 
 
 def _manager(settings: Settings, metrics: Metrics) -> AspiredVersionsManager:

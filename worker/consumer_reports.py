@@ -3,10 +3,11 @@
 import logging
 from typing import TYPE_CHECKING
 
-from worker.kafka.errors import KafkaProblem
+from worker.kafka.errors import BrokerUnreachable, KafkaProblem, TimedOut, TopicMissing
 from worker.kafka.records import TopicPartition
 from worker.log import Occasionally
 from worker.metrics import Metrics
+from worker.topic_directory import TopicDirectory
 
 if TYPE_CHECKING:
     from worker.flow_control import FlowControl
@@ -17,15 +18,19 @@ log = logging.getLogger(__name__)
 class ConsumerReports:
     """A `worker.kafka.consumer.ConsumerEvents`, called inside the consumer's poll. `flow` is set before that."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, directory: TopicDirectory) -> None:
         self.flow: FlowControl | None = None
         self._metrics = metrics
+        self._directory = directory
         self._occasionally = Occasionally(log, seconds=10.0)
 
     def on_problem(self, problem: KafkaProblem) -> None:
-        """Log it, at most every ten seconds a kind."""
+        """Count it and log it, at most every ten seconds a kind; look at the cluster where that may tell more."""
         kind = type(problem).__name__
+        self._metrics.kafka_problem("consumer", kind)
         self._occasionally.warning("the consumer has a problem", key=kind, problem=str(problem))
+        if isinstance(problem, BrokerUnreachable | TimedOut | TopicMissing):
+            self._directory.look_again()
 
     def on_out_of_range(self, partition: TopicPartition, offset: int) -> None:
         """Count it, and do what the setting says."""

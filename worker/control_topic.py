@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from worker.kafka.consumer import Consumer, ConsumerEvents
-from worker.kafka.errors import KafkaProblem, OffsetOutOfRange
+from worker.kafka.errors import KafkaProblem, OffsetOutOfRange, TopicMissing
 from worker.kafka.records import OFFSET_BEGINNING, Message, TopicPartition
 from worker.kafka.topic_rights import TopicFinder, require
 
@@ -20,6 +20,7 @@ LEAST_MESSAGE_BYTES = 262_144
 
 _POLL_RECORDS = 1000
 _ASK_SECONDS = 5.0
+_ASK_ID_SECONDS = 10.0
 
 
 class ControlTopicError(Exception):
@@ -39,6 +40,10 @@ class TopicFacts(TopicFinder, Protocol):
 
     def topic_config(self, names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         """The configuration of these topics. Raises KafkaProblem."""
+        ...
+
+    def topic_id(self, name: str) -> str:
+        """What tells it from another one of its name. Raises KafkaProblem."""
         ...
 
 
@@ -125,6 +130,8 @@ class ControlTopic:
         self._end: int | None = None
         self._last_arrival = 0.0
         self._ask_at = 0.0
+        self._id: str | None = None
+        self._ask_id_at = 0.0
         self.position = 0
         self.caught_up = False
         self.problem: KafkaProblem | None = None
@@ -144,6 +151,9 @@ class ControlTopic:
         self.close()
         if self._facts is not None:
             check_control_topic(self._facts, self.topic, "READ", *self._more_rights)
+            before, self._id = self._id, self._facts.topic_id(self.topic)
+            if before not in {None, self._id}:
+                self.position = 0  # another topic: all of it is news, also where it ends as the old one did
         consumer = self._consumer = self._new_consumer(self)
         low, high = consumer.watermarks(self._partition, self._timeout_seconds)
         if not low <= self.position <= high:
@@ -151,6 +161,7 @@ class ControlTopic:
         if self._end is None:
             self._end = high
         self._last_arrival = self._clock()
+        self._ask_id_at = self._clock() + _ASK_ID_SECONDS
         self.problem = None
         consumer.assign({self._partition: self.position})
         self._look_whether_caught_up(consumer)
@@ -167,7 +178,11 @@ class ControlTopic:
             self._last_arrival = self._clock()
             self.problem = None
             self.position = messages[-1].offset() + 1
-        elif self.problem is not None and self._clock() >= self._ask_at:
+        elif self.problem is None:
+            self._ask_whether_it_is_the_same()
+        elif isinstance(self.problem, TopicMissing):
+            raise self.problem
+        elif self._clock() >= self._ask_at:
             self._ask_whether_it_has_passed(self._consumer)
         self._look_whether_caught_up(self._consumer)
         return [ControlRecord(m.offset(), m.key(), m.value(), _milliseconds(m)) for m in messages]
@@ -201,6 +216,17 @@ class ControlTopic:
         else:
             self.problem = None
             self._last_arrival = self._clock()
+
+    def _ask_whether_it_is_the_same(self) -> None:
+        """In a topic that was deleted and made again the client goes on at the old place, and says nothing."""
+        if self._facts is None or self._clock() < self._ask_id_at:
+            return
+        self._ask_id_at = self._clock() + _ASK_ID_SECONDS
+        if self._facts.topic_id(self.topic) != self._id:
+            raise TopicMissing(
+                f"the control topic {self.topic!r} was made again; reading it from its beginning",
+                resource=self.topic,
+            )
 
     def _look_whether_caught_up(self, consumer: Consumer) -> None:
         if self.caught_up or self._end is None:

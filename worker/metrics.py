@@ -77,6 +77,7 @@ class Metrics:
         self._stopped = self._gauge(names.STOPPED_PARTITIONS)
         self._rebalances = self._counter(names.REBALANCES)
         self._commits = self._counter(names.COMMITS)
+        self._kafka_problems = self._counter(names.KAFKA_PROBLEMS)
         self._out_of_range = self._counter(names.OFFSETS_OUT_OF_RANGE)
         self._poll_age = self._gauge(names.POLL_AGE)
         self._model_state = self._gauge(names.MODEL_STATE)
@@ -222,6 +223,10 @@ class Metrics:
     def committed(self, *, ok: bool) -> None:
         """Count a commit."""
         self._commits.labels("ok" if ok else "failed").inc()
+
+    def kafka_problem(self, client: str, kind: str) -> None:
+        """Count what a Kafka client reports; *kind* is the name of an error class."""
+        self._kafka_problems.labels(client, kind).inc()
 
     def offset_out_of_range(self, topic: str) -> None:
         """Count a partition that has lost the offset to read next."""

@@ -186,6 +186,14 @@ REBALANCES = _counter(
     "rebalances", "events", "Changes of the assignment, by event (assigned, revoked, lost).", "event"
 )
 COMMITS = _counter("commits", "commits", "Commits of offsets, by result (ok, failed).", "result")
+KAFKA_PROBLEMS = _counter(
+    "kafka_problems",
+    "events",
+    "Problems that the Kafka clients of requests and replies have reported, by client (consumer, producer) and kind "
+    "(BrokerUnreachable, TopicMissing …).",
+    "client",
+    "kind",
+)
 OFFSETS_OUT_OF_RANGE = _counter(
     "offsets_out_of_range", "events", "Partitions found to have lost the offset to read next.", "topic"
 )

@@ -47,7 +47,7 @@ class Refusals:
 
     Args:
         own_topics: the bindings' reply topics and all dead-letter topics: never given up.
-        directory: how large a record a topic takes; asked to look again when a topic turns out to take less.
+        directory: how large a record a topic takes; asked to look again when a topic takes less, or has gone.
         on_stuck: told of records that neither a reply nor a dead letter could be delivered for, and why; their
             partition must stop.
         on_dead_letter: counts what became a dead letter, by request topic and the kind of error.
@@ -122,6 +122,8 @@ class Refusals:
                 self._refuse_too_large(publisher, failure)
             return
         topic = failure.message.topic()
+        if isinstance(problem, kafka_errors.TopicMissing):
+            self._directory.look_again()
         if failure.sent is not None and topic not in self._own_topics:
             why = no_way_to(topic, problem)
             if why is not None:

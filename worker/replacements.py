@@ -44,6 +44,8 @@ class Replacements:
             if outcome.delivery.is_dead_letter:
                 return self._shorter(outcome, topic, problem)
             return self._smaller(outcome, topic)
+        if isinstance(problem, kafka_errors.TopicMissing):
+            self._directory.look_again()
         why = None if topic in self._own_topics else no_way_to(topic, problem)
         return outcome if why is None else self._dead_letter(outcome, why)
 

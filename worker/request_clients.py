@@ -10,6 +10,7 @@ from worker.kafka.producer import Producer
 from worker.kafka.share import ShareMember
 from worker.kafka.transactional import TransactionalProducer
 from worker.log import Occasionally
+from worker.metrics import Metrics
 from worker.producer_pool import ProducerKind
 from worker.request_path import Clients
 from worker.settings import Settings
@@ -21,7 +22,7 @@ PREFETCH_SHARE = 4  # the client prefetches at most a fourth of the budget: it i
 QUEUE_HEADROOM = 4
 
 
-def request_clients(settings: Settings, where: Connection, queue: ShareGroup) -> Clients:
+def request_clients(settings: Settings, where: Connection, metrics: Metrics, queue: ShareGroup) -> Clients:
     """What makes them; the terms of a queue are those that *queue* has been told by then."""
     kafka, delivery = settings.kafka, settings.delivery
     occasionally = Occasionally(log, seconds=10.0)
@@ -41,7 +42,9 @@ def request_clients(settings: Settings, where: Connection, queue: ShareGroup) ->
         )
 
     def on_problem(problem: KafkaProblem) -> None:
-        occasionally.warning("the producer has a problem", key=type(problem).__name__, problem=str(problem))
+        kind = type(problem).__name__
+        metrics.kafka_problem("producer", kind)
+        occasionally.warning("the producer has a problem", key=kind, problem=str(problem))
 
     def producer(kind: ProducerKind) -> Producer:
         own = dict(kafka.producer_properties)

@@ -131,7 +131,7 @@ class RequestPath:
         )
         batch_bytes = min(map(directory.max_message_bytes, own_topics))
         order = ReplyOrder(metrics.requests_left, wall) if committing.in_order(delivery) else None
-        events = ConsumerReports(metrics)
+        events = ConsumerReports(metrics, directory)
         in_queue = delivery.mode == "queue"
         new_reading: Callable[[PathParts], Reading]
         if in_queue:

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Protocol
 
+from worker.kafka.errors import KafkaProblem
+
 DEFAULT_MAX_MESSAGE_BYTES = 1_048_588  # Kafka's own default of max.message.bytes
 
 
@@ -61,6 +63,8 @@ class TopicDirectory:
         self._watched: frozenset[str] = frozenset()
         self._wanted = threading.Event()
         self._refreshed_at: float | None = None
+        self.problem: str | None = None
+        """Why the broker could not be asked at the last look; None when it could. Read from any thread."""
 
     def find(self, topic: str) -> KnownTopic | None:
         """What is known of a topic; None: it did not exist at the last look, and a new look has been asked for."""
@@ -112,11 +116,17 @@ class TopicDirectory:
         """Ask the broker now.
 
         Raises:
-            KafkaProblem: as `step`.
+            KafkaProblem: as `step`; the next step is another try.
         """
-        counts = self._lister.partition_counts()
-        watched = [topic for topic in self._watched if topic in counts]
-        limits = dict(self._lister.max_message_bytes(watched)) if watched else {}
+        try:
+            counts = self._lister.partition_counts()
+            watched = [topic for topic in self._watched if topic in counts]
+            limits = dict(self._lister.max_message_bytes(watched)) if watched else {}
+        except KafkaProblem as problem:
+            self.problem = str(problem)
+            self.look_again()
+            raise
+        self.problem = None
         self._topics = {
             topic: KnownTopic(partitions, limits.get(topic, DEFAULT_MAX_MESSAGE_BYTES))
             for topic, partitions in counts.items()

@@ -19,6 +19,7 @@ from lifecycle.aspired_versions_manager import AspiredVersionsManager
 from lifecycle.threads import PeriodicStep
 from schemas.worker_status import WorkerState
 from worker import process_tuning
+from worker.cluster_watch import ClusterWatch
 from worker.control_loop import ControlLoop, ControlThread
 from worker.exit_codes import ExitCode
 from worker.kafka.errors import AuthenticationFailed, Fatal, KafkaProblem
@@ -48,7 +49,8 @@ class Side:
         manager: the versions.
         table: the desired models.
         directory: what is known of the cluster's topics.
-        housekeeping: refreshes the directory.
+        watch: whether the cluster answers, and has what is needed.
+        housekeeping: steps the watch.
         lacking: says which rights are missing for requests to be read and answered; None: none is.
     """
 
@@ -57,6 +59,7 @@ class Side:
     manager: AspiredVersionsManager
     table: ModelTable
     directory: TopicDirectory
+    watch: ClusterWatch
     housekeeping: PeriodicStep
     lacking: Callable[[], str | None] = lambda: None
 
@@ -117,7 +120,7 @@ class WorkerProcess:
         path = self._path
         if path is None:
             return (self._waiting,)
-        reasons = path.standing_still()
+        reasons = self._side.watch.problems() + path.standing_still()
         if not self._side.thread.alive:
             reasons.append("the control thread has ended")
         return reasons
@@ -171,24 +174,18 @@ class WorkerProcess:
         return False
 
     def _topics_missing(self) -> str | None:
-        bindings = self._settings.bindings
-        answers = {t for b in bindings for t in (b.reply_topic, *b.dead_letter_topics())}
-        needed = answers.union(*(b.request_topics for b in bindings))
-        self._side.directory.watch(answers)
         try:
             lacking = self._side.lacking()
             if lacking is not None:
                 return lacking
-            self._side.directory.refresh()
-            self._look_beforehand()
+            missing = self._side.watch.look()
+            if missing is None:
+                self._look_beforehand()
         except AuthenticationFailed:
             raise
         except KafkaProblem as problem:
             return str(problem)
-        missing = self._side.directory.missing(sorted(needed))
-        if missing:
-            return f"topics that do not exist: {', '.join(missing)}; make them with: headrace topics create"
-        return None
+        return missing
 
     def _models_missing(self) -> str | None:
         control = self._side.control

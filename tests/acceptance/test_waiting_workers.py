@@ -14,8 +14,8 @@ from tests.kit.maven_jars import JavaUnavailable, do_without
 from tests.kit.waiting import wait_until
 from tests.kit.worker import RunningWorker
 from worker.kafka import clients
-from worker.kafka.admin import TopicSpec
 from worker.kafka.errors import TopicMissing
+from worker.kafka.topic_facts import TopicSpec
 from worker.topic_plan import Purpose, planned_topics
 
 pytestmark = pytest.mark.kafka

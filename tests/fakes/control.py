@@ -9,11 +9,11 @@ from typing import Any
 
 from tests.fakes.kafka import FakeConsumer, FakeProducer
 from tests.fakes.kafka_broker import FakeBroker, FakeError, FakeMessage
-from worker.kafka.admin import TopicInfo
 from worker.kafka.consumer import ConsumerEvents
 from worker.kafka.errors import KafkaProblem
 from worker.kafka.producer import OnDelivery
 from worker.kafka.records import Headers, TopicPartition
+from worker.kafka.topic_facts import TopicInfo
 
 GOOD_CONFIG = {"cleanup.policy": "compact", "max.message.bytes": "1048588"}
 
@@ -32,6 +32,7 @@ class Topic:
         refused: what its writer's records fail with.
         user: whom the broker takes its readers and writers for.
         rights: what that user may do; None: the broker does not say.
+        made: how often it has been made: a topic of the same name is another one each time.
     """
 
     name: str = "control"
@@ -44,6 +45,7 @@ class Topic:
     refused: FakeError | None = None
     user: str = "User:test"
     rights: frozenset[str] | None = None
+    made: int = 1
 
     def add(self, key: bytes | None, value: bytes | None) -> FakeMessage:
         """Append a record."""
@@ -64,6 +66,12 @@ class Topic:
         if not self.partitions or self.name not in names:
             return {}
         return {self.name: TopicInfo(self.name, self.partitions, 1, rights=self.rights)}
+
+    def topic_id(self, name: str) -> str:
+        """As an admin client."""
+        if self.problem is not None:
+            raise self.problem
+        return f"{name} {self.made}"
 
     def topic_config(self, names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         """As an admin client."""

@@ -14,10 +14,10 @@ from itertools import count, repeat
 from tests.fakes.kafka_broker import FakeBroker, FakeError, FakeMessage
 from tests.fakes.murmur2 import partition_for
 from worker.kafka import errors
-from worker.kafka.admin import Lag, TopicInfo, TopicSpec
 from worker.kafka.consumer import CommitDone, ConsumerEvents, RebalanceListener
 from worker.kafka.producer import OnDelivery
 from worker.kafka.records import OFFSET_BEGINNING, OFFSET_END, Headers, Message, TopicPartition
+from worker.kafka.topic_facts import Lag, TopicInfo, TopicSpec
 
 __all__ = ["FakeAdmin", "FakeBroker", "FakeConsumer", "FakeError", "FakeMessage", "FakeProducer"]
 

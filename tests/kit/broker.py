@@ -5,6 +5,7 @@
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -83,6 +84,7 @@ class KafkaBroker:
         self._process: subprocess.Popen[bytes] | None = None
         self.folder = Path(tempfile.mkdtemp(prefix="headrace-kafka-"))
         properties = {**_properties(self._port, free_port(), self.folder / "data"), **(config or {})}
+        self._format_options = () if "controller.quorum.voters" in properties else ("--standalone",)
         text = "".join(f"{name}={value}\n" for name, value in properties.items())
         (self.folder / "server.properties").write_text(text, encoding="utf-8")
 
@@ -103,9 +105,31 @@ class KafkaBroker:
         Raises:
             BrokerFailed: it ended or did not answer.
         """
+        self.launch()
+        self.wait_until_it_answers()
+
+    def format(self) -> None:
+        """Make its data folder, unless it is there.
+
+        Raises:
+            BrokerFailed: that went wrong.
+        """
+        if (self.folder / "data" / "meta.properties").exists():
+            return
+        command = [self._java, *QUICK_START, "-cp", self._classpath, "kafka.tools.StorageTool", "format"]
+        command += ["-t", _CLUSTER_ID, "-c", str(self.folder / "server.properties"), *self._format_options]
+        run = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        if run.returncode != 0:
+            raise BrokerFailed(f"Kafka's data folder could not be made:\n{(run.stdout + run.stderr)[-4000:]}")
+
+    def launch(self) -> None:
+        """Start it, and wait for nothing: one of several answers when most of them are there.
+
+        Raises:
+            BrokerFailed: its folder could not be made.
+        """
         assert self._process is None
-        if not (self.folder / "data" / "meta.properties").exists():
-            self._format()
+        self.format()
         # Should this process be killed, the broker goes with it, where the system offers that.
         guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         command = [*guard, self._java, *self._jvm_options, "-cp", self._classpath]
@@ -114,11 +138,26 @@ class KafkaBroker:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
+
+    def wait_until_it_answers(self) -> None:
+        """Wait until it does; one that does not is killed.
+
+        Raises:
+            BrokerFailed: it ended or did not answer.
+        """
+        end = time.monotonic() + self._start_timeout_seconds
         try:
-            self._wait_until_it_answers()
+            while time.monotonic() < end:
+                if self._listens() and self._answers():
+                    return
+                self.check(0.05)
         except BaseException:
             self.kill()
             raise
+        self.kill()
+        raise BrokerFailed(
+            f"no answer within {self._start_timeout_seconds:g} s; its log ends:\n{self.log_tail()}"
+        )
 
     def stop(self, timeout_seconds: float = 30.0) -> None:
         """End it in order; by force when it takes longer than that."""
@@ -140,6 +179,13 @@ class KafkaBroker:
             self._process.wait()
             self._process = None
 
+    def wait_for_its_end(self, timeout_seconds: float = 60.0) -> int:
+        """Wait until it has ended by itself; its exit status."""
+        assert self._process is not None
+        status = self._process.wait(timeout_seconds)
+        self._process = None
+        return status
+
     def restart(self) -> None:
         """Stop it and start it again, on the same port and data."""
         self.stop()
@@ -153,6 +199,14 @@ class KafkaBroker:
     def thaw(self) -> None:
         """Let it go on."""
         os.kill(self.pid, signal.SIGCONT)
+
+    def fill_disk(self) -> None:
+        """Let every write to a file fail, as on a full disk; a broker that is started again has room.
+
+        The limit is on the size of files, which a process of one's own may be given without more rights.
+        """
+        _, most = resource.prlimit(self.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (0, most))
 
     def close(self) -> None:
         """Stop it and remove its folder."""
@@ -193,23 +247,6 @@ class KafkaBroker:
     def _log(self) -> Path:
         return self.folder / "broker.log"
 
-    def _format(self) -> None:
-        command = [self._java, *QUICK_START, "-cp", self._classpath, "kafka.tools.StorageTool", "format"]
-        command += ["-t", _CLUSTER_ID, "-c", str(self.folder / "server.properties"), "--standalone"]
-        run = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-        if run.returncode != 0:
-            raise BrokerFailed(f"Kafka's data folder could not be made:\n{(run.stdout + run.stderr)[-4000:]}")
-
-    def _wait_until_it_answers(self) -> None:
-        assert self._process is not None
-        end = time.monotonic() + self._start_timeout_seconds
-        while not self._listens() or not self._answers():
-            if time.monotonic() > end:
-                raise BrokerFailed(
-                    f"no answer within {self._start_timeout_seconds:g} s; its log ends:\n{self.log_tail()}"
-                )
-            self.check(0.05)
-
     def _listens(self) -> bool:
         try:
             socket.create_connection(("127.0.0.1", self._port), 1.0).close()
@@ -228,17 +265,27 @@ class KafkaBroker:
             return False
 
 
+def listeners(port: int, controller_port: int, **more: tuple[int, int]) -> dict[str, str]:
+    """The properties that say where a broker listens.
+
+    *more* are further listeners of brokers and clients by name: the port, and the port that is advertised.
+    """
+    own = {"PLAINTEXT": (port, port), **more, "CONTROLLER": (controller_port, controller_port)}
+    return {
+        "controller.listener.names": "CONTROLLER",
+        "listeners": ",".join(f"{name}://127.0.0.1:{at}" for name, (at, _) in own.items()),
+        "advertised.listeners": ",".join(f"{name}://127.0.0.1:{told}" for name, (_, told) in own.items()),
+        "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in own),
+    }
+
+
 def _properties(port: int, controller_port: int, data: Path) -> dict[str, str]:
-    listeners = f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}"
     inner = ("offsets.topic", "transaction.state.log", "share.coordinator.state.topic")
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.bootstrap.servers": f"127.0.0.1:{controller_port}",
-        "controller.listener.names": "CONTROLLER",
-        "listeners": listeners,
-        "advertised.listeners": listeners,
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        **listeners(port, controller_port),
         "log.dirs": str(data),
         # Nothing may rely on topics that make themselves.
         "auto.create.topics.enable": "false",

@@ -23,8 +23,8 @@ from worker import app
 from worker.commands.control_access import ControlAccess, access_of
 from worker.control_writer import Written
 from worker.kafka import clients
-from worker.kafka.admin import TopicSpec
 from worker.kafka.records import Headers, Message
+from worker.kafka.topic_facts import TopicSpec
 from worker.settings_loading import load_settings
 from worker.topic_plan import planned_dead_letter_topics, planned_topics
 
@@ -46,6 +46,7 @@ class Deployment:
         partitions: of the request topic and of the reply topic.
         topic_config: by `control`, `status`, `requests`, `replies` or `dead_letters`: what those topics have
             besides what `headrace topics create` gives them.
+        replication: replicas of each partition.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Deployment:
         binding: Mapping[str, object] | None = None,
         partitions: int = 4,
         topic_config: Mapping[str, Mapping[str, str]] | None = None,
+        replication: int = 1,
     ) -> None:
         name = f"test-{uuid.uuid4().hex[:8]}"
         self.control, self.status = f"{name}.control", f"{name}.status"
@@ -82,7 +84,7 @@ class Deployment:
         self._admin = clients.admin(self.where)
         self._sender = Sender(self.where)
         self._access: ControlAccess = access_of(self.settings)
-        self._create_topics(topic_config or {})
+        self._create_topics(topic_config or {}, replication)
 
     # Workers
 
@@ -258,11 +260,14 @@ class Deployment:
     ) -> None:
         self.close()
 
-    def _create_topics(self, extra: Mapping[str, Mapping[str, str]]) -> None:
+    def _create_topics(self, extra: Mapping[str, Mapping[str, str]], replication: int) -> None:
         more = {getattr(self, purpose): config for purpose, config in extra.items()}
         planned = planned_topics(self.settings, self.partitions)
         planned += planned_dead_letter_topics(self.settings, {}, self.partitions)
-        specs = [TopicSpec(t.name, t.partitions, 1, {**t.config, **more.get(t.name, {})}) for t in planned]
+        specs = [
+            TopicSpec(t.name, t.partitions, replication, {**t.config, **more.get(t.name, {})})
+            for t in planned
+        ]
         for problem in self._admin.create_topics(specs).values():
             if problem is not None:
                 raise problem

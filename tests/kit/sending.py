@@ -77,6 +77,7 @@ class Traffic:
         request: makes the request of a number, counted from 0.
         at_once: requests in a row.
         pause_seconds: between two rows of them.
+        key: makes the key of a number; none by default.
     """
 
     def __init__(
@@ -87,12 +88,14 @@ class Traffic:
         *,
         at_once: int = 5,
         pause_seconds: float = 0.01,
+        key: Callable[[int], bytes] | None = None,
     ) -> None:
         self._sender = Sender(where)
         self._topic = topic
         self._request = request
         self._at_once = at_once
         self._pause_seconds = pause_seconds
+        self._key = key
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="traffic", daemon=True)
         self.sent = 0
@@ -101,7 +104,8 @@ class Traffic:
     def _run(self) -> None:
         while not self._stop.wait(self._pause_seconds):
             numbers = range(self.sent, self.sent + self._at_once)
-            self._sender.begin(self._topic, [self._request(number) for number in numbers])
+            keys = None if self._key is None else list(map(self._key, numbers))
+            self._sender.begin(self._topic, [self._request(number) for number in numbers], keys=keys)
             self.sent = numbers.stop
 
     def __enter__(self) -> Self:

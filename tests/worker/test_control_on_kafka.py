@@ -25,7 +25,7 @@ from worker.control_topic import ControlTopic
 from worker.exit_codes import ExitCode
 from worker.joining import JoinRule
 from worker.kafka import client_config, clients
-from worker.kafka.admin import TopicSpec
+from worker.kafka.topic_facts import TopicSpec
 from worker.loaders import Loaders
 from worker.model_table import ModelTable
 from worker.servable_reports import ServableReports

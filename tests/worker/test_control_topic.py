@@ -12,9 +12,9 @@ from worker.control_topic import (
     ControlTopicMissing,
     configuration_problems,
 )
-from worker.kafka.admin import TopicInfo
 from worker.kafka.consumer import ConsumerEvents
 from worker.kafka.errors import BrokerUnreachable, NotAuthorized, TopicMissing
+from worker.kafka.topic_facts import TopicInfo
 
 
 def control_topic(topic: Topic, clock: FakeClock | None = None, *, checked: bool = True) -> ControlTopic:
@@ -199,6 +199,49 @@ def test_a_topic_that_was_made_anew_is_read_from_its_beginning() -> None:
     topic.add(b"a", b"new")
     control.open()
 
+    assert offsets(control) == [0]
+
+
+def one_record_again(topic: Topic) -> None:
+    """Make the topic again, with as many records as it had: its end does not tell."""
+    topic.made += 1
+    topic.records, topic.end = [], 0
+    topic.add(b"a", b"new")
+
+
+def test_a_topic_that_was_missing_is_read_from_its_beginning_when_it_is_back() -> None:
+    """The consumer says that it is missing; opened again it begins anew."""
+    topic = Topic()
+    topic.add(b"a", b"1")
+    control = control_topic(topic)
+    control.open()
+    offsets(control)
+    topic.problem = TopicMissing("gone")
+    with pytest.raises(TopicMissing):
+        control.poll(0.0)
+    topic.problem = None
+    one_record_again(topic)
+    control.open()
+
+    assert offsets(control) == [0]
+
+
+def test_a_topic_that_was_made_again_unnoticed_is_found_out() -> None:
+    """The consumer says nothing and reads on at the old place: the broker is asked now and then."""
+    topic, clock = Topic(), FakeClock()
+    topic.add(b"a", b"1")
+    control = control_topic(topic, clock)
+    control.open()
+    offsets(control)
+    clock.advance(10.0)
+    assert offsets(control) == []
+    one_record_again(topic)
+    assert offsets(control) == []
+    clock.advance(10.0)
+
+    with pytest.raises(TopicMissing, match="made again"):
+        control.poll(0.0)
+    control.open()
     assert offsets(control) == [0]
 
 

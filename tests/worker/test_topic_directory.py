@@ -108,7 +108,7 @@ def test_watching_once_more_what_is_watched_asks_nothing(directory: TopicDirecto
 
 
 def test_a_broker_that_is_away_leaves_what_was_known(directory: TopicDirectory, cluster: Cluster) -> None:
-    """The last snapshot stays, and the next look is made in its time."""
+    """The last snapshot stays, why is kept, and the next step looks again."""
     cluster.away = True
     directory.look_again()
 
@@ -116,6 +116,11 @@ def test_a_broker_that_is_away_leaves_what_was_known(directory: TopicDirectory, 
         directory.step()
 
     assert directory.find("a") == KnownTopic(2)
+    assert directory.problem == "no broker answers"
+
+    cluster.away = False
+    directory.step()
+    assert directory.problem is None
 
 
 def test_where_topics_cannot_be_listed_every_topic_counts_as_there(cluster: Cluster) -> None:

@@ -13,8 +13,8 @@ from worker.commands.output import Output, styled, table
 from worker.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from worker.kafka.admin import TopicInfo, TopicSpec
     from worker.kafka.errors import KafkaProblem
+    from worker.kafka.topic_facts import TopicInfo, TopicSpec
     from worker.settings import Settings
     from worker.settings_loading import Loaded
     from worker.topic_plan import PlannedTopic
@@ -196,8 +196,8 @@ class _Work:
 
     def do(self, planned: Sequence["PlannedTopic"]) -> list[Outcome]:
         """Create those that are missing, compare the others."""
-        from worker.kafka.admin import TopicSpec  # noqa: PLC0415
         from worker.kafka.errors import TopicExists  # noqa: PLC0415
+        from worker.kafka.topic_facts import TopicSpec  # noqa: PLC0415
         from worker.topic_plan import differences  # noqa: PLC0415
 
         there = self._admin.find([topic.name for topic in planned])

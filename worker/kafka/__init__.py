@@ -17,8 +17,8 @@ In reading order:
   paused ones
 * `confluent_share` - the adapter of a member of a share group
 * `confluent_producer`, `confluent_transactional` - the producers' adapters
-* `admin` - topics, their configurations, groups' lag; `admin_calls`, `admin_configs` - how it asks; `topic_rights` -
-  whether a user has the rights that will be needed
+* `admin`, `topic_facts` - topics, their configurations, groups' lag; `admin_calls`, `admin_configs` - how it asks;
+  `topic_rights` - whether a user has the rights that will be needed
 * `client_log` - the client library's own log lines
 * `clients` - a client of each kind in one call
 * `mock_cluster` - an embedded broker for demonstrations

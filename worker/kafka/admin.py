@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import confluent_kafka
@@ -14,62 +13,9 @@ from worker.kafka.admin_calls import AdminCalls
 from worker.kafka.client_config import ClientConfig
 from worker.kafka.records import TopicPartition
 from worker.kafka.rights import on_topic
+from worker.kafka.topic_facts import Lag, TopicInfo, TopicSpec
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class TopicInfo:
-    """What the cluster's metadata say of a topic.
-
-    Attributes:
-        name: the topic.
-        partitions: how many it has; 0 with a problem.
-        replication: replicas of its first partition.
-        problem: why nothing is known of it (no right to see it, no leader).
-        rights: what this user may do with it, by Kafka's names (READ, WRITE, DESCRIBE_CONFIGS); None: not known.
-    """
-
-    name: str
-    partitions: int
-    replication: int
-    problem: errors.KafkaProblem | None = None
-    rights: frozenset[str] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TopicSpec:
-    """A topic to create.
-
-    Attributes:
-        name: the topic.
-        partitions: how many; -1 leaves it to the broker.
-        replication: replicas of each partition; -1 leaves it to the broker.
-        config: what differs from the broker's defaults, by the broker's names.
-    """
-
-    name: str
-    partitions: int = -1
-    replication: int = -1
-    config: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Lag:
-    """How far a group is behind in one partition.
-
-    Attributes:
-        committed: the group's offset; None before its first commit.
-        end: the offset of the next record to be written.
-    """
-
-    committed: int | None
-    end: int
-
-    @property
-    def records(self) -> int | None:
-        """Records between the two, deleted ones counted; None before the first commit."""
-        return None if self.committed is None else max(0, self.end - self.committed)
 
 
 class Admin:
@@ -173,6 +119,20 @@ class Admin:
             KafkaProblem: no answer, or no right ALTER_CONFIGS.
         """
         admin_configs.change_group(self._calls, group, changes, self._timeout_seconds)
+
+    def topic_id(self, name: str) -> str:
+        """What tells a topic from another one that is made later under its name.
+
+        Raises:
+            TopicMissing: there is none.
+            KafkaProblem: no answer, or no right.
+        """
+        futures = self._calls.call(
+            self._client.describe_topics,
+            confluent_kafka.TopicCollection([name]),
+            request_timeout=self._timeout_seconds,
+        )
+        return str(self._calls.result(futures[name], topic=name).topic_id)
 
     def create_topics(self, specs: Sequence[TopicSpec]) -> Mapping[str, errors.KafkaProblem | None]:
         """Create each topic; what was wrong with each, None where it was created.

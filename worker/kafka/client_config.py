@@ -22,6 +22,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_.]*")
 
 _FETCH_SHARE, _PARTITION_FETCH_SHARE = 4, 16
 _LEAST_FETCH_BYTES = 1 << 20  # what librdkafka asks of one partition at least
+_TRANSACTION_MS = 10_000
 
 _CONTROLLED: Mapping[str, str] = {
     "bootstrap.servers": "use the setting kafka.bootstrap_servers or --bootstrap-server",
@@ -177,7 +178,10 @@ def producer_config(  # noqa: PLR0913 - each is a property by another name
         "delivery.report.only.error": _text(only_failures),
     }
     if transactional_id is not None:
-        config |= {"transactional.id": transactional_id, "transaction.timeout.ms": "10000"}
+        config |= {"transactional.id": transactional_id, "transaction.timeout.ms": str(_TRANSACTION_MS)}
+        # The client wants a request to end before its transaction does.
+        longest = int(wanted.get("socket.timeout.ms", _TRANSACTION_MS))
+        wanted["socket.timeout.ms"] = str(min(longest, _TRANSACTION_MS - 100))
     return config | wanted
 
 
@@ -238,6 +242,13 @@ def _common(where: Connection) -> ClientConfig:
         "socket.keepalive.enable": "true",
         # A topic or partition that comes later is seen after seconds; the default is five minutes.
         "topic.metadata.refresh.interval.ms": "10000",
+        # What has had no answer for so long gets none: the connection is half-open (a machine without power, a firewall
+        # that forgot it) and is made anew. The default of 60 s is longer than a group waits for a member (45 s); less
+        # would give up what waits for a cluster that goes on without one of its brokers (9 s, and an election).
+        "socket.timeout.ms": "15000",
+        "socket.connection.setup.timeout.ms": "10000",
+        # A broker that is back is found after a second, as by Java's clients; the default is up to 15 s.
+        "reconnect.backoff.max.ms": "1000",
     }
 
 

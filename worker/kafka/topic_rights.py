@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from worker.kafka.admin import TopicInfo
 from worker.kafka.errors import NotAuthorized, TopicMissing
 from worker.kafka.rights import Resource, Right, lacks, on_topic
+from worker.kafka.topic_facts import TopicInfo
 
 
 class TopicFinder(Protocol):

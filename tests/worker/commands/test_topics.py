@@ -7,8 +7,8 @@ import pytest
 from worker.commands.failure import CommandFailedError
 from worker.commands.topics import Outcome, create_topics
 from worker.exit_codes import ExitCode
-from worker.kafka.admin import TopicInfo, TopicSpec
 from worker.kafka.errors import KafkaProblem, NotAuthorized, TopicExists
+from worker.kafka.topic_facts import TopicInfo, TopicSpec
 from worker.settings import Settings
 
 

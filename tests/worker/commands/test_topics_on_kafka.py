@@ -10,7 +10,8 @@ from tests.kit.broker import Broker
 from worker.commands.cli import run
 from worker.exit_codes import ExitCode
 from worker.kafka import client_config, clients
-from worker.kafka.admin import Admin, TopicSpec
+from worker.kafka.admin import Admin
+from worker.kafka.topic_facts import TopicSpec
 
 pytestmark = pytest.mark.kafka
 

@@ -8,8 +8,9 @@ from tests.conftest import TopicFactory
 from tests.kit.broker import Broker, free_port
 from tests.kit.kafka_worlds import Witness
 from worker.kafka import client_config, clients, errors
-from worker.kafka.admin import Admin, Lag, TopicSpec
+from worker.kafka.admin import Admin
 from worker.kafka.records import TopicPartition
+from worker.kafka.topic_facts import Lag, TopicSpec
 
 pytestmark = pytest.mark.kafka
 

@@ -155,3 +155,22 @@ def test_the_command_config_must_not_set_what_is_headraces(tmp_path: Path) -> No
 def test_a_connection_shows_no_secret() -> None:
     """Whatever prints it, prints no property."""
     assert "p1" not in repr(Connection("b:1", {"sasl.password": "p1"}))
+
+
+def test_a_half_open_connection_is_given_up_before_a_group_gives_up_its_member() -> None:
+    """A member is missed after 45 seconds by default: it must be back on a new connection by then."""
+    config = client_config.group_consumer_config(WHERE, "g")
+
+    assert int(config["socket.timeout.ms"]) * 2 < 45_000
+    assert int(config["reconnect.backoff.max.ms"]) <= 1_000
+
+
+@pytest.mark.parametrize(("own", "expected"), [({}, "9900"), ({"socket.timeout.ms": 30_000}, "9900")])
+def test_no_request_outlasts_its_transaction(own: dict[str, int], expected: str) -> None:
+    """The client refuses to start otherwise; a shorter time of a person's own counts."""
+    config = client_config.producer_config(WHERE, own, transactional_id="t")
+
+    assert config["socket.timeout.ms"] == expected
+    assert int(config["transaction.timeout.ms"]) > int(expected)
+    shorter = client_config.producer_config(WHERE, {"socket.timeout.ms": 2_000}, transactional_id="t")
+    assert shorter["socket.timeout.ms"] == "2000"

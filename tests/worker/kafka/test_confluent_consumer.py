@@ -9,10 +9,10 @@ from tests.conftest import TopicFactory
 from tests.kit.broker import Broker, KafkaBroker
 from tests.kit.kafka_worlds import Witness, poll_until, take
 from worker.kafka import client_config, clients, errors
-from worker.kafka.admin import TopicSpec
 from worker.kafka.client_config import Connection
 from worker.kafka.consumer import Consumer
 from worker.kafka.records import TopicPartition
+from worker.kafka.topic_facts import TopicSpec
 
 MakeConsumer = Callable[[Witness], Consumer]
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from worker.kafka import client_config
-from worker.kafka.admin import TopicInfo
 from worker.kafka.errors import KafkaProblem, NotAuthorized, Retriable, TopicMissing
 from worker.kafka.rights import Resource, Right, given_by, lacks, on_topic
+from worker.kafka.topic_facts import TopicInfo
 from worker.kafka.topic_rights import lacking, require
 
 
