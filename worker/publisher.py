@@ -14,7 +14,7 @@ from worker import reply_sizes
 from worker.dead_letters import DeadLetters
 from worker.delivery import Answer, Delivery, Failure, Origin, Sent
 from worker.kafka.producer import OnDelivery, Producer
-from worker.kafka.records import TopicPartition
+from worker.kafka.records import Headers, TopicPartition
 from worker.polled_records import PolledRecords
 from worker.producer_pool import ProducerPool
 from worker.reply_order import Outcome, ReplyOrder, outcomes
@@ -127,28 +127,29 @@ class Publisher:
 
     def dead_letter(self, origin: Origin, error: Exception) -> None:
         """Send records that cannot be answered to their dead-letter topic, with the reason and their own bytes."""
-        records = origin.records
-        if self._order is not None and self._transactional:
-            for position in origin.positions:
-                self._order.put([self.dead_letter_outcome(records, position, error)])
-            return
         delivery = self._delivery(origin, reason=type(error).__name__)
-        topic = self._dead_letters.topic_of(records)
-        for position in origin.positions:
-            headers = self._dead_letters.headers_of(records, position, error)
-            columns = ([records.values[position]], [records.messages[position].key()], [headers])
+        letters = [(p, *self._letter(origin.records, p, error)) for p in origin.positions]
+        if self._order is not None and self._transactional:
+            self._order.put([Outcome(delivery, *letter) for letter in letters])
+            return
+        for position, place, value, key, headers in letters:
             report = Sent(delivery, headers, position).report
-            self._send(self._producers.for_topic(topic), (topic, ANY_PARTITION), columns, [report])
+            self._send(self._producers.for_topic(place[0]), place, ([value], [key], [headers]), [report])
         if self._order is not None:
             self._order.put([Outcome(delivery, position, None) for position in origin.positions])
 
     def dead_letter_outcome(self, records: PolledRecords, position: int, error: Exception) -> Outcome:
-        """The dead letter of one record, to be sent in its turn."""
+        """The dead letter of one record that was to be answered, to be sent in its turn."""
         delivery = self._delivery(Origin(records, [position], None, 0, 0), reason=type(error).__name__)
-        place = (self._dead_letters.topic_of(records), ANY_PARTITION)
-        value, key = records.values[position], records.messages[position].key()
+        return Outcome(delivery, position, *self._letter(records, position, error))
+
+    def _letter(
+        self, records: PolledRecords, position: int, error: Exception
+    ) -> tuple[Place, bytes | None, bytes | None, Headers]:
+        """A dead letter: where it goes, value, key and headers."""
         headers = self._dead_letters.headers_of(records, position, error)
-        return Outcome(delivery, position, place, value, key, headers)
+        place = self._dead_letters.topic_of(records), ANY_PARTITION
+        return place, records.values[position], records.messages[position].key(), headers
 
     def leave(self, origin: Origin) -> None:
         """Requests that are another worker's to answer, because their partition has gone there; nothing is sent."""
