@@ -32,8 +32,8 @@ check: $(READY) ## formatter, linter, types, import rules
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/architecture
 
-fuzz: $(READY) ## columnar decode and encode beside the general ones on hostile records, for MINUTES=10; ARGS="--seed N"
-	@$(BIN)/python -m tests.fuzzing --minutes $(or $(MINUTES),10) $(ARGS)
+fuzz: $(READY) ## hostile records, for MINUTES=10 or RECORDS=1000000; WHAT=agreement|requests|headers|control; ARGS="--seed N"
+	@$(BIN)/python -m tests.fuzzing $(if $(WHAT),--what $(WHAT)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(RECORDS),--records $(RECORDS)) $(ARGS)
 
 chaos: $(READY) ## workers and a broker under random faults, every request accounted for, for MINUTES=10; ARGS="--seed N --loader saved_model"
 	@$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),10) $(ARGS)

@@ -4,6 +4,7 @@ The `kafka_*` names are those of Spring for Apache Kafka's request/reply templat
 unchanged; `reply_to` and `correlation_id` are for those who know no Spring.
 """
 
+import re
 from dataclasses import dataclass
 
 from schemas.errors import InvalidHeader
@@ -20,8 +21,11 @@ PRIORITY = "headrace-priority"
 REQUEST = "headrace-request"
 
 PARTITION_BYTES = 4
+LONGEST_TOPIC = 249
+"""Kafka's own bound on the name of a topic."""
 MOST_TIMEOUT_DIGITS = 12
 SHOWN_BYTES = 64
+_TOPIC = re.compile(rb"[A-Za-z0-9._-]{1,%d}" % LONGEST_TOPIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +41,14 @@ def parse_topic(value: bytes | None) -> str:
     """The topic that a reply-topic header names.
 
     Raises:
-        InvalidHeader: no text.
+        InvalidHeader: no name that Kafka takes for a topic.
     """
-    try:
-        topic = (value or b"").decode()
-    except UnicodeDecodeError:
-        topic = ""
-    if not topic:
-        raise InvalidHeader(f"reply topic {_shown(value)}: the name of a topic was expected")
-    return topic
+    if value is None or not _TOPIC.fullmatch(value) or value in {b".", b".."}:
+        raise InvalidHeader(
+            f"reply topic {_shown(value)}: the name of a topic was expected, 1 to {LONGEST_TOPIC} ASCII letters, "
+            "digits, '.', '_' and '-'"
+        )
+    return value.decode()
 
 
 def parse_reply_partition(value: bytes | None) -> int:

@@ -111,7 +111,6 @@ def learn(value: bytes, request: PredictRequest, marks: Marks, longest_id: int) 
     kind, rows = RequestKind.of(request)
     if rows is None:
         return None
-    kind = _one_object(kind)
     if value[marks.id_at :] != write_bytes(request.id.encode()) + NO_PARAMETERS:
         return None
     spans = tuple(marks.data)
@@ -121,5 +120,7 @@ def learn(value: bytes, request: PredictRequest, marks: Marks, longest_id: int) 
         return None
     ends = (*(start for start, _ in spans[1:]), marks.id_at)
     constants = tuple((end, value[end:until]) for (_, end), until in zip(spans, ends, strict=True))
-    layout = Layout(kind, rows, value[: spans[0][0]], constants, spans, marks.id_at, longest_id)
-    return layout if layout.constant_bytes <= MOST_CONSTANT_BYTES else None
+    head = value[: spans[0][0]]
+    if len(head) + sum(len(constant) for _, constant in constants) > MOST_CONSTANT_BYTES:
+        return None
+    return Layout(_one_object(kind), rows, head, constants, spans, marks.id_at, longest_id)

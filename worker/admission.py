@@ -24,6 +24,7 @@ from worker.reply_routing import (
 
 HEADER_OVERHEAD_BYTES = 8  # the lengths of name and value, generously
 COORDINATES_BYTES = 300  # a topic's name has 249 characters at most
+UNREADABLE = "the headers cannot be read, because the name of one is not UTF-8; they are not carried over"
 FEW = 8
 """Fewer records that are alike are admitted one by one: columns cost more than they save."""
 
@@ -68,6 +69,8 @@ class Admission:
     def admit(self, records: PolledRecords) -> Exceptions:
         """Fill in the records' routes and deadlines; returns those that do not simply go on."""
         exceptions = Exceptions()
+        for position in records.unreadable:
+            exceptions.no_route[position] = NoRouteError(UNREADABLE)
         if records.headers is None and not self._coordinates:
             return exceptions
         if records.headers is not None:

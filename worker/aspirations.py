@@ -24,6 +24,8 @@ from worker.version_paths import ListDirectories, VersionPaths, find_versions, l
 
 _log = logging.getLogger(__name__)
 
+MOST_REASONS = 10
+
 
 class Manager(Protocol):
     """What is asked of `lifecycle.aspired_versions_manager.AspiredVersionsManager`."""
@@ -210,7 +212,7 @@ class Aspirations:
         stream.paths |= found.paths
         missing = {v: reason for v, reason in found.missing.items() if v not in stream.paths}
         if news or stream.looks == 1:
-            problem = found.problem or ("; ".join(dict.fromkeys(missing.values())) or None)
+            problem = found.problem or _told(list(dict.fromkeys(missing.values())))
             self._table.found(name, (*stream.paths, *missing), missing, problem)
             if problem is not None:
                 _log.warning(
@@ -255,3 +257,9 @@ class Aspirations:
             )
             for version, source in sorted(sources.items())
         ]
+
+
+def _told(reasons: Sequence[str]) -> str | None:
+    """The first reasons why versions are missing, and how many more there are; None for none."""
+    more = len(reasons) - MOST_REASONS
+    return "; ".join([*reasons[:MOST_REASONS], *([f"{more:,} more"] if more > 0 else [])]) or None

@@ -15,7 +15,8 @@ from worker.client_calls import Call, CallTable
 from worker.client_endpoints import Endpoints
 from worker.client_errors import PredictError
 from worker.kafka.errors import KafkaProblem
-from worker.kafka.records import Message
+from worker.kafka.header_reading import read_headers
+from worker.kafka.records import Headers, Message
 
 POLL_SECONDS = 0.05
 """The longest wait for replies: how late a deadline or a delivery report may be noticed on a quiet topic."""
@@ -58,8 +59,9 @@ class ReplyReader:
         Raises:
             KafkaProblem: the consumer or the producer is of no use any more.
         """
-        for message in self._consumer.poll(POLL_RECORDS, POLL_SECONDS):
-            self._settle(message)
+        if messages := self._consumer.poll(POLL_RECORDS, POLL_SECONDS):
+            for message, headers in zip(messages, read_headers(messages)[0], strict=True):
+                self._settle(message, headers or ())
         self._producer.poll()
         self._notify()
         self._calls.expire(self._clock())
@@ -78,9 +80,9 @@ class ReplyReader:
         with self._served:
             self._served.notify_all()
 
-    def _settle(self, message: Message) -> None:
+    def _settle(self, message: Message, headers: Headers) -> None:
         """Give a reply to its call. Replies to other clients are passed over by their header, undecoded."""
-        for name, value in message.headers() or ():
+        for name, value in headers:
             if name == names.PLAIN_CORRELATION_ID and value is not None:
                 call = self._calls.take(value)
                 if call is not None:

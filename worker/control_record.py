@@ -5,10 +5,9 @@ that breaks one of the rules here changes nothing that serves: it is an `Invalid
 removal. Commands check with the same functions before they write.
 """
 
-import math
 import posixpath
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from schemas import codec
 from schemas.errors import WireError
@@ -23,12 +22,27 @@ HIGHEST_VERSION = 2**63 - 1
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _LONGEST_PATH = 4096
 
+MOST_VERSIONS, MOST_LABELS, MOST_BATCH_SIZES = 1000, 1000, 1000
+"""Of one model. Each version that is listed has a status of its own."""
+MOST_BATCH_ROWS, MOST_ENQUEUED_BATCHES = 1_048_576, 1_000_000
+LONGEST_BATCH_TIMEOUT_SECONDS = 86_400.0
+"""Bounds of a model's batching options: beyond them is a slip of the hand, and a batch that is padded to such a size
+would be allocated."""
+_LONGEST_PROBLEM = 1000
+_SHOWN_NUMBERS = 8
+
 
 class InvalidControlRecord(Exception):
     """A control record cannot be applied. The message says which part is wrong and what was expected.
 
+    It is cut where it is long: it has to fit a status record, a reply and a line of the log, whatever the record holds.
     It names no path: requesters are told it when they ask for the model.
     """
+
+    def __init__(self, problem: str) -> None:
+        more = len(problem) - _LONGEST_PROBLEM
+        cut = problem if more <= 0 else f"{problem[:_LONGEST_PROBLEM]}… and {more:,} characters more"
+        super().__init__(cut)
 
 
 def model_name(key: bytes | None) -> str:
@@ -125,10 +139,12 @@ def _version_problems(selection: VersionSelection) -> Iterator[str]:
         case SpecificVersions(versions):
             if not versions:
                 yield "versions is an empty list; remove the model to serve none"
+            if len(versions) > MOST_VERSIONS:
+                yield f"versions lists {len(versions):,} versions; at most {MOST_VERSIONS:,} are allowed"
             if len(set(versions)) != len(versions):
-                yield f"versions {list(versions)} names a version twice"
+                yield f"versions {_shown(versions)} names a version twice"
             if any(not 0 <= version <= HIGHEST_VERSION for version in versions):
-                yield f"versions {list(versions)}: expected 0 or more"
+                yield f"versions {_shown(versions)}: expected 0 or more"
         case LatestVersions(count):
             if count < 1:
                 yield f"latest:{count}: expected 1 or more"
@@ -137,6 +153,9 @@ def _version_problems(selection: VersionSelection) -> Iterator[str]:
 
 
 def _label_problems(config: ModelConfig) -> Iterator[str]:
+    if len(config.labels) > MOST_LABELS:
+        yield f"there are {len(config.labels):,} labels; at most {MOST_LABELS:,} are allowed"
+        return
     for label, version in config.labels.items():
         yield from _name_problems("label", label)
         if isinstance(config.versions, SpecificVersions) and version not in config.versions.versions:
@@ -150,15 +169,27 @@ def _batching_problems(batching: BatchingOptions | None) -> Iterator[str]:
         return
     rows, wait = batching.max_batch_rows, batching.batch_timeout_seconds
     sizes, enqueued = batching.allowed_batch_rows, batching.max_enqueued_batches
-    if rows is not None and rows < 1:
-        yield f"max_batch_rows is {rows}; expected 1 or more"
-    if wait is not None and not (0 <= wait < math.inf):
-        yield f"batch_timeout_seconds is {wait}; expected 0 or more"
-    if enqueued is not None and enqueued < 1:
-        yield f"max_enqueued_batches is {enqueued}; expected 1 or more"
+    if rows is not None and not 1 <= rows <= MOST_BATCH_ROWS:
+        yield f"max_batch_rows is {rows}; expected 1 to {MOST_BATCH_ROWS:,}"
+    if wait is not None and not 0 <= wait <= LONGEST_BATCH_TIMEOUT_SECONDS:
+        yield f"batch_timeout_seconds is {wait}; expected 0 to {LONGEST_BATCH_TIMEOUT_SECONDS:,.0f}"
+    if enqueued is not None and not 1 <= enqueued <= MOST_ENQUEUED_BATCHES:
+        yield f"max_enqueued_batches is {enqueued}; expected 1 to {MOST_ENQUEUED_BATCHES:,}"
     if not sizes:
         return
-    if min(sizes) < 1 or list(sizes) != sorted(set(sizes)):
-        yield f"allowed_batch_rows {list(sizes)} must increase, from 1 or more"
+    if len(sizes) > MOST_BATCH_SIZES or sizes[-1] > MOST_BATCH_ROWS:
+        yield (
+            f"allowed_batch_rows {_shown(sizes)}: expected at most {MOST_BATCH_SIZES:,} sizes, none above "
+            f"{MOST_BATCH_ROWS:,}"
+        )
+    elif min(sizes) < 1 or list(sizes) != sorted(set(sizes)):
+        yield f"allowed_batch_rows {_shown(sizes)} must increase, from 1 or more"
     elif rows is not None and sizes[-1] != rows:
-        yield f"allowed_batch_rows {list(sizes)} must end at max_batch_rows, {rows}"
+        yield f"allowed_batch_rows {_shown(sizes)} must end at max_batch_rows, {rows}"
+
+
+def _shown(numbers: Sequence[int]) -> str:
+    """The first of them, and how many more there are."""
+    first = ", ".join(map(str, numbers[:_SHOWN_NUMBERS]))
+    more = len(numbers) - _SHOWN_NUMBERS
+    return f"[{first}]" if more <= 0 else f"[{first} and {more:,} more]"

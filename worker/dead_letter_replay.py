@@ -12,6 +12,7 @@ from worker.dead_letter_entries import Entry
 from worker.kafka import errors
 from worker.kafka.producer import Producer
 from worker.kafka.records import Message, TopicPartition
+from worker.kafka.rights import on_topic
 
 Place = tuple[str, int, int]
 """Topic, partition and offset of a dead letter."""
@@ -120,7 +121,8 @@ class Replayer:
         if error is None:
             self.sent[topic] += 1
         else:
-            self.failed.append(NotSent(place, str(errors.translate(error, topic=topic))))
+            problem = errors.translate(error, topic=topic, wants=[on_topic("WRITE", topic)])
+            self.failed.append(NotSent(place, str(problem)))
 
 
 def ranges_of(places: Iterable[Place]) -> dict[TopicPartition, tuple[int, int]]:

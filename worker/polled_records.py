@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from worker.kafka.records import Headers, Message, TopicPartition
+from worker.kafka.header_reading import read_headers
+from worker.kafka.records import Message, TopicPartition
 from worker.offset_tracker import Run
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class PolledRecords:
         values: each record's value; None is a tombstone.
         keys: each record's key, or None where no record has one.
         headers: each record's headers, or None where no record has any.
+        unreadable: positions of records whose headers cannot be read, and that have none here.
         partitions: each record's partition number.
         routes: the replies' routes, or None where all take the binding's own without headers.
         deadlines_ms: each record's deadline (wall clock, ms), infinity for none; None where no record has one.
@@ -79,6 +81,7 @@ class PolledRecords:
         "sizes",
         "timestamps_ms",
         "topic",
+        "unreadable",
         "values",
     )
 
@@ -91,7 +94,7 @@ class PolledRecords:
         self.values: list[bytes | None] = list(map(client.value, messages))
         keys: list[bytes | None] = list(map(client.key, messages))
         self.keys = None if keys.count(None) == len(keys) else keys
-        headers: list[Headers | None] = list(map(client.headers, messages))
+        headers, self.unreadable = read_headers(messages)
         none = headers.count(None) == len(headers) or not any(headers)
         self.headers = None if none else headers
         self.partitions: list[int] = list(map(client.partition, messages))

@@ -141,7 +141,7 @@ class Publisher:
             self._order.put([Outcome(delivery, position, None) for position in origin.positions])
 
     def dead_letter_outcome(self, records: PolledRecords, position: int, error: Exception) -> Outcome:
-        """The dead letter of one record, to be sent in its turn."""
+        """The dead letter of one record that was to be answered, to be sent in its turn."""
         delivery = self._delivery(Origin(records, [position], None, 0, 0), reason=type(error).__name__)
         return self._letter(delivery, position, error)
 

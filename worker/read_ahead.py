@@ -8,6 +8,8 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 
+from worker.control_record import LONGEST_NAME
+
 SECONDS = 2.0
 LEAST_ROWS = 32_768
 """For a model that is slow, or not known yet: a few polls, so that a sudden load is measured before it is held up."""
@@ -28,7 +30,9 @@ class ReadAhead:
         self._rates: dict[str, float] = {}
 
     def answered(self, model: str, rows: int) -> None:
-        """So many rows have been answered."""
+        """So many rows have been answered; nothing is kept of names that no model can have."""
+        if len(model) > LONGEST_NAME:
+            return
         now = self._clock()
         since, before = self._windows.pop(model, (now, 0))
         seconds = now - since

@@ -19,6 +19,7 @@ from lifecycle.signature import Signature
 from schemas.errors import Code
 from schemas.request_kind import RequestKind
 from worker import model_choice
+from worker.control_record import LONGEST_NAME
 from worker.model_table import DesiredModel, ModelTable
 from worker.told_reasons import told
 
@@ -72,10 +73,10 @@ class Manager(Protocol):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Checked:
-    """What the comparison of a kind with a version's signatures gave; good for those signatures only."""
+    """The signature that a kind fits, among a version's; good for those signatures only."""
 
     signatures: Mapping[str, Signature]
-    result: Signature | Refused
+    signature: Signature
 
 
 class Router:
@@ -125,7 +126,8 @@ class Router:
             served = any(fnmatchcase(model, pattern) for pattern in self._models_of[binding])
             if len(self._served) >= MAX_CHECKED_KINDS:
                 self._served.clear()
-            self._served[binding, model] = served
+            if len(model) <= LONGEST_NAME:  # no model has a longer name, and requesters make them up
+                self._served[binding, model] = served
         return served
 
     def _handle(self, name: str, version: int | None) -> ServableHandle | None:
@@ -156,19 +158,21 @@ class Router:
         return None
 
     def _check(self, kind: RequestKind, handle: ServableHandle) -> Routed | Refused:
-        """Check a kind against the version's signature, once for each pair of them."""
+        """Check a kind against the version's signature, once for each pair of them where it fits."""
         key = handle.id, kind
         known = handle.servable.signatures
         checked = self._checked.get(key)
         if checked is None or checked.signatures is not known:
-            checked = _compare(kind, handle.id, known)
-            self._checked[key] = checked
+            result = _compare(kind, handle.id, known)
+            if isinstance(
+                result, Refused
+            ):  # not kept: its names are the requester's, and as long as they like
+                handle.release()
+                return result
+            checked = self._checked[key] = Checked(known, result)
             if len(self._checked) > MAX_CHECKED_KINDS:
                 self._checked.popitem(last=False)
-        if isinstance(checked.result, Refused):
-            handle.release()
-            return checked.result
-        return Routed(handle, checked.result)
+        return Routed(handle, checked.signature)
 
 
 def wrong_rows(kind: RequestKind, signature: Signature, rows: int | None) -> str | None:
@@ -187,7 +191,9 @@ def _told(model: DesiredModel, reason: str) -> str:
     return told(reason, "" if model.config is None else model.config.base_path)
 
 
-def _compare(kind: RequestKind, servable_id: ServableId, known: Mapping[str, Signature]) -> Checked:
+def _compare(
+    kind: RequestKind, servable_id: ServableId, known: Mapping[str, Signature]
+) -> Signature | Refused:
     """Everything but the number of rows, in which requests of one kind differ."""
     try:
         signature = signatures.find_signature(known, kind.signature)
@@ -195,8 +201,8 @@ def _compare(kind: RequestKind, servable_id: ServableId, known: Mapping[str, Sig
         signatures.check_outputs(signature, kind.outputs)
     except lifecycle_errors.InvalidInput as error:
         message = f"model {servable_id}: {error}"
-        return Checked(known, Refused(Code.INVALID_ARGUMENT, message, servable_id.name, servable_id.version))
-    return Checked(known, signature)
+        return Refused(Code.INVALID_ARGUMENT, message, servable_id.name, servable_id.version)
+    return signature
 
 
 def _given(kind: RequestKind, rows: int | None) -> dict[str, tuple[str, tuple[int | None, ...]]]:

@@ -18,6 +18,7 @@ from lifecycle.servable_id import ServableId
 from lifecycle.servable_state import ServableEvent
 from lifecycle.signature import Signature
 from lifecycle.signature import TensorSpec as LoadedSpec
+from schemas.dead_letter import cut
 from schemas.errors import Code
 from schemas.servable_status import ServableState, ServableStatus
 from schemas.signature_spec import SignatureSpec, TensorSpec
@@ -25,6 +26,7 @@ from worker.model_table import DesiredModel, ModelTable
 from worker.status_topic import WHOLE_MODEL, StatusTopic, servable_key
 
 Key = tuple[str, int]
+MESSAGE_BYTES = 4096
 
 
 class Manager(Protocol):
@@ -40,7 +42,7 @@ class Manager(Protocol):
 
 
 def health(error: BaseException | None) -> tuple[int, str]:
-    """The code and the sentence of a version's health."""
+    """The code and the sentence of a version's health, cut where a loader has said so much that no status takes it."""
     if error is None:
         return int(Code.OK), ""
     if isinstance(error, errors.LoadTimedOut):
@@ -51,7 +53,7 @@ def health(error: BaseException | None) -> tuple[int, str]:
         code = Code.FAILED_PRECONDITION
     else:
         code = Code.UNAVAILABLE
-    return int(code), str(error)
+    return int(code), cut(str(error), MESSAGE_BYTES).decode()
 
 
 def signature_specs(signature: Signature) -> SignatureSpec:

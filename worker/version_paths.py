@@ -55,7 +55,7 @@ def find_versions(
     try:
         found = _by_version(base_path, directories(base_path))
         reason = None
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a name that this system has no bytes for
         found = {}
         reason = f"the base path cannot be listed: {_why(error)}"
     match selection:
@@ -88,5 +88,5 @@ def _by_version(base_path: str, names: Iterable[str]) -> dict[int, str]:
     return found
 
 
-def _why(error: OSError) -> str:
-    return error.strerror or type(error).__name__
+def _why(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or type(error).__name__

@@ -42,6 +42,7 @@ class FakeMessage:
     """A record, or the report of one."""
 
     __slots__ = (
+        "_asked",
         "_deliveries",
         "_error",
         "_headers",
@@ -67,6 +68,7 @@ class FakeMessage:
         self._topic, self._partition, self._offset = topic, partition, offset
         self._value, self._key = value, key
         self._headers = list(headers) if headers else None
+        self._asked = False
         self._timestamp = (1 if timestamp_ms >= 0 else 0, timestamp_ms)
         self._error: FakeError | None = None
         self._deliveries: int | None = None
@@ -92,8 +94,18 @@ class FakeMessage:
         return self._value
 
     def headers(self) -> Headers | None:
-        """See `Message.headers`."""
+        """See `Message.headers`; a name with a surrogate stands for one that is no UTF-8, and fails as the client's."""
+        if self._headers is not None and not all(map(_is_text, self._headers)):
+            assert not self._asked, "the second time the client gives a list whose touch ends the process"
+            self._asked = True
+            raise SystemError(
+                "<method 'headers' of 'cimpl.Message' objects> returned a result with an exception set"
+            )
         return self._headers
+
+    def set_headers(self, headers: list[tuple[str, bytes | None]]) -> None:
+        """See `Message.set_headers`."""
+        self._headers = headers
 
     def timestamp(self) -> tuple[int, int]:
         """See `Message.timestamp`."""
@@ -141,12 +153,41 @@ class FakeMessage:
         return f"<FakeMessage {self._topic}[{self._partition}]@{self._offset} {self._value!r}>"
 
 
+def _is_text(header: tuple[str, bytes | None]) -> bool:
+    """Whether a header's name can be written as UTF-8."""
+    name = header[0]
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
+
+
 class Member(Protocol):
     """A consumer, as the group sees it."""
 
     group: str
     topics: tuple[str, ...]
     evicted: bool
+
+
+class _Log:
+    """The records of one partition; the oldest may have expired."""
+
+    def __init__(self) -> None:
+        self.first = 0
+        self.records: list[FakeMessage] = []
+
+    @property
+    def end(self) -> int:
+        """The next record's offset."""
+        return self.first + len(self.records)
+
+    def read(self, offset: int, count: int) -> list[FakeMessage]:
+        """So many records from an offset on."""
+        start = offset - self.first
+        return self.records[start : start + count]
+
+    def expire(self, before: int) -> None:
+        """Forget the records before an offset."""
+        del self.records[: before - self.first]
+        self.first = before
 
 
 class _Group:
@@ -171,8 +212,7 @@ class FakeBroker:
     def __init__(self, wall: Callable[[], float] = lambda: 1_700_000_000.0) -> None:
         self._wall = wall
         self._lock = threading.Lock()
-        self._logs: dict[TopicPartition, list[FakeMessage]] = {}
-        self._low: dict[TopicPartition, int] = {}
+        self._logs: dict[TopicPartition, _Log] = {}
         self.configs: dict[str, dict[str, str]] = {}
         self._groups: defaultdict[str, _Group] = defaultdict(_Group)
         self._refusals: dict[str, tuple[FakeError, int]] = {}
@@ -186,8 +226,7 @@ class FakeBroker:
         """Make a topic; its name."""
         self.configs[name] = {"max.message.bytes": "1048588", "cleanup.policy": "delete", **(config or {})}
         for number in range(partitions):
-            self._logs[TopicPartition(name, number)] = []
-            self._low[TopicPartition(name, number)] = 0
+            self._logs[TopicPartition(name, number)] = _Log()
         return name
 
     def delete_topic(self, name: str) -> errors.KafkaProblem | None:
@@ -195,7 +234,7 @@ class FakeBroker:
         if self.configs.pop(name, None) is None:
             return errors.TopicMissing(f"topic {name!r} does not exist", resource=name)
         for partition in [tp for tp in self._logs if tp.topic == name]:
-            del self._logs[partition], self._low[partition]
+            del self._logs[partition]
         return None
 
     def append(
@@ -214,7 +253,7 @@ class FakeBroker:
 
     def records(self, topic: str) -> list[FakeMessage]:
         """All records of a topic, partition by partition."""
-        return [m for tp, log in sorted(self._logs.items()) if tp.topic == topic for m in log]
+        return [m for tp in sorted(self._logs) if tp.topic == topic for m in self._logs[tp].records]
 
     def partitions_of(self, topic: str) -> int:
         """How many partitions a topic has; 0 where there is no such topic."""
@@ -225,8 +264,8 @@ class FakeBroker:
         return dict(self._groups[group].committed)
 
     def delete_records(self, partition: TopicPartition, before: int) -> None:
-        """Let the records before this offset have expired."""
-        self._low[partition] = before
+        """Let the records before this offset have expired: they are gone, and take no memory."""
+        self._logs[partition].expire(before)
 
     def refuse(self, topic: str, error: FakeError, records: int = 1) -> None:
         """Refuse the next records sent to a topic."""
@@ -253,15 +292,15 @@ class FakeBroker:
             raise errors.BrokerUnreachable("no broker answers", error_name="_TRANSPORT")
         if partition not in self._logs:
             raise errors.TopicMissing(f"topic {partition.topic!r} does not exist", resource=partition.topic)
-        return self._low[partition], len(self._logs[partition])
+        return self._logs[partition].first, self._logs[partition].end
 
     def end(self, partition: TopicPartition) -> int:
         """The end of a partition, as clients remember it when no broker can be asked."""
-        return len(self._logs[partition])
+        return self._logs[partition].end
 
     def read(self, partition: TopicPartition, offset: int, count: int) -> list[FakeMessage]:
         """Records from an offset on."""
-        return [] if self.unreachable else self._logs[partition][offset : offset + count]
+        return [] if self.unreachable else self._logs[partition].read(offset, count)
 
     def keep_commit(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
         """Keep a group's offsets."""
@@ -296,8 +335,8 @@ class FakeBroker:
         with self._lock:
             log = self._logs[TopicPartition(record.topic(), record.partition())]
             stamp = int(self._wall() * 1000) if timestamp_ms is None else timestamp_ms
-            log.append(record.written(len(log), stamp))
-            return len(log) - 1
+            log.records.append(record.written(log.end, stamp))
+            return log.end - 1
 
     def join(self, consumer: Member) -> None:
         """A member joins its group, or joins again."""

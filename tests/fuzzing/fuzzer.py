@@ -18,7 +18,7 @@ from tests.fuzzing.agreement import Decoder, Reference, Refusal, Values, Verdict
 from tests.fuzzing.families import ID_BYTES, Family, another_member, first_member, new_family, sibling
 from tests.fuzzing.mutations import mutated
 from tests.fuzzing.pieces import Pieces, joined, of_request
-from tests.fuzzing.reduction import Batches, reduced
+from tests.fuzzing.reduction import reduced
 from tests.fuzzing.reply_agreement import ReplyFuzzer
 
 MakeDecoder = Callable[[WireLimits, int], Decoder]
@@ -119,6 +119,13 @@ class Difference:
     max_layouts: int = WORKERS_LAYOUTS
     batches: tuple[Values, ...] = ()
 
+    def lines(self) -> list[str]:
+        """How to see it again, for a person."""
+        if not self.batches:
+            return []
+        head = f"or a new decoder with {self.max_layouts} layouts and {self.limits}, given, a line a batch:"
+        return [head, *(" ".join(_shown(value) for value in values) for values in self.batches)]
+
 
 class Fuzzer:
     """Makes polls and compares, one batch a step."""
@@ -142,6 +149,28 @@ class Fuzzer:
     def kinds(self) -> int:
         """Kinds of requests that the lasting decoder has read by a layout."""
         return len(self._lasting.decoder.kinds)
+
+    @property
+    def batches(self) -> int:
+        """Batches compared so far."""
+        return self.counts.batches
+
+    @property
+    def records(self) -> int:
+        """Values compared so far."""
+        return self.counts.inputs
+
+    def progress(self) -> str:
+        """How far it is, for a person."""
+        counts = self.counts
+        return (
+            f"{counts.inputs:,} inputs agreed, of them {counts.rejected:,} rejected and {self.by_layout:,} read by "
+            f"layouts, of {self.kinds:,} kinds; {counts.replies:,} blocks of replies"
+        )
+
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """Nothing: decoders are compared, not what they keep."""
+        return {}
 
     def step(self) -> Difference | None:
         """Compare one batch, and the replies to another one; what differs."""
@@ -212,10 +241,14 @@ class Fuzzer:
         """A difference with the shortest way to it that can be found."""
         read = functools.cache(Reference(rig.limits).read)
 
-        def differs(batches: Batches) -> bool:
+        def differs(batches: list[Values]) -> bool:
             decoder = self._make(rig.limits, rig.max_layouts)
             return any(difference(decoder, values, list(map(read, values))) for values in batches)
 
-        batches = list(rig.history)
+        batches: list[Values] = list(rig.history)
         short = reduced(batches, differs) if differs(batches) else []
         return Difference(message, rig.limits, rig.max_layouts, tuple(short))
+
+
+def _shown(value: bytes | None) -> str:
+    return "none" if value is None else value.hex() or "empty"

@@ -246,11 +246,30 @@ MUTATIONS: tuple[Mutation, ...] = (
     havoc,
 )
 SAME_LENGTH: tuple[Mutation, ...] = (flip_a_bit, spoil_the_id, spoil_a_text, another_dtype, havoc)
+OF_ANY_RECORD: tuple[Mutation, ...] = (
+    flip_a_bit,
+    cut,
+    add_to_the_end,
+    insert,
+    remove,
+    lie_about_a_number,
+    spoil_a_text,
+    move_pieces,
+    splice,
+    another_header,
+    havoc,
+)
+"""Those that need nothing that requests alone have."""
 
 
 def mutated(rng: random.Random, pieces: Pieces, other: Pieces, *, same_length: bool) -> bytes:
     """The value of one record, damaged in one way; in one that mostly leaves its length, when asked for."""
     return rng.choice(SAME_LENGTH if same_length else MUTATIONS)(Subject(rng, pieces, other))
+
+
+def mutated_record(rng: random.Random, pieces: Pieces, other: Pieces) -> bytes:
+    """The value of one record of any kind, damaged in one way."""
+    return rng.choice(OF_ANY_RECORD)(Subject(rng, pieces, other))
 
 
 def _lie(rng: random.Random, raw: bytes) -> bytes:

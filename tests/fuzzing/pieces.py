@@ -1,13 +1,16 @@
-"""A request as the pieces that Avro writes one after the other: what a fuzzer cuts, swaps and lies about.
+"""A record as the pieces that Avro writes one after the other: what a fuzzer cuts, swaps and lies about.
 
 Our encoder writes an array in one block without a size. Others need not, so the pieces can be asked for in any
 blocks that Avro allows.
 """
 
 import random
-from collections.abc import Sequence
-from typing import NamedTuple
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
+from schemas.catalog import default_catalog
+from schemas.codec import Record
 from schemas.dtype import TWINS
 from schemas.predict_request import PredictRequest
 from schemas.tensor import Tensor
@@ -22,7 +25,7 @@ class Piece(NamedTuple):
 
     `kind` says what it is: `header`; `length` (of the `text`, `data`, `string` or `id` behind it), `id length`;
     `branch` of a union; `count` of a block, its `size` in bytes, the `end` of an array or map; `dim`, `dtype`,
-    `version`.
+    `version`; `double`.
     """
 
     kind: str
@@ -96,3 +99,75 @@ def _blocks(items: Sequence[Pieces], rng: random.Random | None) -> Pieces:
         pieces += content
         start = stop
     return [*pieces, Piece("end", b"\0")]
+
+
+def of_record(record: Record, style: int | None) -> Pieces:
+    """Any record's pieces, by its schema; numbers are `version` (a long) and `dtype` (an enum) here, too."""
+    parsed = default_catalog().current(record.record_name).parsed
+    rng = None if style is None else random.Random(style)
+    return [
+        Piece("header", header(record.record_name)),
+        *_of_type(parsed, record.to_wire(), _named(parsed), rng),
+    ]
+
+
+def _named(schema: Any) -> dict[str, Any]:
+    """The types that a schema gives names to, by their full names."""
+    if isinstance(schema, list):
+        return {name: found for branch in schema for name, found in _named(branch).items()}
+    if not isinstance(schema, dict):
+        return {}
+    inner = [f["type"] for f in schema.get("fields", ())] + [
+        schema.get(k) for k in ("items", "values", "type")
+    ]
+    found = {schema["name"]: schema} if "name" in schema else {}
+    return found | {name: one for each in inner for name, one in _named(each).items()}
+
+
+def _of_type(  # noqa: C901, PLR0911 - a case for each kind of type
+    schema: Any, value: Any, named: Mapping[str, Any], rng: random.Random | None
+) -> Pieces:
+    schema = named.get(schema, schema) if isinstance(schema, str) else schema
+    if isinstance(schema, list):
+        name, value = value if isinstance(value, tuple) else (None, value)
+        index = _branch(schema, name, value, named)
+        return [Piece("branch", long(index)), *_of_type(schema[index], value, named, rng)]
+    kind = schema["type"] if isinstance(schema, dict) else schema
+    match kind:
+        case "record":
+            return [p for f in schema["fields"] for p in _of_type(f["type"], value[f["name"]], named, rng)]
+        case "array":
+            return _blocks([_of_type(schema["items"], item, named, rng) for item in value], rng)
+        case "map":
+            entries = value.items()
+            return _blocks(
+                [
+                    [*_counted("text", k.encode()), *_of_type(schema["values"], v, named, rng)]
+                    for k, v in entries
+                ],
+                rng,
+            )
+        case "enum":
+            return [Piece("dtype", long(schema["symbols"].index(value)))]
+        case "string":
+            return _counted("text", value.encode())
+        case "bytes":
+            return _counted("string", value)
+        case "long" | "int":
+            return [Piece("version", long(value))]
+        case "double":
+            return [Piece("double", struct.pack("<d", value))]
+        case "null":
+            return []
+    return _of_type(kind, value, named, rng)
+
+
+def _branch(schema: Sequence[Any], name: str | None, value: object, named: Mapping[str, Any]) -> int:
+    """Which branch of a union a value takes: the named one, or the one that is, or is not, null."""
+    for index, branch in enumerate(schema):
+        resolved = named.get(branch, branch) if isinstance(branch, str) else branch
+        if name is not None and isinstance(resolved, dict) and resolved.get("name") == name:
+            return index
+        if name is None and (resolved == "null") == (value is None):
+            return index
+    raise AssertionError(f"no branch of {schema} takes {value!r}")

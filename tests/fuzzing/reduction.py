@@ -1,20 +1,19 @@
-"""From a long way to a difference to a short one."""
+"""From a long way to a fault to a short one."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from tests.fuzzing.agreement import Values
-
 T = TypeVar("T")
-Batches = list[Values]
 
 
-def reduced(batches: Sequence[Values], differs: Callable[[Batches], bool]) -> Batches:
+def reduced(
+    batches: Sequence[Sequence[T]], differs: Callable[[list[Sequence[T]]], bool]
+) -> list[Sequence[T]]:
     """The fewest values, in the fewest batches, that a greedy search finds to differ still.
 
     Args:
-        batches: what a new decoder was given when it differed.
-        differs: whether a new decoder that is given these batches differs.
+        batches: what a new decoder, or a new worker, was given when it differed.
+        differs: whether a new one that is given these batches differs.
     """
     left = _fewer(list(batches), differs)
     for at in range(len(left)):

@@ -18,7 +18,7 @@ from tests.kit.broker import Broker, ForeignBroker
 from tests.kit.sending import Sender, Traffic
 from tests.kit.verifier import Account, account, read_topic
 from tests.kit.waiting import wait_until
-from tests.kit.worker import RunningWorker, run_command
+from tests.kit.worker import HEADRACE, RunningWorker, run_command
 from worker import app
 from worker.commands.control_access import ControlAccess, access_of
 from worker.control_writer import Written
@@ -88,11 +88,14 @@ class Deployment:
 
     # Workers
 
-    def start_worker(self, settings: Mapping[str, object] | None = None) -> RunningWorker:
+    def start_worker(
+        self, settings: Mapping[str, object] | None = None, program: Sequence[str] = HEADRACE
+    ) -> RunningWorker:
         """Start a worker process with the deployment's settings and these; ids are w1, w2 and so on."""
         number = len(self.workers) + 1
         log_file = self._folder / f"{self.group}-w{number}.log"
-        worker = RunningWorker({"worker_id": f"w{number}", **self.flags, **(settings or {})}, log_file)
+        own = {"worker_id": f"w{number}", **self.flags, **(settings or {})}
+        worker = RunningWorker(own, log_file, program)
         self.workers.append(worker)
         return worker
 
@@ -149,7 +152,7 @@ class Deployment:
         """Hand requests over, which are then sent in the background; `send` waits for them too."""
         self._sender.begin(self.requests, values)
 
-    def traffic(self, request: Callable[[int], PredictRequest], **options: Any) -> Traffic:
+    def traffic(self, request: Callable[[int], bytes | PredictRequest], **options: Any) -> Traffic:
         """Requests without a pause for the length of a `with` block."""
         return Traffic(self.where, self.requests, request, **options)
 

@@ -84,7 +84,7 @@ class Traffic:
         self,
         where: Connection,
         topic: str,
-        request: Callable[[int], PredictRequest],
+        request: Callable[[int], bytes | PredictRequest],
         *,
         at_once: int = 5,
         pause_seconds: float = 0.01,

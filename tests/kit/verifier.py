@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from schemas import codec, dead_letter
+from schemas import dead_letter
+from schemas.codec import Codec, default_codec
 from schemas.predict_reply import PredictReply
 from worker.kafka import clients
 from worker.kafka.client_config import Connection
@@ -177,11 +178,14 @@ class Account:
         return Counter(f"{reply.code}: {reply.message}" for reply in self.all_replies() if reply.code)
 
 
-def account(replies: Iterable[Message], dead_letters: Iterable[Message] = ()) -> Account:
-    """Sort replies by the request that they answer."""
+def account(
+    replies: Iterable[Message], dead_letters: Iterable[Message] = (), codec: Codec | None = None
+) -> Account:
+    """Sort replies by the request that they answer; *codec* reads them, by default this release's."""
+    reader = codec or default_codec()
     by_id: dict[str, list[Reply]] = {}
     for message in replies:
-        value = codec.decode(message.value() or b"", PredictReply)
+        value = reader.decode(message.value() or b"", PredictReply)
         reply = Reply(
             value,
             message.partition(),

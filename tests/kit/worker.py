@@ -22,6 +22,7 @@ from tests.kit.waiting import wait_until
 from worker.settings import ENVIRONMENT_PREFIX, environment_name
 
 ROOT = Path(__file__).parents[2]
+HEADRACE = ("-m", "worker")
 START_SECONDS = 60.0
 HTTP_SECONDS = 5.0
 
@@ -35,11 +36,15 @@ def environment(settings: Mapping[str, object]) -> dict[str, str]:
 
 
 def run_command(
-    arguments: Sequence[str], settings: Mapping[str, object], timeout_seconds: float = 60.0
+    arguments: Sequence[str],
+    settings: Mapping[str, object],
+    timeout_seconds: float = 60.0,
+    *,
+    program: Sequence[str] = HEADRACE,
 ) -> subprocess.CompletedProcess[str]:
     """Run `headrace ARGUMENTS` to its end, whatever its exit status."""
     return subprocess.run(
-        [sys.executable, "-m", "worker", *arguments],
+        [sys.executable, *program, *arguments],
         env=environment(settings),
         cwd=ROOT,
         capture_output=True,
@@ -56,9 +61,12 @@ class RunningWorker:
     Args:
         settings: by dotted name, as `headrace config` shows them. The log is JSON and the HTTP port any free one.
         log_file: what the process writes; kept after its end.
+        program: what Python runs; another release, say.
     """
 
-    def __init__(self, settings: Mapping[str, object], log_file: Path) -> None:
+    def __init__(
+        self, settings: Mapping[str, object], log_file: Path, program: Sequence[str] = HEADRACE
+    ) -> None:
         self.log_file = log_file
         self._port: int | None = None
         own = {"http.port": 0, "log.format": "json", **settings}
@@ -66,7 +74,7 @@ class RunningWorker:
         guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         with log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [*guard, sys.executable, "-m", "worker", "worker"],
+                [*guard, sys.executable, *program, "worker"],
                 env=environment(own),
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,

@@ -11,6 +11,7 @@ from schemas.errors import Code, InvalidHeader
 def test_values_are_read() -> None:
     """Each header is read in the form that the design gives it."""
     assert headers.parse_topic(b"replies") == "replies"
+    assert headers.parse_topic(b"a.b_C-1" + b"x" * 242) == "a.b_C-1" + "x" * 242
     assert headers.parse_timeout_ms(b"1500") == 1500
     assert headers.parse_timeout_ms(b"0") == 0
     assert headers.parse_priority(b"9") == 9
@@ -36,6 +37,11 @@ def test_request_coordinates_come_back() -> None:
         (headers.parse_topic, None),
         (headers.parse_topic, b""),
         (headers.parse_topic, b"\xff"),
+        (headers.parse_topic, b"two words"),
+        (headers.parse_topic, "modèle".encode()),
+        (headers.parse_topic, b"replies\n"),
+        (headers.parse_topic, b".."),
+        (headers.parse_topic, b"x" * 250),
         (headers.parse_timeout_ms, None),
         (headers.parse_timeout_ms, b""),
         (headers.parse_timeout_ms, b"-1"),

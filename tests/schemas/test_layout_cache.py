@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from schemas import layout as layouts
 from schemas.codec import default_codec, encode
 from schemas.layout import MOST_CONSTANT_BYTES, Layout, learn
 from schemas.layout_cache import MOST_LENGTHS, MOST_VARIANTS, LayoutCache
@@ -119,3 +120,12 @@ def test_a_flood_of_lengths_hides_no_layout_for_long() -> None:
     cache.add(layout)
 
     assert known(cache, hidden)
+
+
+def test_of_a_layout_that_is_not_learnt_nothing_is_kept() -> None:
+    """Requesters make up names as long as a record, and another for each."""
+    layouts._one_object.cache_clear()
+
+    assert learnt(value_of("m" * MOST_CONSTANT_BYTES)) is None
+
+    assert layouts._one_object.cache_info().currsize == 0

@@ -404,3 +404,20 @@ def test_retries_double_up_to_their_longest_wait() -> None:
     times = RetryTimes(0.5, 15.0)
 
     assert [times.wait_seconds(n) for n in (1, 2, 5, 6, 1000)] == [0.5, 1.0, 8.0, 15.0, 15.0]
+
+
+def test_of_many_missing_versions_the_first_are_named() -> None:
+    """A line of the log, and of the status, is to be read."""
+    table, manager = ModelTable(), AspiredVersionsManager()
+    aspirations = Aspirations(
+        table, manager, Loaders({"fake": lambda _path, _version: FakeLoader()}), directories=lambda _: ()
+    )
+    config = replace(CONFIG, versions=SpecificVersions(tuple(range(1, 1001))))
+    table.apply(b"m", codec.encode(config), 0, 0.0)
+    aspirations.changed("m")
+    aspirations.step(0.0)
+
+    problem = table.models["m"].problem or ""
+    assert problem.startswith("the base path has no directory for version 1; ")
+    assert problem.endswith("; 990 more")
+    assert len(problem) < 1000

@@ -80,6 +80,17 @@ def test_a_reply_repeated_is_taken_once(world: World) -> None:
     assert call.future.result(0).version == 1
 
 
+def test_a_record_whose_headers_cannot_be_read_is_somebody_elses(world: World) -> None:
+    """It is no reply of a worker's, and the replies around it are found."""
+    call = world.call()
+    world.broker.append("replies", b"x", headers=[("\udcff", b"x")], partition=0)
+    world.answer(call)
+
+    world.reader.step()
+
+    assert call.future.result(0).version == 1
+
+
 def test_deadlines_pass_on_a_quiet_topic(world: World) -> None:
     """Each step looks at the clock, and a reply that is already there counts as in time."""
     quick, answered, slow = world.call(2.0), world.call(2.0), world.call(5.0)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from lifecycle.aspired_versions_manager import AspiredVersionsManager, AspiredVersionsManagerOptions
+from lifecycle.errors import PermanentLoadFailure
 from lifecycle.execution import BasicManagerOptions, Surroundings
 from lifecycle.loader import Loader
 from lifecycle.loader_harness import LoadOptions
@@ -31,7 +32,7 @@ from worker.joining import JoinRule
 from worker.kafka.errors import BrokerUnreachable
 from worker.loaders import Loaders
 from worker.model_table import ModelTable
-from worker.servable_reports import ServableReports
+from worker.servable_reports import MESSAGE_BYTES, ServableReports
 from worker.status_topic import WHOLE_MODEL, StatusTopic
 from worker.worker_lease import CONTROL_PROBLEM, CONTROL_REJECTED, WorkerIdentity, WorkerLease
 
@@ -492,3 +493,31 @@ def test_the_thread_steps_until_it_is_closed() -> None:
 
     assert not thread.alive
     assert dict(world.fleet().members) == {}
+
+
+def test_a_record_that_is_wrong_in_thousands_of_ways_is_told_of_and_the_lease_renewed() -> None:
+    """A sentence too long for a status record once ended every step before the worker's sign of life."""
+    world = World()
+    world.set()
+    world.step()
+    labels = {f"label-{n}-{'x' * 100}": n + 2 for n in range(1000)}
+    offset = world.set(replace(CONFIG, labels=labels))
+    world.step()
+
+    said = world.said()
+    assert (said[1].state, said[WHOLE_MODEL].code) == (ServableState.AVAILABLE, Code.INVALID_ARGUMENT)
+    assert "characters more" in said[WHOLE_MODEL].message
+    assert world.worker().control_offset == offset
+
+
+def test_a_loader_that_fails_with_an_endless_sentence_is_reported_in_short() -> None:
+    """Also where the sentence is no text that UTF-8 has."""
+    world = World()
+    world.failures = [PermanentLoadFailure("broken \udce9 " + "x" * 200_000)]
+    world.set()
+    world.step()
+
+    said = world.said()[1]
+    assert (said.state, said.code) == (ServableState.END, Code.FAILED_PRECONDITION)
+    assert "broken ? xxx" in said.message
+    assert len(said.message) <= MESSAGE_BYTES

@@ -83,7 +83,20 @@ def test_a_config_comes_back_as_it_was_written() -> None:
             replace(CONFIG, versions=SpecificVersions((3,)), labels={"stable": 4}),
             "label 'stable' points to version 4, which is not among",
         ),
+        (
+            replace(CONFIG, versions=SpecificVersions(tuple(range(1001)))),
+            "lists 1,001 versions; at most 1,000",
+        ),
+        (replace(CONFIG, labels={f"l{n}": 1 for n in range(1001)}), "there are 1,001 labels; at most 1,000"),
         (replace(CONFIG, batching=BatchingOptions(max_batch_rows=0)), "max_batch_rows is 0"),
+        (replace(CONFIG, batching=BatchingOptions(max_batch_rows=2**62)), "expected 1 to 1,048,576"),
+        (replace(CONFIG, batching=BatchingOptions(batch_timeout_seconds=86_401.0)), "expected 0 to 86,400"),
+        (replace(CONFIG, batching=BatchingOptions(max_enqueued_batches=2**62)), "expected 1 to 1,000,000"),
+        (replace(CONFIG, batching=BatchingOptions(allowed_batch_rows=(1, 2**62))), "none above 1,048,576"),
+        (
+            replace(CONFIG, batching=BatchingOptions(allowed_batch_rows=tuple(range(1, 1002)))),
+            r"\[1, 2, 3, 4, 5, 6, 7, 8 and 993 more\]: expected at most 1,000 sizes",
+        ),
         (replace(CONFIG, batching=BatchingOptions(batch_timeout_seconds=-1.0)), "batch_timeout_seconds"),
         (replace(CONFIG, batching=BatchingOptions(batch_timeout_seconds=float("nan"))), "batch_timeout"),
         (replace(CONFIG, batching=BatchingOptions(max_enqueued_batches=0)), "max_enqueued_batches is 0"),
@@ -119,3 +132,20 @@ def test_each_way_to_choose_versions_is_taken(versions: VersionSelection) -> Non
 def test_a_label_may_point_to_a_version_that_a_watched_selection_may_bring() -> None:
     """Which versions `latest` and `all` bring is not known from the record."""
     control_record.check_config(replace(CONFIG, versions=AllVersions(), labels={"canary": 9}))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        replace(CONFIG, labels={f"no label {n}": n for n in range(1000)}),
+        replace(CONFIG, loader="x" * 60_000),
+        replace(CONFIG, versions=SpecificVersions((2**62,) * 60_000)),
+        replace(CONFIG, batching=BatchingOptions(allowed_batch_rows=(2**62,) * 60_000)),
+    ],
+)
+def test_what_is_wrong_is_told_in_short(config: ModelConfig) -> None:
+    """It has to fit a status record and a line of the log, whatever the record holds."""
+    with pytest.raises(InvalidControlRecord) as caught:
+        control_record.check_config(config, {"saved_model"})
+
+    assert len(str(caught.value)) < 1100

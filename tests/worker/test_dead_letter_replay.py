@@ -140,7 +140,7 @@ def test_a_right_that_is_missing_is_a_failure_of_each() -> None:
 
     world.send([letter()])
 
-    assert ["not allowed to use topic 'r'" in each.reason for each in world.replayer.failed] == [True]
+    assert ["lacks the right WRITE on topic 'r'" in each.reason for each in world.replayer.failed] == [True]
 
 
 def test_only_request_topics_get_anything() -> None:

@@ -149,3 +149,21 @@ def test_records_of_several_topics_are_told_apart() -> None:
     assert lab.codes() == {"a": 0, "b": 0}
     assert [m.value() for m in lab.dead_letters("a-dlt")] == [b"garbage a"]
     assert [m.value() for m in lab.dead_letters("b-dlt")] == [b"garbage b"]
+
+
+def test_a_header_whose_name_is_no_text_makes_a_dead_letter_of_its_record_alone() -> None:
+    """The client library cannot give such headers: where the reply should go is not known. Value and key are kept."""
+    lab = Lab()
+    lab.set_model()
+    worker = lab.worker().join()
+    lab.send(request(1, id="before"), headers=[("correlation_id", b"b")])
+    lab.send(request(1, id="bad"), b"key", [("\udcff", b"x"), ("correlation_id", b"c")])
+    lab.send(request(1, id="behind"))
+
+    worker.until_committed(3)
+
+    (letter,) = lab.dead_letters()
+    assert (letter.value(), letter.key()) == (codec.encode(request(1, id="bad")), b"key")
+    assert (headers_of(letter)[dead_letter.EXCEPTION_FQCN] or b"").endswith(b".NoRouteError")
+    assert b"not UTF-8" in (headers_of(letter)[dead_letter.EXCEPTION_MESSAGE] or b"")
+    assert lab.codes() == {"before": 0, "behind": 0}

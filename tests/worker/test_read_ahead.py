@@ -2,6 +2,7 @@
 
 from tests.fakes.clock import FakeClock
 from worker.budget import Budget, Limits
+from worker.control_record import LONGEST_NAME
 from worker.read_ahead import KEPT, LEAST_ROWS, MOST_MODELS, SECONDS, WINDOW_SECONDS, ReadAhead
 
 
@@ -70,3 +71,12 @@ def test_the_budget_is_full_sooner_for_a_slow_model() -> None:
     answer(ahead, clock, 10 * LEAST_ROWS)
 
     assert budget.fullness("b") == 0.2
+
+
+def test_a_name_that_no_model_can_have_is_not_kept_at_all() -> None:
+    """Thousands of them would be hundreds of megabytes."""
+    ahead = ReadAhead(FakeClock())
+
+    ahead.answered("x" * (LONGEST_NAME + 1), 1)
+
+    assert not ahead._windows

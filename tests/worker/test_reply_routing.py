@@ -66,6 +66,13 @@ def test_a_topic_that_is_not_allowed_is_refused(topic: bytes) -> None:
         routing(Cluster(replies=1, requests_a=1, elsewhere=1), "requests.*").route([("reply_to", topic)])
 
 
+@pytest.mark.parametrize("topic", [b"team x", b"team-\xc3\xa9", b"team-x\n", b"team-" + b"x" * 245])
+def test_a_name_that_no_topic_can_have_is_not_waited_for(topic: bytes) -> None:
+    """Whatever the patterns say: it will not appear, and names of any length are not remembered."""
+    with pytest.raises(NoRouteError, match="the name of a topic was expected"):
+        routing(Cluster(replies=1), ".*").route([("reply_to", topic)])
+
+
 def test_a_topic_that_does_not_exist_yet_is_told_apart() -> None:
     """An allowed topic that is not there may still come; the request can wait for it."""
     with pytest.raises(ReplyTopicUnknownError, match="'team-y' does not exist"):

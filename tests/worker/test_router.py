@@ -207,3 +207,27 @@ def test_replies_repeat_the_id_and_name_who_refused() -> None:
     named = {reply.id: (reply.model, reply.version) for reply in lab.replies(REPLIES) if reply.error}
 
     assert named == {"model": ("nobody", None), "version": ("m", 1)}
+
+
+def test_of_names_that_requesters_make_up_nothing_is_kept() -> None:
+    """A name may be as long as a record, and another in each request: what is kept of kinds is what fits a model."""
+    lab = Lab()
+    lab.set_model()
+    worker = lab.worker().join()
+    long = "x" * 10_000
+    lab.send(request(1, id="good"))
+    fields: list[dict[str, Any]] = [
+        {"model": long},
+        {"signature": long},
+        {"outputs": (long,)},
+        {"label": long},
+    ]
+    for n, each in enumerate(fields):
+        lab.send(request(1, id=f"bad{n}", **each))
+    lab.send(request(1, id="good again"))
+    worker.until_committed(6)
+
+    router = worker.path._intake._router
+    assert len(router._checked) == 1
+    assert {model for _, model in router._served} == {"m"}
+    assert sorted(lab.codes().values()) == [0, 0, 3, 3, 3, 5]

@@ -334,3 +334,16 @@ def test_a_transaction_that_hangs_in_the_client_is_left_alone(*, committed: bool
     assert [reply.id for reply in lab.replies()] == [f"{n}" for n in range(5)]
     assert held(worker) == (0, 0)
     assert not worker.transactional[0].closed  # to close it would hang as well
+
+
+def test_a_request_that_has_no_place_for_its_answer_holds_nothing_when_it_is_a_dead_letter() -> None:
+    """Its rows count against its model until then; kept, they would pause the binding in the end."""
+    lab, worker = serving()
+    lab.send(request(1, 2, 3, id="nowhere"), headers=[("reply_to", b"elsewhere")])
+    send(lab, 1)
+
+    worker.until_committed(2)
+
+    assert len(lab.dead_letters()) == 1
+    assert [reply.id for reply in lab.replies()] == ["0"]
+    assert held(worker) == (0, 0)

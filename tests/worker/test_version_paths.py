@@ -93,3 +93,14 @@ def test_files_are_no_versions(tmp_path: Path) -> None:
     (tmp_path / "3").symlink_to(tmp_path / "1")
 
     assert sorted(list_directories(str(tmp_path))) == ["1", "3"]
+
+
+def test_a_path_that_the_system_has_no_bytes_for_is_told_like_one_that_is_missing() -> None:
+    """Python raises no OSError then."""
+
+    def no_bytes(path: str) -> Iterable[str]:
+        raise UnicodeEncodeError("ascii", path, 0, 1, "ordinal not in range(128)")
+
+    found = find_versions("/modèle", SpecificVersions((1,)), no_bytes)
+
+    assert found.missing == {1: "the base path cannot be listed: UnicodeEncodeError"}

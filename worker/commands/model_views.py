@@ -8,6 +8,9 @@ from schemas.model_config import BatchingOptions, ModelConfig, PastConfig
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from worker.control_writer import ControlEntry
 
+LATEST_MS = 253_402_300_799_999
+"""The last millisecond of the year 9999. Any program may write a control record, with any time in it."""
+
 
 def versions_text(selection: VersionSelection) -> str:
     """As `--versions` takes it."""
@@ -26,8 +29,8 @@ def labels_text(labels: Mapping[str, int]) -> str:
 
 
 def time_text(milliseconds: int) -> str | None:
-    """An instant as ISO 8601, in UTC, to the second; None for none."""
-    if milliseconds <= 0:
+    """An instant as ISO 8601, in UTC, to the second; None for none, and for what no calendar has."""
+    if not 0 < milliseconds <= LATEST_MS:
         return None
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

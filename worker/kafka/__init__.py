@@ -8,7 +8,7 @@ be asked of them).
 
 In reading order:
 
-* `records` - partition, message, headers
+* `records` - partition, message, headers; `header_reading` - the headers of many records
 * `errors` - what can go wrong, in an operator's words; `rights` - what a user may lack, and how it is given
 * `consumer`, `share`, `producer`, `transactional` - the protocols
 * `client_config` - librdkafka's properties; `java_properties` - those of `--command-config`

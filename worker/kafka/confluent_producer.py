@@ -78,6 +78,10 @@ class RefusedRecord:
         """See `Message.headers`."""
         return self._headers
 
+    def set_headers(self, headers: list[tuple[str, bytes | None]]) -> None:
+        """See `Message.set_headers`."""
+        self._headers = headers
+
     def timestamp(self) -> tuple[int, int]:
         """See `Message.timestamp`."""
         return (0, -1)

@@ -53,6 +53,10 @@ class Message(Protocol):
         """The headers of a record read, where it has any; the report of a record written has none."""
         ...
 
+    def set_headers(self, headers: list[tuple[str, bytes | None]]) -> None:
+        """Give it other headers."""
+        ...
+
     def timestamp(self) -> tuple[int, int]:
         """Kind (0: none, 1: the producer's, 2: the broker's) and milliseconds since the epoch (-1: none)."""
         ...
