@@ -73,21 +73,20 @@ def codes_table() -> str:
 def rights_table() -> str:
     """Which rights each role needs, where everything has its default name."""
     settings = Settings(delivery=DeliverySettings(mode="exactly_once"))
-    rows: dict[tuple[str, str], tuple[list[str], list[str]]] = {}
+    rows: dict[tuple[str, str, str], list[str]] = {}
     for role in Role:
+        on_each: dict[str, tuple[list[str], list[str]]] = {}
         for need in needs_of(role, settings):
             right = need.right
             names = f"`{right.name}`" + (" and all that begins with it" if right.prefixed else "")
-            resource = f"{_RESOURCES[right.resource]} {names}"
-            operations, purposes = rows.setdefault((_ROLES[role], resource), ([], []))
+            operations, purposes = on_each.setdefault(f"{_RESOURCES[right.resource]} {names}", ([], []))
             operations.append(right.operation)
             purposes.append(need.purpose)
+        for resource, (operations, purposes) in on_each.items():
+            rows.setdefault((_ROLES[role], ", ".join(operations), "; ".join(purposes)), []).append(resource)
     return _table(
         ("who", "on what", "rights", "for"),
-        (
-            (*place, ", ".join(operations), "; ".join(purposes))
-            for place, (operations, purposes) in rows.items()
-        ),
+        ((who, ", ".join(resources), rights, what) for (who, rights, what), resources in rows.items()),
     )
 
 
