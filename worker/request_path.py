@@ -262,6 +262,10 @@ class RequestPath:
         self._consumer.close()
         return done
 
+    def lose(self, topic: str) -> None:
+        """Forget what was read of a request topic: nothing is committed for it, and what is answered is answered."""
+        self._listener.lost([place for place in self._tracker.partitions if place.topic == topic])
+
     def close(self) -> None:
         """Let go of threads and clients, whatever state they are in; what is not committed is repeated."""
         self._listener.end_by(-math.inf)
