@@ -179,7 +179,12 @@ def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: 
         )
     )
     directory = TopicDirectory(Cluster(admin, can_tell_limits=checked), assume_existing=not checked)
-    watch = ClusterWatch(directory, needed_topics(settings), answer_topics(settings))
+    watch = ClusterWatch(
+        directory,
+        needed_topics(settings),
+        answer_topics(settings),
+        topic_id=admin.topic_id if checked else None,
+    )
     return Side(
         control=control,
         thread=ControlThread(control),

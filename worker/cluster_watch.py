@@ -22,6 +22,10 @@ class ClusterWatch:
         directory: what is known of the cluster's topics.
         needed: the topics that must exist.
         answers: those of them that are written to, whose limits must be known.
+        topic_id: asks what tells a topic from a later one of its name; raises KafkaProblem. None: nobody can tell.
+
+    Attributes:
+        on_made_again: told of a needed topic that was deleted and made again, on the background thread.
     """
 
     def __init__(
@@ -30,12 +34,16 @@ class ClusterWatch:
         needed: Collection[str],
         answers: Collection[str],
         *,
+        topic_id: Callable[[str], str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._directory = directory
         self._needed = tuple(sorted(needed))
         self._occasionally = Occasionally(log, seconds=30.0, clock=clock)
         self._told: tuple[str, ...] = ()
+        self._topic_id = topic_id
+        self._ids: dict[str, str] = {}
+        self.on_made_again: Callable[[str], None] = lambda _topic: None
         directory.watch(answers)
 
     def look(self) -> str | None:
@@ -45,6 +53,7 @@ class ClusterWatch:
             KafkaProblem: the cluster could not be asked.
         """
         self._directory.refresh()
+        self._compare_ids()
         return self.missing()
 
     def missing(self) -> str | None:
@@ -63,7 +72,8 @@ class ClusterWatch:
         """Look again when it is time, and log what has changed; called by one background thread."""
         before = self._directory.problem
         try:
-            self._directory.step()
+            if not self._directory.step():
+                return
         except KafkaProblem as problem:
             self._occasionally.warning(
                 "the cluster does not answer; trying again, and what is read and answered waits",
@@ -74,6 +84,7 @@ class ClusterWatch:
         if before is not None:
             log.info("the cluster answers again")
         self._tell_missing()
+        self._compare_ids()
 
     def _tell_missing(self) -> None:
         missing = self._directory.missing(self._needed)
@@ -85,6 +96,20 @@ class ClusterWatch:
         for topic in sorted(set(self._told) - set(missing)):
             log.info("the topic exists again", extra={"topic": topic})
         self._told = missing
+        if missing:
+            self._directory.look_again()
+
+    def _compare_ids(self) -> None:
+        if self._topic_id is None:
+            return
+        for topic in set(self._needed).difference(self._directory.missing(self._needed)):
+            try:
+                found = self._topic_id(topic)
+            except KafkaProblem:
+                continue  # it says more at the next look
+            if self._ids.setdefault(topic, found) != found:
+                self._ids[topic] = found
+                self.on_made_again(topic)
 
 
 def answer_topics(settings: Settings) -> frozenset[str]:

@@ -33,7 +33,8 @@ class ConsumerReports:
             self._directory.look_again()
 
     def on_out_of_range(self, partition: TopicPartition, offset: int) -> None:
-        """Count it, and do what the setting says."""
+        """Count it, and do what the setting says; the topic may be another one by now."""
         self._metrics.offset_out_of_range(partition.topic)
+        self._directory.look_again()
         assert self.flow is not None
         self.flow.out_of_range(partition, offset)

@@ -115,6 +115,10 @@ class GroupReading:
             parts.settlement.forgotten(parts.tracker.drop(partition))
             parts.publisher.forget([partition])
 
+    def lose(self, topic: str) -> None:
+        """See `Reading.lose`."""
+        self._listener.lost([place for place in self._parts.tracker.partitions if place.topic == topic])
+
     def end_by(self, deadline: float) -> None:
         """See `Reading.end_by`."""
         self._listener.end_by(deadline)

@@ -64,6 +64,9 @@ class QueueReading:
             },
         )
 
+    def lose(self, topic: str) -> None:
+        """See `Reading.lose`: the broker knows which records are whose, and commits nothing."""
+
     def end_by(self, deadline: float) -> None:
         """See `Reading.end_by`: nothing here waits for longer than it is told."""
 

@@ -57,6 +57,9 @@ class Reading(Protocol):
     def stick(self, records: PolledRecords, positions: Sequence[int], reason: str) -> None:
         """The records at these positions can neither be answered nor become dead letters."""
 
+    def lose(self, topic: str) -> None:
+        """A request topic is another one by now: nothing that was read of it may be committed."""
+
     def end_by(self, deadline: float) -> None:
         """The worker ends: nothing waits longer than until then (monotonic)."""
 

@@ -264,10 +264,12 @@ class RequestPath:
 
     def standing_still(self) -> list[str]:
         """What is not read, and why; any thread."""
-        stopped = [
-            f"{partition} stands still: {why}" for partition, why in list(self.reading.stopped.items())
-        ]
-        return stopped + self.failing.reasons()
+        stopped = list(self.reading.stopped.items())
+        return [f"{place} stands still: {why}" for place, why in stopped] + self.failing.reasons()
+
+    def lose(self, topic: str) -> None:
+        """Forget what was read of a request topic: nothing is committed for it, and what is answered is answered."""
+        self.reading.lose(topic)
 
     def close(self) -> None:
         """Let go of threads and clients, whatever state they are in; what is not committed is repeated."""

@@ -99,8 +99,8 @@ class TopicDirectory:
             self._watched |= frozenset(topics)
             self.look_again()
 
-    def step(self) -> None:
-        """Refresh when it is time or asked for; called by the background thread only.
+    def step(self) -> bool:
+        """Refresh when it is time or asked for, and whether it was; called by the background thread only.
 
         Raises:
             KafkaProblem: the broker could not be asked; the last snapshot stays.
@@ -108,9 +108,10 @@ class TopicDirectory:
         now = self._clock()
         due = self._refreshed_at is None or now - self._refreshed_at >= self._refresh_seconds
         if not (due or self._wanted.is_set()):
-            return
+            return False
         self._wanted.clear()
         self.refresh()
+        return True
 
     def refresh(self) -> None:
         """Ask the broker now.

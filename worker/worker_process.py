@@ -94,10 +94,25 @@ class WorkerProcess:
         self._waiting = "the worker starts"
         self._alive_at = clock()
         self._occasionally = Occasionally(log, seconds=30.0, clock=clock)
+        self._made_again: str | None = None
         self.health: HealthServer | None = None
+        side.watch.on_made_again = self._begin_anew
 
     def stop(self) -> None:
         """Ask the worker to end in order; from any thread, or a signal."""
+        self._stop.set()
+
+    def _begin_anew(self, topic: str) -> None:
+        """A topic was made again. The client reads on in a request topic at the old place, or not at all: end."""
+        request_topics = {each for binding in self._settings.bindings for each in binding.request_topics}
+        if self._path is None or topic not in request_topics or self._stop.is_set():
+            return
+        log.error(
+            "a request topic was deleted and made again; the worker ends, to be started again and read the new one "
+            "from its first record",
+            extra={"topic": topic},
+        )
+        self._made_again = topic
         self._stop.set()
 
     def run(self) -> ExitCode:
@@ -152,6 +167,8 @@ class WorkerProcess:
         self._side.control.announce(WorkerState.SERVING)
         self._path.run(self._stop)
         self._ending = True
+        if self._made_again is not None:
+            self._path.lose(self._made_again)
         deadline = self._clock() + self._settings.delivery.shutdown_seconds
         log.info(
             "ending: finishing what was read",
@@ -159,7 +176,7 @@ class WorkerProcess:
         )
         self._side.control.announce(WorkerState.DRAINING)
         self._path.finish(deadline)
-        return ExitCode.DONE
+        return ExitCode.DONE if self._made_again is None else ExitCode.TEMPORARY
 
     def _wait_until(self, missing: Callable[[], str | None], look_seconds: float) -> bool:
         """Wait until nothing is missing, saying what is; False when told to stop meanwhile."""

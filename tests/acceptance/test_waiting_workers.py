@@ -8,7 +8,7 @@ import pytest
 from schemas.predict_request import PredictRequest
 from schemas.tensor import Tensor
 from tests.kit import numpy_models
-from tests.kit.broker import KafkaBroker
+from tests.kit.broker import Broker, KafkaBroker, free_port
 from tests.kit.deployment import Deployment, DeploymentFactory
 from tests.kit.maven_jars import JavaUnavailable, do_without
 from tests.kit.waiting import wait_until
@@ -203,3 +203,27 @@ def test_a_broker_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
 
         broker.start()
         assert_it_goes_on(deployed, worker)
+
+
+def test_a_worker_that_waits_for_a_broker_ends_when_it_is_asked_to(tmp_path: Path) -> None:
+    """It says whom it cannot reach, and need not reach anybody to end in order."""
+    address = f"127.0.0.1:{free_port()}"
+    worker = RunningWorker({"kafka.bootstrap_servers": address}, tmp_path / "worker.log")
+    try:
+        assert_said(worker, NOT_YET, "waiting_for", f"no Kafka broker answers at {address}")
+
+        assert worker.stop() == 0
+    finally:
+        worker.close()
+
+
+def test_any_of_the_brokers_to_start_from_is_enough(
+    kafka_broker: Broker, deployment: DeploymentFactory, tmp_path: Path
+) -> None:
+    """Nobody listens at the first address, as while a broker of a cluster is away."""
+    addresses = f"127.0.0.1:{free_port()},{kafka_broker.bootstrap_servers}"
+    deployed = deployment({"kafka.bootstrap_servers": addresses})
+    set_model(deployed, tmp_path)
+    ask(deployed)
+
+    assert_it_goes_on(deployed, deployed.start_worker())

@@ -152,6 +152,8 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Verdict:
             lambda number: mixed[number].record(MODEL),
             at_once=math.ceil(rate * SEND_SECONDS),
             pause_seconds=SEND_SECONDS,
+            # What is repeated then comes to the same partition.
+            key=(lambda number: b"%d" % number) if plan.ordered else None,
         ) as traffic:
             while time.monotonic() < began + plan.seconds or traffic.sent < plan.requests:
                 scene.sleep(chance.uniform(*plan.pauses))

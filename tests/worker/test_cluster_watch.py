@@ -109,6 +109,24 @@ def test_a_topic_that_has_gone_is_told_once_and_when_it_is_back(
     ]
 
 
+def test_a_topic_that_is_another_one_by_now_is_told(bench: Bench) -> None:
+    """Once, whether anybody saw that it was away or not."""
+    ids = dict.fromkeys(bench.cluster.topics, "1")
+    watch = ClusterWatch(
+        bench.directory, tuple(bench.cluster.topics), (), topic_id=ids.__getitem__, clock=bench.clock
+    )
+    told: list[str] = []
+    watch.on_made_again = told.append
+    watch.look()
+    ids["requests"] = "2"
+
+    for _ in range(2):
+        bench.directory.look_again()
+        watch.step()
+
+    assert told == ["requests"]
+
+
 def test_each_binding_needs_its_topics() -> None:
     """Those of requests, replies and dead letters."""
     bindings = [
