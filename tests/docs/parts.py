@@ -105,7 +105,7 @@ def reply_bytes() -> str:
 _ROLES = {
     Role.WORKER: "`worker`: workers",
     Role.CLIENT: "`client`: programs that ask, `headrace request`",
-    Role.OPERATOR: "`operator`: `headrace models`, `headrace status`",
+    Role.OPERATOR: "`operator`: `headrace models`, `headrace status`, `headrace dead-letters`",
     Role.CREATOR: "`creator`: `headrace topics create`",
 }
 _RESOURCES = {
