@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
 MODEL = "dense"
 ROWS = numpy_models.pixels(1)
 JSON = f'{{"instances": {ROWS.tolist()}}}'
-MODES = ("at_least_once", "exactly_once")
+MODES = ("at_least_once", "exactly_once", "queue")
 SOON = {"kafka.properties.topic.metadata.refresh.interval.ms": 1000}
 """A right that is given back is noticed within a second instead of ten."""
 _SAID = re.compile(
@@ -99,7 +99,7 @@ def command_as(
 def test_the_whole_tour_works_with_the_documented_rights(
     secured_broker: SecuredBroker, secured: DeploymentFactory, tmp_path: Path, door: Door, mode: str
 ) -> None:
-    """Topics looked at, model set, request answered, status shown, garbage dead-lettered, model removed."""
+    """Topics looked at, model set, request answered, status shown, a dead letter seen and sent again, model removed."""
     deployed = secured({"delivery.mode": mode, "delivery.transaction_seconds": 0.01})
     users = {role: somebody(role) for role in Role}
     for role, user in users.items():
@@ -128,6 +128,10 @@ def test_the_whole_tour_works_with_the_documented_rights(
     deployed.send([b"garbage", ask("there")])
     deployed.wait_until_answered()
     assert [letter.value for letter in deployed.account().dead_letters] == [b"garbage"]
+    assert len(operator("dead-letters", "list", "--output", "json").document["dead_letters"]) == 1
+    replayed = operator("dead-letters", "replay", "--yes")
+    assert replayed.code == 0, replayed.said
+    deployed.wait_until_answered()
     assert operator("models", "list").code == 0
     assert operator("models", "remove", MODEL, "--wait").code == 0
 
@@ -184,6 +188,7 @@ COMMANDS: dict[str, tuple[Role, list[str]]] = {
     "models list": (Role.OPERATOR, ["models", "list"]),
     "models set": (Role.OPERATOR, ["models", "set", MODEL, "--base-path", "models/dense"]),
     "status": (Role.OPERATOR, ["status"]),
+    "dead-letters list": (Role.OPERATOR, ["dead-letters", "list"]),
     "request": (Role.CLIENT, ["request", MODEL, "--json", JSON]),
 }
 
@@ -231,6 +236,8 @@ def takes(command: str, right: Right, deployed: Deployment) -> bool:
             return right.name == deployed.control
         case "status":
             return right.name == deployed.status
+        case "dead-letters list":
+            return right.name == deployed.dead_letters
     return True
 
 

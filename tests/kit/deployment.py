@@ -165,9 +165,15 @@ class Deployment:
         """
         if self.settings.delivery.mode == "queue":
             sent = self.records_written(self.requests)
-            return max(0, sent - self.replies_written()) or sent - len(self.account().replies)
+            written = self.replies_written() + self.records_written(self.dead_letters)
+            return max(0, sent - written) or sent - self._done()
         found = self._admin.lag(self.group, [self.requests]).values()
         return sum(lag.end if lag.committed is None else lag.records or 0 for lag in found)
+
+    def _done(self) -> int:
+        """Requests with a reply, and records that became dead letters without one."""
+        found = self.account()
+        return len(found.replies) + sum(letter.kind != "DeliveryLimitError" for letter in found.dead_letters)
 
     def wait_until_answered(self, within_seconds: float = 60.0) -> None:
         """Wait until every request is committed, which promises that it has its reply or dead letter (or see above)."""

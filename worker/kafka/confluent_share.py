@@ -5,6 +5,7 @@ it is a problem to report and no more, because the records come again by themsel
 """
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -41,6 +42,7 @@ class ConfluentShareMember:
         self._user = user_of(config)
         self._events = events
         self._fatal: errors.Fatal | None = None
+        self._pause = threading.Event()
         self._closed = False
         callbacks: dict[str, Any] = {"error_cb": self._on_error}
         if log is not None:
@@ -57,8 +59,14 @@ class ConfluentShareMember:
 
     def poll(self, timeout_seconds: float) -> Sequence[Delivered]:
         """See `ShareMember.poll`."""
-        found = self._call(self._client.poll, max(0.0, min(timeout_seconds, LONGEST_WAIT_SECONDS)))
-        messages: list[Any] = list(found)
+        wait = max(0.0, min(timeout_seconds, LONGEST_WAIT_SECONDS))
+        try:
+            messages: list[Any] = list(self._client.poll(wait))
+        except confluent_kafka.KafkaException as error:
+            # A right on the group that is missing, for one, which may be given; it comes at once, again and again.
+            self._on_error(error)
+            messages = []
+            self._pause.wait(wait)
         if self._fatal is not None:
             raise self._fatal
         if any(map(_error, messages)):
