@@ -72,7 +72,9 @@ class Bench:
             _binding("measured", self._requests, load.MODEL, self._replies),
             _binding("other", other, STUCK, self._topics.fresh_replies()),
         ]
-        command, environment = headrace_command(job, self._topics, {"bindings": bindings})
+        # A warm-up would never return either, and the model never be there.
+        settings = {"bindings": bindings, "lifecycle.warmup": False}
+        command, environment = headrace_command(job, self._topics, settings)
         environment["PYTHONPATH"] = os.pathsep.join(
             filter(None, (str(self._site), os.environ.get("PYTHONPATH")))
         )
