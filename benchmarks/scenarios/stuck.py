@@ -58,7 +58,6 @@ class Bench:
                 STUCK: ModelConfig(base_path=str(base_path), loader=device_loader.NAME),
             }
         )
-        self._requests, self._replies = topics.fresh_requests(), topics.fresh_replies()
         self._nothing, self._waiting = topics.fresh_requests(), topics.fresh_requests()
         mix = Mix([(STUCK, "serving_default")])
         fill(topics.where.bootstrap_servers, self._waiting, mix, WAITING)
@@ -67,9 +66,11 @@ class Bench:
         """A new worker, measured while it answers one binding; the other has nothing to do, or is stuck."""
         address = self._topics.where.bootstrap_servers
         other = self._waiting if name == BESIDE else self._nothing
-        job = Job(address, new_group(), self._requests, self._replies, str(self._model))
+        # Of its own: a new group would answer what the run before has asked, by the same ids.
+        requests, replies = self._topics.fresh_requests(), self._topics.fresh_replies()
+        job = Job(address, new_group(), requests, replies, str(self._model))
         bindings = [
-            _binding("measured", self._requests, load.MODEL, self._replies),
+            _binding("measured", requests, load.MODEL, replies),
             _binding("other", other, STUCK, self._topics.fresh_replies()),
         ]
         # A warm-up would never return either, and the model never be there.
@@ -83,7 +84,7 @@ class Bench:
             tempfile.NamedTemporaryFile(prefix="headrace-bench-", suffix=".npz") as out,
         ):
             warmup, measured = int(RATE * WARMUP_SECONDS), int(RATE * self._seconds)
-            what = Load(address, self._requests, self._replies, RATE, warmup, measured, process.pid, out.name)
+            what = Load(address, requests, replies, RATE, warmup, measured, process.pid, out.name)
             finish(what.command())
             process.check()
             return Measured.read(Path(out.name))
