@@ -5,9 +5,12 @@ from collections.abc import Mapping
 
 from schemas import dead_letter
 from schemas import headers as names
+from worker.delivery import Delivery
 from worker.kafka.errors import KafkaProblem
 from worker.kafka.records import Headers
 from worker.polled_records import PolledRecords
+from worker.reply_order import Outcome
+from worker.reply_routes import ANY_PARTITION
 from worker.reply_sizes import header_bytes, key_bytes
 
 log = logging.getLogger(__name__)
@@ -30,17 +33,16 @@ class DeadLetters:
         self._group = group
         self._worker = worker
 
-    def topic_of(self, records: PolledRecords) -> str:
-        """Where the records of a poll go."""
-        return self._topics[records.topic]
-
-    def headers_of(self, records: PolledRecords, position: int, error: Exception) -> Headers:
-        """A record's own headers, and where it was read and why it could not be answered."""
+    def outcome(self, delivery: Delivery, position: int, error: Exception) -> Outcome:
+        """The dead letter of one record: its own value, key and headers, where it was read, and why it comes here."""
+        records = delivery.origin.records
         original = records.messages[position]
         kind, timestamp_ms = original.timestamp()
         coordinates = names.Coordinates(records.topic, original.partition(), original.offset())
         source = dead_letter.Origin(coordinates, timestamp_ms, kind, self._group, self._worker)
-        return [*(original.headers() or ()), *dead_letter.dead_letter_headers(source, error)]
+        headers = [*(original.headers() or ()), *dead_letter.dead_letter_headers(source, error)]
+        place = (self._topics[records.topic], ANY_PARTITION)
+        return Outcome(delivery, position, place, records.values[position], original.key(), headers)
 
 
 def shorter(headers: Headers | None) -> Headers | None:

@@ -76,6 +76,11 @@ class Origin:
         self.records.settle(self.own)
 
     @classmethod
+    def uncounted(cls, records: PolledRecords, positions: Sequence[int]) -> "Origin":
+        """The origin of records that count against no model, or whose count another origin gives back."""
+        return cls(records, positions, None, 0, 0)
+
+    @classmethod
     def of_part(cls, part: Part) -> "Origin":
         """The origin of decoded requests."""
         columns = part.columns

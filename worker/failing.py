@@ -18,6 +18,8 @@ OUR_FAULT = frozenset({Code.INTERNAL, Code.UNAVAILABLE})
 WINDOW_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 300.0
 TRIED_RECORDS = 100
+NOTHING_WAITS_SECONDS = 10.0
+"""Polls are small while a binding is to be tried; when nothing of it comes for so long, nothing waits."""
 
 
 class _State(enum.Enum):
@@ -42,7 +44,7 @@ class _Binding:
     Attributes:
         now, before: counts of this half of the window and of the one before.
         since: when this half began.
-        until: when the pause ends.
+        until: when the pause ends, or the wait for requests to try.
         pauses: how many there were in a row.
         tried: how many requests are being tried.
         why: what an operator is told while it is not read.
@@ -111,8 +113,12 @@ class Failing:
             if binding.state is _State.READ:
                 self._watch(name, binding, now)
             elif binding.state is _State.PAUSED and now >= binding.until:
-                binding.state = _State.TO_BE_TRIED
+                binding.state, binding.until = _State.TO_BE_TRIED, now + NOTHING_WAITS_SECONDS
                 self._settle_paused()
+            elif binding.state is _State.TO_BE_TRIED and now >= binding.until:
+                self._go_on(
+                    name, binding, now, "a binding goes on: nothing waits in its topics that could be tried"
+                )
             elif binding.state is _State.TRIED and binding.now.settled >= binding.tried:
                 self._judge(name, binding, now)
 
@@ -142,10 +148,13 @@ class Failing:
         if binding.now.failed >= self._ratio * binding.now.settled:
             self._stop(name, binding, now, binding.now)
             return
+        self._go_on(name, binding, now, "a binding goes on: its requests are answered again")
+
+    def _go_on(self, name: str, binding: _Binding, now: float, why: str) -> None:
         binding.state, binding.pauses = _State.READ, 0
         binding.now, binding.before, binding.since = _Count(), _Count(), now
         self._settle_paused()
-        log.info("a binding goes on: its requests are answered again", extra={"binding": name})
+        log.info(why, extra={"binding": name})
         self._on_change(name, False)  # noqa: FBT003 - not stopped
 
     def _stop(self, name: str, binding: _Binding, now: float, count: _Count) -> None:

@@ -210,7 +210,7 @@ class Intake:
         refusal = parts[0].records.refusal
         if refusal is not None:
             for part in parts:
-                besides = Origin(part.records, part.columns.indices, None, 0, 0)
+                besides = Origin.uncounted(part.records, part.columns.indices)
                 self._publisher.dead_letter(besides, refusal, besides=True)
                 self._observer.dead_lettered(part.records.topic, type(refusal).__name__, len(part))
                 self._refuse(part, Code.INTERNAL, str(refusal))

@@ -5,7 +5,6 @@ a model, except in a revocation. Everything that it calls is handed in, so that 
 """
 
 import logging
-import threading
 from collections.abc import Callable
 
 from worker.committer import Commits
@@ -104,15 +103,6 @@ class PollLoop:
         """
         self._parts.pump(timeout_seconds, self._committer.serve)
         self.last_step = self._clock()
-
-    def run(self, stop: threading.Event) -> None:
-        """Step until told to stop.
-
-        Raises:
-            Fatal: as `step`.
-        """
-        while not stop.is_set():
-            self.step()
 
     def finish(self, deadline: float) -> bool:
         """Read nothing more, finish and commit what was read, until *deadline* (monotonic); whether all was.

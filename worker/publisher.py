@@ -18,7 +18,7 @@ from worker.kafka.records import TopicPartition
 from worker.polled_records import PolledRecords
 from worker.producer_pool import ProducerPool
 from worker.reply_order import Outcome, ReplyOrder, columns_of, outcomes
-from worker.reply_routes import ANY_PARTITION, Place
+from worker.reply_routes import Place
 from worker.reply_ways import Gathered, reports_of, rest, ways
 from worker.request_block import Part
 from worker.topic_directory import TopicDirectory
@@ -127,9 +127,8 @@ class Publisher:
 
     def dead_letter(self, origin: Origin, error: Exception, *, besides: bool = False) -> None:
         """Send records to their dead-letter topic, with the reason; *besides* an answer, that settles them."""
-        delivery = self._delivery(origin, reason=type(error).__name__)
-        delivery.settles = delivery.settles and not besides
-        letters = [self._letter(delivery, position, error) for position in origin.positions]
+        delivery = self._delivery(origin, reason=type(error).__name__, besides=besides)
+        letters = [self._dead_letters.outcome(delivery, position, error) for position in origin.positions]
         if self._order is not None and self._transactional:
             self._order.put(letters)
             return
@@ -142,8 +141,8 @@ class Publisher:
 
     def dead_letter_outcome(self, records: PolledRecords, position: int, error: Exception) -> Outcome:
         """The dead letter of one record that was to be answered, to be sent in its turn."""
-        delivery = self._delivery(Origin(records, [position], None, 0, 0), reason=type(error).__name__)
-        return self._letter(delivery, position, error)
+        delivery = self._delivery(Origin.uncounted(records, [position]), reason=type(error).__name__)
+        return self._dead_letters.outcome(delivery, position, error)
 
     def leave(self, part: Part) -> None:
         """Requests that are another worker's to answer, because their partition has gone there; nothing is sent."""
@@ -209,22 +208,20 @@ class Publisher:
         """Let go of the clients; what they still hold is given up, uncommitted."""
         self._producers.close()
 
-    def _letter(self, delivery: Delivery, position: int, error: Exception) -> Outcome:
-        records = delivery.origin.records
-        place = (self._dead_letters.topic_of(records), ANY_PARTITION)
-        value, key = records.values[position], records.messages[position].key()
-        headers = self._dead_letters.headers_of(records, position, error)
-        return Outcome(delivery, position, place, value, key, headers)
-
     def _delivery(
-        self, origin: Origin, *, answer: Answer | None = None, reason: str | None = None
+        self,
+        origin: Origin,
+        *,
+        answer: Answer | None = None,
+        reason: str | None = None,
+        besides: bool = False,
     ) -> Delivery:
         return Delivery(
             origin,
             answer=answer,
             reason=reason,
             handed_ms=self._wall() * 1000,
-            settles=not self._transactional,
+            settles=not (self._transactional or besides),
             on_settled=self._on_settled,
             on_failure=self._on_failure,
         )

@@ -6,7 +6,6 @@ in time is released, for whichever member comes first.
 """
 
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -95,15 +94,6 @@ class QueueLoop:
         self.last_step = self._clock()
         self._on_step(self.last_step)
 
-    def run(self, stop: threading.Event) -> None:
-        """Step until told to stop.
-
-        Raises:
-            Fatal: as `step`.
-        """
-        while not stop.is_set():
-            self.step()
-
     def finish(self, deadline: float) -> bool:
         """Take nothing more, answer what is worked on, until *deadline* (monotonic); whether all of it was.
 
@@ -112,8 +102,7 @@ class QueueLoop:
         Raises:
             Fatal: as `step`.
         """
-        self._release([message for turn in self._turns for message in turn.messages])
-        self._turns.clear()
+        self._release(self._not_begun())
         while self._turn is not None and self._clock() < min(deadline, self._end):
             self._parts.pump(WORKING_SECONDS)
             self._look()
@@ -152,8 +141,7 @@ class QueueLoop:
     def _begin(self) -> None:
         """The next turn, where there is one and time for it."""
         if self._clock() >= self._end:
-            self._release([message for turn in self._turns for message in turn.messages])
-            self._turns.clear()
+            self._release(self._not_begun())
         if not self._turns:
             return
         self._turn = self._turns.popleft()
@@ -185,12 +173,12 @@ class QueueLoop:
         """Release what is not answered, and what was not begun."""
         left: list[Delivered] = []
         for records in self._polls:
-            settled = records.settled or bytes(len(records))
+            settled = records.settled
+            assert settled is not None, "noted for each poll that is followed"
             messages: list[Delivered] = list(records.messages)  # type: ignore[arg-type]  # a queue's own
             self._member.accept(m for m, done in zip(messages, settled, strict=True) if done)
             left += (m for m, done in zip(messages, settled, strict=True) if not done)
-        waiting = [message for turn in self._turns for message in turn.messages]
-        self._turns.clear()
+        waiting = self._not_begun()
         self._forget()
         self._release(left + waiting)
         if left:
@@ -201,6 +189,12 @@ class QueueLoop:
                 requests=len(left) + len(waiting),
                 after_seconds=self._work_seconds,
             )
+
+    def _not_begun(self) -> list[Delivered]:
+        """What was taken for turns that have not begun, and now never do."""
+        messages = [message for turn in self._turns for message in turn.messages]
+        self._turns.clear()
+        return messages
 
     def _release(self, messages: list[Delivered]) -> None:
         if messages:

@@ -1,6 +1,5 @@
 """The ways in which requests are read, as the request path sees them."""
 
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -20,13 +19,6 @@ class Loop(Protocol):
 
         Raises:
             Fatal: a client is of no use any more.
-        """
-
-    def run(self, stop: threading.Event) -> None:
-        """Step until told to stop.
-
-        Raises:
-            Fatal: as `step`.
         """
 
     def finish(self, deadline: float) -> bool:

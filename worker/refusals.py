@@ -179,7 +179,7 @@ class Refusals:
         """A request that cannot be answered any more becomes a dead letter."""
         delivery = failure.delivery
         records = delivery.origin.records
-        publisher.dead_letter(Origin(records, [position], None, 0, 0), error)
+        publisher.dead_letter(Origin.uncounted(records, [position]), error)
         self._on_dead_letter(records.topic, type(error).__name__)
         delivery.origin.forget(position)
         delivery.acknowledged()

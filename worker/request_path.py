@@ -98,7 +98,7 @@ class RequestPath:
         on_idle: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
-        delivery, bindings = settings.delivery, settings.bindings
+        delivery, bindings, wire = settings.delivery, settings.bindings, settings.limits
         binding_of = {topic: b.name for b in bindings for topic in b.request_topics}
         dead_letter_topics = {t: b.dead_letter_topic_of(t) for b in bindings for t in b.request_topics}
         self._tracker = OffsetTracker()
@@ -192,7 +192,9 @@ class RequestPath:
         forbidden = own_topics | binding_of.keys() | {settings.topics.control, settings.topics.status}
         self._intake = Intake(
             binding_of=binding_of,
-            decoder=RequestDecoder(catalog, _wire_limits(settings)),
+            decoder=RequestDecoder(
+                catalog, WireLimits(wire.record_bytes, wire.tensors, wire.rows, wire.dims)
+            ),
             admission=Admission(
                 {
                     b.name: ReplyRouting(
@@ -204,7 +206,7 @@ class RequestPath:
                     )
                     for b in bindings
                 },
-                header_bytes=settings.limits.header_bytes,
+                header_bytes=wire.header_bytes,
                 coordinates=delivery.request_coordinates,
             ),
             router=Router(table, manager, {b.name: b.models for b in bindings}),
@@ -248,7 +250,8 @@ class RequestPath:
         log.info(
             "joining the group", extra={"group": self._settings.kafka.group, "topics": ", ".join(topics)}
         )
-        self.reading.loop.run(stop)
+        while not stop.is_set():
+            self.reading.loop.step()
 
     def finish(self, deadline: float) -> bool:
         """Read nothing more, answer and commit what was read until *deadline*, leave the group; whether all was."""
@@ -291,10 +294,3 @@ class RequestPath:
 
     def _stick(self, records: PolledRecords, positions: Sequence[int], reason: str) -> None:
         self.reading.stick(records, positions, reason)
-
-
-def _wire_limits(settings: Settings) -> WireLimits:
-    limits = settings.limits
-    return WireLimits(
-        record_bytes=limits.record_bytes, tensors=limits.tensors, rows=limits.rows, dims=limits.dims
-    )

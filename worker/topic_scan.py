@@ -10,6 +10,7 @@ from typing import Self
 
 from worker.kafka.consumer import Consumer, ConsumerEvents
 from worker.kafka.errors import KafkaProblem, TopicMissing
+from worker.kafka.header_reading import read_headers
 from worker.kafka.records import OFFSET_BEGINNING, Message, TopicPartition
 from worker.kafka.topic_rights import TopicFinder, require
 
@@ -106,7 +107,10 @@ class TopicScan:
         self._heard, self._asked = self._clock(), False
         while behind:
             arrived = False
-            for message in consumer.poll(_POLL_RECORDS, 0.2):
+            messages = consumer.poll(_POLL_RECORDS, 0.2)
+            if messages:
+                read_headers(messages)  # one whose headers nobody can read has none from here on
+            for message in messages:
                 partition = TopicPartition(message.topic(), message.partition())
                 first, end = wanted[partition]
                 if message.offset() + 1 >= end:

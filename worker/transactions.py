@@ -33,9 +33,9 @@ log = logging.getLogger(__name__)
 MOST_REQUESTS = 16_384
 """Requests of one transaction: enough that its own cost is small, few enough that it takes no second."""
 AGAIN_AFTER_SECONDS = 1.0
-STUCK_SECONDS = 30.0
-"""The broker gives a transaction up after ten seconds; librdkafka 2.16 was seen to wait for ever (for the answer to
-`send_offsets_to_transaction`, when a broker was killed)."""
+STUCK_SECONDS = 5.0
+"""A call of the client that was given one second hangs: librdkafka 2.16 waits for ever, about every other time that the
+coordinator of a transaction is killed, for the answer to `send_offsets_to_transaction`."""
 COMMIT_NOW_SECONDS, COMMIT_NOW_TRIES = 5.0, 2
 _PAUSE_SECONDS = 0.005
 
@@ -109,8 +109,9 @@ class Transactions:
         """
         if self._attempt is not None:
             if not self._attempt.done.is_set():
-                if self._clock() - self._began >= STUCK_SECONDS:
-                    self._give_up(self._attempt)
+                silent_seconds = self._clock() - max(self._began, self._producer.last_call)
+                if silent_seconds >= STUCK_SECONDS:
+                    self._give_up(self._attempt, silent_seconds)
                 return
             attempt, self._attempt = self._attempt, None
             self._ended(attempt)
@@ -214,12 +215,12 @@ class Transactions:
             self._committed(self._next)
         return True
 
-    def _give_up(self, attempt: Attempt) -> None:
+    def _give_up(self, attempt: Attempt, silent_seconds: float) -> None:
         """Leave a transaction alone that does not end: its thread hangs in the client, and its producer with it."""
         self._occasionally.warning(
             "a transaction hangs in the Kafka client; another producer goes on",
             key="hangs",
-            seconds=round(self._clock() - self._began, 1),
+            seconds=round(silent_seconds, 1),
         )
         self._failures += 1
         self._on_committed([], False)  # noqa: FBT003 - went wrong

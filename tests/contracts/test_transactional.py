@@ -13,9 +13,10 @@ from worker.kafka.records import Message, TopicPartition
 from worker.kafka.transactional import RecordsRefused, Send
 
 SHORT = {
-    "session.timeout.ms": 1500,
+    # Nobody polls during a transaction: the first one on a broker makes its log, which takes a slow machine seconds.
+    "session.timeout.ms": 6000,
     "heartbeat.interval.ms": 200,
-    "max.poll.interval.ms": 1500,
+    "max.poll.interval.ms": 6000,
     "reconnect.backoff.ms": 10,
     "reconnect.backoff.max.ms": 100,
 }
@@ -71,8 +72,9 @@ def test_records_and_offsets_come_together(
 ) -> None:
     """What was sent is there with keys and headers, and the group's offset has moved."""
     requests, replies = world.topic(), world.topic()
-    consumer = member(world, group, requests)
     producer = world.transactional(Witness(), f"{group}-t")
+    producer.start()
+    consumer = member(world, group, requests)
     sends = [
         Send(replies, -1, [b"a", b"b"], [b"k", None], [[("h", b"1")], None]),
         Send(replies, 0, [b"c", None]),
@@ -94,8 +96,9 @@ def test_a_refused_record_takes_the_transaction_with_it(
 ) -> None:
     """Nothing of it is seen; sent one by one, the record at fault is named, and the next transaction goes well."""
     requests, replies = world.topic(), world.topic(config={"max.message.bytes": "1000"})
-    consumer = member(world, group, requests)
     producer = world.transactional(Witness(), f"{group}-t")
+    producer.start()
+    consumer = member(world, group, requests)
     before = dict(world.committed(group))
     sends = [Send(replies, 0, [b"a", b"x" * 2000, b"b"])]
 
@@ -117,10 +120,10 @@ def test_a_member_that_the_group_has_moved_past_is_refused(
     """Its replies are not seen and its offsets not kept; with its new membership it goes on."""
     requests, replies = world.topic(), world.topic()
     witness = Witness()
-    consumer = member(world, group, requests, witness)
-    stale = consumer.membership()
     producer = world.transactional(Witness(), f"{group}-t")
     producer.start()
+    consumer = member(world, group, requests, witness)
+    stale = consumer.membership()
     before = dict(world.committed(group))
     world.evict(consumer)
 

@@ -19,6 +19,7 @@ class FakeTransactionalProducer:
         self.closed = False
         self.transactions = 0
         """How many were committed."""
+        self.last_call = 0.0
         self._broker = broker
         self._injected: deque[tuple[errors.KafkaProblem, bool]] = deque()
         self._turn = count()

@@ -157,3 +157,30 @@ def test_each_try_that_fails_doubles_the_pause_to_five_minutes() -> None:
         failing.step()
 
     assert pauses == [10, 20, 40, 80, 160, 300, 300]
+
+
+def test_where_nothing_waits_to_be_tried_it_goes_on() -> None:
+    """An idle binding neither keeps polls small nor the replica unready."""
+    clock = FakeClock()
+    changes: list[tuple[str, bool]] = []
+    failing = Failing(
+        ["b"],
+        ratio=0.9,
+        least_requests=10,
+        pause_seconds=1.0,
+        clock=clock,
+        on_change=lambda name, stopped: changes.append((name, stopped)),
+    )
+    failing.settled("b", Code.INTERNAL, 10)
+    failing.step()
+    clock.advance(1.0)
+    failing.step()
+    assert failing.most_records() is not None
+    assert failing.reasons() != []
+
+    clock.advance(10.0)
+    failing.step()
+
+    assert failing.most_records() is None
+    assert failing.reasons() == []
+    assert changes == [("b", True), ("b", False)]

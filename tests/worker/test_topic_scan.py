@@ -96,6 +96,18 @@ def test_what_is_written_meanwhile_is_not_read() -> None:
     assert again == [b"1"]
 
 
+def test_a_record_whose_headers_nobody_can_read_has_none() -> None:
+    """The client library would end the process when it is asked for them a second time."""
+    world = World()
+    world.broker.append("t", b"0", partition=0, headers=[("good", b"x")])
+    world.broker.append("t", b"1", partition=0, headers=[("\udcff", b"x")])
+
+    with world.scan() as scan:
+        found = list(scan.read(scan.bounds))
+
+    assert [message.headers() for message in found] == [[("good", b"x")], []]
+
+
 def test_an_end_without_a_record_is_found_by_silence() -> None:
     """A transaction's mark takes an offset and is never read."""
     world = World(Marked)

@@ -336,6 +336,27 @@ def test_a_transaction_that_hangs_in_the_client_is_left_alone(*, committed: bool
     assert not worker.transactional[0].closed  # to close it would hang as well
 
 
+def test_a_transaction_whose_calls_come_back_is_waited_for() -> None:
+    """Brokers may take their time: only a call that does not return is given up."""
+    lab, worker = serving()
+    threads = ManualExecutor()
+    transactions = worker.group.committer
+    assert isinstance(transactions, Transactions)
+    transactions._executor = threads
+    send(lab, 5)
+    worker.step(3)
+
+    for _ in range(4):
+        worker.transactional[0].last_call = lab.clock()
+        worker.run_for(STUCK_SECONDS - 1)
+    while threads.jobs:
+        threads.run()
+        worker.step()
+
+    assert len(worker.transactional) == 1
+    assert lab.committed() == 5
+
+
 def test_a_request_that_has_no_place_for_its_answer_holds_nothing_when_it_is_a_dead_letter() -> None:
     """Its rows count against its model until then; kept, they would pause the binding in the end."""
     lab, worker = serving()

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from worker.cluster import Cluster
 from worker.commands.connecting import connection_of
-from worker.control_topic import TopicFacts
 from worker.kafka import clients
 from worker.kafka.consumer import Consumer, ConsumerEvents
 from worker.kafka.errors import KafkaProblem
 from worker.kafka.producer import Producer
+from worker.kafka.topic_rights import TopicFinder
 from worker.producer_pool import MAX_BATCH_BYTES
 from worker.settings import Settings
 from worker.topic_directory import DEFAULT_MAX_MESSAGE_BYTES, TopicLister
@@ -32,7 +32,7 @@ class DeadLetterAccess:
         new_producer: a producer whose batches have at most so many bytes.
     """
 
-    facts: TopicFacts
+    facts: TopicFinder
     lister: TopicLister
     new_consumer: Callable[[ConsumerEvents], Consumer]
     new_producer: Callable[[int], Producer]

@@ -63,14 +63,8 @@ class Admin:
             return {name: _topic_info(metadata.topics[name]) for name in names if name in metadata.topics}
         if not names:
             return {}
-        futures = self._calls.call(
-            self._client.describe_topics,
-            confluent_kafka.TopicCollection(list(names)),
-            include_authorized_operations=True,
-            request_timeout=self._timeout_seconds,
-        )
         found = {}
-        for name, future in futures.items():
+        for name, future in self._describe(names, include_authorized_operations=True).items():
             try:
                 about = self._calls.result(future, topic=name, wants=[on_topic("DESCRIBE", name)])
             except errors.TopicMissing:
@@ -127,12 +121,17 @@ class Admin:
             TopicMissing: there is none.
             KafkaProblem: no answer, or no right.
         """
-        futures = self._calls.call(
+        return str(self._calls.result(self._describe([name])[name], topic=name).topic_id)
+
+    def _describe(self, names: Sequence[str], **options: bool) -> Mapping[str, Any]:
+        """A future for each topic, of what the cluster says about it."""
+        futures: Mapping[str, Any] = self._calls.call(
             self._client.describe_topics,
-            confluent_kafka.TopicCollection([name]),
+            confluent_kafka.TopicCollection(list(names)),
             request_timeout=self._timeout_seconds,
+            **options,
         )
-        return str(self._calls.result(futures[name], topic=name).topic_id)
+        return futures
 
     def create_topics(self, specs: Sequence[TopicSpec]) -> Mapping[str, errors.KafkaProblem | None]:
         """Create each topic; what was wrong with each, None where it was created.

@@ -62,6 +62,7 @@ class ConfluentTransactionalProducer:
         self._timeout_seconds = timeout_seconds
         self._clock = clock
         self._started = False
+        self.last_call = clock()
         self._refused: list[Refused] = []  # of this transaction: reports of an earlier one may still come
 
     def start(self) -> None:
@@ -133,6 +134,7 @@ class ConfluentTransactionalProducer:
         report = partial(self._note, self._refused, number)
         end = self._clock() + self._timeout_seconds
         while True:
+            self.last_call = self._clock()
             sent = self._producer.send(send.topic, values, keys, headers, send.partition, report)
             if sent == len(values):
                 return
@@ -151,12 +153,18 @@ class ConfluentTransactionalProducer:
         raise RecordsRefused(at_fault)
 
     def _flush(self) -> None:
-        if self._producer.flush(self._timeout_seconds) and not self._refused:
-            raise errors.TimedOut("the broker has not acknowledged the records of a transaction in time")
+        end = self._clock() + self._timeout_seconds
+        while not self._refused:
+            self.last_call = self._clock()
+            if self._producer.flush(_SLICE_SECONDS) == 0:
+                return
+            if self._clock() > end:
+                raise errors.TimedOut("the broker has not acknowledged the records of a transaction in time")
 
     def _commit(self) -> None:
         end = self._clock() + self._timeout_seconds
         while True:
+            self.last_call = self._clock()
             try:
                 self._client.commit_transaction(_SLICE_SECONDS)
             except confluent_kafka.KafkaException as error:
@@ -188,6 +196,7 @@ class ConfluentTransactionalProducer:
         """Call until it went well or time is up; translates what stood in the way. It wants to read *reads*."""
         end = self._clock() + self._timeout_seconds
         while True:
+            self.last_call = self._clock()
             try:
                 call(_SLICE_SECONDS)
             except confluent_kafka.KafkaException as error:

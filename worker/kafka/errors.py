@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol
 
-from worker.kafka.rights import SOMEBODY, Resource, Right, lacks
+from worker.kafka.rights import SOMEBODY, Right, lacks, on_group
 from worker.settings_secrets import without_secrets
 
 
@@ -176,7 +176,7 @@ def translate(
     kind = _kind(client_error, name)
     text = without_secrets(client_error.str() or name)
     if name.endswith(_NOT_AUTHORIZED):
-        of_group = [Right("READ", Resource.GROUP, group)] if group else []
+        of_group = [on_group("READ", group)] if group else []
         message = _lacking(name, [*wants, *of_group], user, _resource(name, topic, group))
     else:
         resource = _resource(name, topic, group)

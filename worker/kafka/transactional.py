@@ -61,7 +61,13 @@ class TransactionalProducer(Protocol):
     1. A reader of committed records sees all of a transaction or nothing, and the group's offsets move with it.
     2. A transaction with the membership of a member that the group has moved past is refused whole.
     3. Starting a producer ends what an earlier one of the same id has left open.
+    4. A call of the client is given a second, and made again where more is needed: one that lasts much longer hangs.
+
+    Attributes:
+        last_call: when the last call of the client began (monotonic); any thread.
     """
+
+    last_call: float
 
     def start(self) -> None:
         """Be the only producer of this id; end what an earlier one has left open. Calling it again does nothing.
