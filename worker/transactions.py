@@ -33,9 +33,11 @@ log = logging.getLogger(__name__)
 MOST_REQUESTS = 16_384
 """Requests of one transaction: enough that its own cost is small, few enough that it takes no second."""
 AGAIN_AFTER_SECONDS = 1.0
-STUCK_SECONDS = 5.0
-"""A call of the client that was given one second hangs: librdkafka 2.16 waits for ever, about every other time that the
-coordinator of a transaction is killed, for the answer to `send_offsets_to_transaction`."""
+STUCK_SECONDS = 3.0
+"""A call of the client that was given one second hangs: librdkafka 2.16 waits for a killed coordinator of the group to
+come back, about every other time that one is killed while it is asked to take the offsets of a transaction."""
+AWAY_SECONDS = 1.5
+"""The poll thread that comes back after so long saw nothing of what others did meanwhile: the process was stopped."""
 COMMIT_NOW_SECONDS, COMMIT_NOW_TRIES = 5.0, 2
 _PAUSE_SECONDS = 0.005
 
@@ -96,7 +98,7 @@ class Transactions:
         self._producer = make()
         self._attempt: Attempt | None = None
         self._next: Batch | None = None
-        self._not_before = self._began = clock()
+        self._not_before = self._watched = self._watching_since = clock()
         self._unknown = False  # whether what `_next` holds may be committed already
         self._occasionally = Occasionally(log, seconds=10.0, clock=clock)
         self._failures = 0
@@ -109,9 +111,7 @@ class Transactions:
         """
         if self._attempt is not None:
             if not self._attempt.done.is_set():
-                silent_seconds = self._clock() - max(self._began, self._producer.last_call)
-                if silent_seconds >= STUCK_SECONDS:
-                    self._give_up(self._attempt, silent_seconds)
+                self._watch(self._attempt)
                 return
             attempt, self._attempt = self._attempt, None
             self._ended(attempt)
@@ -155,7 +155,7 @@ class Transactions:
             self._next = None
             return
         self._not_before = self._clock() + self._interval_seconds
-        self._began = self._clock()
+        self._watched = self._watching_since = self._clock()
         self._attempt = Attempt(batch, self._producer, self._member.membership())
         self._executor.submit(self._attempt.run)
 
@@ -214,6 +214,16 @@ class Transactions:
         if all((found[partition] or 0) >= offset for partition, offset in self._next.offsets.items()):
             self._committed(self._next)
         return True
+
+    def _watch(self, attempt: Attempt) -> None:
+        """Give a transaction up that hangs."""
+        now = self._clock()
+        if now - self._watched > AWAY_SECONDS:
+            self._watching_since = now
+        self._watched = now
+        silent_seconds = now - max(self._watching_since, self._producer.last_call)
+        if silent_seconds >= STUCK_SECONDS:
+            self._give_up(attempt, silent_seconds)
 
     def _give_up(self, attempt: Attempt, silent_seconds: float) -> None:
         """Leave a transaction alone that does not end: its thread hangs in the client, and its producer with it."""

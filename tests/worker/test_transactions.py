@@ -337,7 +337,7 @@ def test_a_transaction_that_hangs_in_the_client_is_left_alone(*, committed: bool
 
 
 def test_a_transaction_whose_calls_come_back_is_waited_for() -> None:
-    """Brokers may take their time: only a call that does not return is given up."""
+    """Brokers may take their time, and so may the process itself: only a call that does not return is given up."""
     lab, worker = serving()
     threads = ManualExecutor()
     transactions = worker.group.committer
@@ -349,6 +349,8 @@ def test_a_transaction_whose_calls_come_back_is_waited_for() -> None:
     for _ in range(4):
         worker.transactional[0].last_call = lab.clock()
         worker.run_for(STUCK_SECONDS - 1)
+    lab.clock.advance(10 * STUCK_SECONDS)  # the process is stopped, and goes on
+    worker.run_for(STUCK_SECONDS - 1)
     while threads.jobs:
         threads.run()
         worker.step()
