@@ -21,7 +21,8 @@ The way of a request:
 * `inference`, `batch_inputs`: a batch becomes replies, on the batch threads; its inputs, stacked
 * `attempts`: runs a batch again whose failure may pass
 * `giving_way`: lets a batch thread that comes out of a model give way to one that is still in it
-* `delivery`, `publisher`, `reply_ways`, `reply_order`, `producer_pool`, `quiet_lane`: replies on their way out
+* `delivery`, `publisher`, `reply_ways`, `outcomes`, `reply_order`, `producer_pool`, `quiet_lane`: replies on their
+  way out
 * `dead_letters`, `reply_sizes`, `refusals`: what cannot be answered, what a topic takes, and what becomes of the rest
 * `settlement`, `committer`, `rebalancing` (p): acknowledged, committed, given away
 * `committing`, `transactions`, `transaction_batch`, `replacements` (p): the same in transactions, exactly once

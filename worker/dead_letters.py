@@ -8,8 +8,8 @@ from schemas import headers as names
 from worker.delivery import Delivery
 from worker.kafka.errors import KafkaProblem
 from worker.kafka.records import Headers
+from worker.outcomes import Outcome
 from worker.polled_records import PolledRecords
-from worker.reply_order import Outcome
 from worker.reply_routes import ANY_PARTITION
 from worker.reply_sizes import header_bytes, key_bytes
 

@@ -18,7 +18,7 @@ from worker.offset_tracker import Run
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from worker.reply_order import Outcome
+    from worker.outcomes import PollOutcomes
     from worker.reply_routes import ReplyRoutes
 
 _milliseconds = itemgetter(1)
@@ -102,7 +102,7 @@ class PolledRecords:
         self.deadlines_ms: npt.NDArray[np.float64] | None = None
         self.polled_ms = polled_ms
         self.header_bytes = 0
-        self.outcomes: list[Outcome | None] | None = None
+        self.outcomes: PollOutcomes | None = None
         self.refusal: Exception | None = None
         self.settled: bytearray | None = None
         # Now, while the messages are in the processor's caches; and as whole numbers, which cost a third less to make.
@@ -168,6 +168,17 @@ class PolledRecords:
         """Of which of the records at these positions the partition has been this worker's ever since."""
         ours = {partition: run.ours for partition, run in self._runs.items()}
         return np.array([ours[self.partitions[position]] for position in positions], np.bool_)
+
+    def is_ours(self, partition: int) -> bool:
+        """Whether a partition that some of these records come from has been this worker's ever since."""
+        return self._runs[partition].ours
+
+    def settle_in(self, partition: int, positions: "npt.NDArray[np.intp]") -> None:
+        """Count the records at these positions, all of one partition, as acknowledged; poll thread only."""
+        if self.settled is not None:
+            for position in positions.tolist():
+                self.settled[position] = True
+        self._runs[partition].settle(len(positions))
 
     def settle(self, positions: Sequence[int]) -> None:
         """Count the records at these positions as acknowledged; poll thread only."""

@@ -15,9 +15,10 @@ from worker.dead_letters import DeadLetters
 from worker.delivery import Answer, Delivery, Failure, Origin, Sent
 from worker.kafka.producer import OnDelivery, Producer
 from worker.kafka.records import TopicPartition
+from worker.outcomes import Outcome, Outcomes, columns_of
 from worker.polled_records import PolledRecords
 from worker.producer_pool import ProducerPool
-from worker.reply_order import Outcome, ReplyOrder, columns_of, outcomes
+from worker.reply_order import ReplyOrder
 from worker.reply_routes import Place
 from worker.reply_ways import Gathered, reports_of, rest, ways
 from worker.request_block import Part
@@ -92,7 +93,7 @@ class Publisher:
                 self._send_replies(delivery, place, columns, told_by)
             else:
                 self._order.put(
-                    outcomes(delivery, place, self._fitting(delivery, place[0], columns), members)
+                    Outcomes(delivery, members, place, self._fitting(delivery, place[0], columns))
                 )
 
     def batch(self, answered: Iterable[tuple[Origin, list[bytes]]], answer: Answer) -> None:
@@ -130,14 +131,13 @@ class Publisher:
         delivery = self._delivery(origin, reason=type(error).__name__, besides=besides)
         letters = [self._dead_letters.outcome(delivery, position, error) for position in origin.positions]
         if self._order is not None and self._transactional:
-            self._order.put(letters)
+            self._order.put(Outcomes.of(letters))
             return
         for letter in letters:
-            assert letter.place is not None
             sent, columns = Sent(delivery, letter.headers, letter.position), columns_of([letter])
             self._send(self._producers.for_topic(letter.place[0]), letter.place, columns, [sent.report])
         if self._order is not None:
-            self._order.put([Outcome(delivery, position, None) for position in origin.positions])
+            self._order.put(Outcomes(delivery, origin.positions, None))
 
     def dead_letter_outcome(self, records: PolledRecords, position: int, error: Exception) -> Outcome:
         """The dead letter of one record that was to be answered, to be sent in its turn."""

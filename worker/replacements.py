@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from worker import dead_letters
 from worker.kafka import errors as kafka_errors
+from worker.outcomes import Outcome
 from worker.polled_records import PolledRecords
 from worker.publisher import Publisher
 from worker.refusals import fits_nowhere, no_way_to, refused_for_good
-from worker.reply_order import Outcome
 from worker.reply_sizes import RECORD_OVERHEAD_BYTES, is_error, too_large
 from worker.topic_directory import TopicDirectory
 
@@ -35,7 +35,6 @@ class Replacements:
 
     def of(self, outcome: Outcome, problem: kafka_errors.KafkaProblem) -> Outcome:
         """An error that fits, a dead letter, or the same again where that may pass, or its partition has stopped."""
-        assert outcome.place is not None
         self._on_refused(type(problem).__name__)
         topic = outcome.place[0]
         if isinstance(problem, kafka_errors.MessageTooLarge):

@@ -4,108 +4,66 @@ Batches end in whatever order they do. So each reply waits here until every requ
 partition and in those before, has had its own.
 """
 
-import itertools
-import operator
 import sys
 import time
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
-from itertools import repeat
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
-from worker.delivery import Delivery
+import numpy as np
+
 from worker.kafka.producer import OnDelivery
-from worker.kafka.records import Headers, TopicPartition
+from worker.kafka.records import TopicPartition
+from worker.outcomes import Columns, Outcomes, PollOutcomes, Turn, together
 from worker.polled_records import PolledRecords
 from worker.reply_routes import Place
-from worker.reply_sizes import ReplyColumns
 
-OutcomeColumns = tuple[list[bytes | None], list[bytes | None] | None, list[Headers | None] | None]
-"""Values, keys and headers of outcomes; None where none has one."""
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What came of one request.
-
-    Attributes:
-        delivery: what it belongs to.
-        position: the request's position in its poll.
-        place: where the reply goes; None where nothing is sent in order, because the request is a dead letter.
-        value: the reply, or the dead letter, whose value may be None.
-        key: its key.
-        headers: its headers.
-    """
-
-    delivery: Delivery
-    position: int
-    place: Place | None
-    value: bytes | None = None
-    key: bytes | None = None
-    headers: Headers | None = None
-
-    @property
-    def partition(self) -> TopicPartition:
-        """Where its request was read."""
-        records = self.delivery.origin.records
-        return TopicPartition(records.topic, records.partitions[self.position])
-
-    @property
-    def report(self) -> OnDelivery:
-        """Where the client reports it."""
-        if self.delivery.origin.records.routes is None:
-            return self.delivery.report
-        return partial(self.delivery.report_at, self.position)
-
-
-_is_there = partial(operator.is_not, None)
-
-
-def outcomes(
-    delivery: Delivery, place: Place, columns: ReplyColumns, positions: Sequence[int]
-) -> list[Outcome]:
-    """Those of requests at these positions, whose replies go to one place."""
-    payloads, keys, headers = columns
-    each = zip(positions, payloads, keys or repeat(None), headers or repeat(None), strict=False)
-    return [
-        Outcome(delivery, position, place, payload, key, carried) for position, payload, key, carried in each
-    ]
+if TYPE_CHECKING:
+    from worker.outcomes import Indices
 
 
 class _Line:
     """The records of one poll from one partition, in their order.
 
     Attributes:
+        partition: the partition.
         records: the poll.
         positions: theirs in the poll.
         at: how many of *positions* have gone.
     """
 
-    __slots__ = ("at", "positions", "records")
+    __slots__ = ("at", "partition", "positions", "records")
 
-    def __init__(self, records: PolledRecords, positions: Sequence[int]) -> None:
+    def __init__(self, partition: TopicPartition, records: PolledRecords, positions: "Indices") -> None:
+        self.partition = partition
         self.records = records
         self.positions = positions
         self.at = 0
 
-    def ready(self, most: int) -> list[Outcome]:
-        """The outcomes whose turn it is, at most so many; they go."""
-        outcomes = self.records.outcomes or ()
-        chosen = self.positions[self.at : self.at + most]
-        found = list(itertools.takewhile(_is_there, map(outcomes.__getitem__, chosen)))
-        self.at += len(found)
-        return found  # type: ignore[return-value]  # what is there is not None
+    def ready(self, most: int) -> Turn | None:
+        """Those whose turn it is, at most so many; they go."""
+        waits = self._waits(self.positions[self.at : self.at + most])
+        count = int(waits.argmax()) if waits.any() else len(waits)
+        if not count:
+            return None
+        chosen = self.positions[self.at : self.at + count]
+        self.at += count
+        return Turn(self.partition, self.records, chosen)
 
-    def waiting(self) -> Iterator[Outcome]:
+    def waiting(self) -> Turn | None:
         """The outcomes that wait for others."""
-        outcomes = self.records.outcomes or ()
-        return filter(None, (outcomes[position] for position in self.positions[self.at :]))
+        left = self.positions[self.at :]
+        there = left[~self._waits(left)]
+        return Turn(self.partition, self.records, there) if len(there) else None
 
-    @property
-    def next_offset(self) -> int:
-        """The offset behind the last that has gone; one has."""
-        return self.records.messages[self.positions[self.at - 1]].offset() + 1
+    def is_done(self) -> bool:
+        """Whether all have gone."""
+        return self.at == len(self.positions)
+
+    def _waits(self, positions: "Indices") -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+        """Which of the requests at these positions have no outcome yet."""
+        assert self.records.outcomes is not None
+        return self.records.outcomes.which[positions] < 0
 
 
 class ReplyOrder:
@@ -119,59 +77,51 @@ class ReplyOrder:
     def __init__(self, on_left: Callable[[str, int], None], wall: Callable[[], float] = time.time) -> None:
         self._on_left = on_left
         self._wall = wall
-        self._arrived: deque[Sequence[Outcome]] = deque()
+        self._arrived: deque[Outcomes] = deque()
         self._lines: dict[TopicPartition, deque[_Line]] = {}
         self._touched: dict[TopicPartition, None] = {}  # where something may be ready
 
     def follow(self, records: PolledRecords) -> None:
         """Records have been read, after all others of their partitions."""
-        positions: dict[int, list[int]] = defaultdict(list)
-        for position, partition in enumerate(records.partitions):
-            positions[partition].append(position)
-        for partition, members in positions.items():
-            place = TopicPartition(records.topic, partition)
-            self._lines.setdefault(place, deque()).append(_Line(records, members))
-        records.outcomes = [None] * len(records)
+        records.outcomes = PollOutcomes(records.partitions)
+        for number, positions in records.outcomes.members():
+            place = TopicPartition(records.topic, number)
+            self._lines.setdefault(place, deque()).append(_Line(place, records, positions))
 
-    def put(self, outcomes: Sequence[Outcome]) -> None:
+    def put(self, outcomes: Outcomes) -> None:
         """Outcomes of requests of one delivery."""
         self._arrived.append(outcomes)
 
-    def release(self) -> list[tuple[Place, OutcomeColumns, list[OnDelivery]]]:
+    def release(self) -> list[tuple[Place, Columns, list[OnDelivery]]]:
         """The replies whose turn it is, in order, with where the client reports each; those to one place together."""
         ready, _ = self.take()
-        by_place: dict[Place, list[Outcome]] = defaultdict(list)
-        for outcome in ready:
-            if outcome.place is not None:
-                by_place[outcome.place].append(outcome)
-        return [
-            (place, columns_of(outcomes), [o.report for o in outcomes])
-            for place, outcomes in by_place.items()
-        ]
+        return [(each.place, each.columns(), each.reports()) for each in together(ready)]
 
-    def take(self, most: int = sys.maxsize) -> tuple[list[Outcome], dict[TopicPartition, int]]:
+    def take(self, most: int = sys.maxsize) -> tuple[list[Turn], dict[TopicPartition, int]]:
         """The outcomes whose turn it is, at most so many, partition by partition; and the offset behind each's last."""
         while self._arrived:
             self._take(self._arrived.popleft())
-        ready: list[Outcome] = []
+        ready: list[Turn] = []
         offsets: dict[TopicPartition, int] = {}
         for partition in list(self._touched):
             lines = self._lines.get(partition, deque())
-            while lines and len(ready) < most:
+            while lines and most > 0:
                 line = lines[0]
-                found = line.ready(most - len(ready))
-                ready += found
-                if found:
-                    offsets[partition] = line.next_offset
-                if line.at < len(line.positions):
+                turn = line.ready(most)
+                if turn is not None:
+                    ready.append(turn)
+                    most -= len(turn)
+                    offsets[partition] = turn.next_offset
+                if not line.is_done():
                     break
                 lines.popleft()
-            if len(ready) >= most:
+            if most <= 0:
                 break
             del self._touched[partition]
         handed_ms = self._wall() * 1000
-        for outcome in ready:
-            outcome.delivery.handed_ms = handed_ms
+        for turn in ready:
+            for outcomes, _ in turn.members():
+                outcomes.delivery.handed_ms = handed_ms
         return ready, offsets
 
     def forget(self, partitions: Iterable[TopicPartition]) -> None:
@@ -179,41 +129,36 @@ class ReplyOrder:
         for partition in partitions:
             self._touched.pop(partition, None)
             for line in self._lines.pop(partition, ()):
-                for outcome in line.waiting():
-                    self.leave(outcome)
+                turn = line.waiting()
+                if turn is not None:
+                    self.leave(turn)
 
-    def leave(self, outcome: Outcome) -> None:
-        """An outcome that is never sent, because its partition is another worker's."""
-        delivery = outcome.delivery
-        if outcome.place is None:
-            return  # its dead letter has gone, and counts by itself
-        self._on_left(delivery.origin.records.topic, 1)
-        delivery.origin.forget(outcome.position)
-        delivery.acknowledged()
+    def leave(self, turn: Turn) -> None:
+        """Outcomes that are never sent, because their partition is another worker's."""
+        for outcomes, chosen in turn.members():
+            self._leave(outcomes, turn.positions[chosen])
 
-    def _take(self, outcomes: Sequence[Outcome]) -> None:
+    def _leave(self, outcomes: Outcomes, positions: "Indices") -> None:
+        if outcomes.place is None:
+            return  # their dead letters have gone, and count by themselves
+        delivery = outcomes.delivery
+        self._on_left(delivery.origin.records.topic, len(positions))
+        for position in positions.tolist():
+            delivery.origin.forget(position)
+        delivery.acknowledged(len(positions))
+
+    def _take(self, outcomes: Outcomes) -> None:
         """Put outcomes into their places, and note the partitions that may go on."""
-        records = outcomes[0].delivery.origin.records
-        assert records.outcomes is not None, "records are followed before anything comes of them"
-        positions = [outcome.position for outcome in outcomes]
-        not_ours = repeat(0) if records.all_ours else ~records.ours_at(positions)
-        touched = set()
-        for outcome, position, is_left in zip(outcomes, positions, not_ours, strict=False):
-            if is_left:
-                self.leave(outcome)
-            else:
-                records.outcomes[position] = outcome
-                touched.add(records.partitions[position])
-        for partition in touched:
-            self._touched[TopicPartition(records.topic, partition)] = None
-
-
-def columns_of(outcomes: Sequence[Outcome]) -> OutcomeColumns:
-    """Values, keys and headers of outcomes that go to one place."""
-    keys = [outcome.key for outcome in outcomes]
-    headers = [outcome.headers for outcome in outcomes]
-    return (
-        [outcome.value for outcome in outcomes],
-        keys if any(key is not None for key in keys) else None,
-        headers if any(headers) else None,
-    )
+        records = outcomes.delivery.origin.records
+        placed = records.outcomes
+        assert placed is not None, "records are followed before anything comes of them"
+        positions = np.array(outcomes.positions, np.intp)
+        where = np.arange(len(positions))
+        if not records.all_ours:
+            ours = records.ours_at(outcomes.positions)
+            if not ours.all():
+                self._leave(outcomes, positions[~ours])
+                positions, where = positions[ours], where[ours]
+        placed.put(outcomes, positions, where)
+        for number in placed.partitions_at(positions):
+            self._touched[TopicPartition(records.topic, number)] = None

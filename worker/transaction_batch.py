@@ -1,17 +1,12 @@
 """One transaction: what goes in it, and its way on a thread of its own."""
 
 import threading
-from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
 
 from worker.kafka.records import TopicPartition
 from worker.kafka.transactional import Send, TransactionalProducer
-from worker.reply_order import Outcome, columns_of
-
-if TYPE_CHECKING:
-    from worker.reply_routes import Place
+from worker.outcomes import Shipment, Turn, together
 
 
 @dataclass(slots=True)
@@ -19,54 +14,52 @@ class Batch:
     """What goes in one transaction.
 
     Attributes:
-        outcomes: partition by partition, in the order of the requests.
+        turns: partition by partition, in the order of the requests.
         offsets: of each partition, the offset behind the last.
         alone: whether each record is sent in a batch of its own, to find the one that is refused.
     """
 
-    outcomes: list[Outcome]
+    turns: list[Turn]
     offsets: dict[TopicPartition, int]
     alone: bool = False
 
-    def sends(self) -> tuple[list[Send], list[list[Outcome]]]:
-        """The records by the places that they go to, and whose they are."""
-        by_place: dict[Place, list[Outcome]] = defaultdict(list)
-        for outcome in self.outcomes:
-            if outcome.place is not None:
-                by_place[outcome.place].append(outcome)
-        sends = []
-        for (topic, partition), members in by_place.items():
-            values, keys, headers = columns_of(members)
-            sends.append(Send(topic, partition, values, keys, headers))
-        return sends, list(by_place.values())
-
-    def without(self, gone: Callable[[Outcome], bool]) -> list[Outcome]:
-        """Take the partitions of some outcomes out, all of them; the outcomes that were theirs."""
-        partitions = {outcome.partition for outcome in self.outcomes if gone(outcome)}
-        left = [outcome for outcome in self.outcomes if outcome.partition in partitions]
-        self.outcomes = [outcome for outcome in self.outcomes if outcome.partition not in partitions]
+    def without(self, partitions: set[TopicPartition]) -> list[Turn]:
+        """Take partitions out; the turns that were theirs."""
+        left = [turn for turn in self.turns if turn.partition in partitions]
+        self.turns = [turn for turn in self.turns if turn.partition not in partitions]
         for partition in partitions:
             self.offsets.pop(partition, None)
         return left
 
 
+@dataclass(slots=True)
 class Attempt:
-    """One transaction, on its way on another thread."""
+    """One transaction, on its way on another thread.
 
-    def __init__(self, batch: Batch, producer: TransactionalProducer, membership: object) -> None:
-        self.batch = batch
-        self._producer = producer
-        self._membership = membership
-        self._sends, self.members = batch.sends()
-        self.done = threading.Event()
-        self.error: Exception | None = None
-        self._ending = threading.Lock()  # guards _then, and done together with it
-        self._then: Callable[[], None] | None = None
+    Attributes:
+        batch: what goes in it.
+        shipments: the same by the places that it goes to.
+        done: set when it has ended, well or not.
+        error: what went wrong.
+    """
+
+    batch: Batch
+    producer: TransactionalProducer
+    membership: object
+    shipments: list[Shipment] = field(init=False)
+    done: threading.Event = field(default_factory=threading.Event)
+    error: Exception | None = None
+    _ending: threading.Lock = field(default_factory=threading.Lock)  # guards _then, and done together with it
+    _then: Callable[[], None] | None = None
+
+    def __post_init__(self) -> None:
+        self.shipments = together(self.batch.turns)
 
     def run(self) -> None:
         """Do it; what went wrong is kept for the poll thread."""
         try:
-            self._producer.transact(self._sends, self.batch.offsets, self._membership, alone=self.batch.alone)
+            sends = list(map(_send, self.shipments))
+            self.producer.transact(sends, self.batch.offsets, self.membership, alone=self.batch.alone)
         except Exception as error:  # noqa: BLE001 - the poll thread decides
             self.error = error
         finally:
@@ -83,3 +76,9 @@ class Attempt:
             done = self.done.is_set()
         if done:
             then()
+
+
+def _send(shipment: Shipment) -> Send:
+    topic, partition = shipment.place
+    values, keys, headers = shipment.columns()
+    return Send(topic, partition, values, keys, headers)

@@ -13,18 +13,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from itertools import groupby
 from typing import Protocol
 
 from lifecycle.threads import Executor
-from worker.delivery import Delivery
 from worker.kafka import errors as kafka_errors
 from worker.kafka.records import TopicPartition
 from worker.kafka.transactional import OutcomeUnknown, RecordsRefused, TransactionalProducer
 from worker.log import Occasionally
 from worker.offset_tracker import OffsetTracker, Run
-from worker.polled_records import PolledRecords
-from worker.reply_order import Outcome, ReplyOrder
+from worker.outcomes import Outcome
+from worker.reply_order import ReplyOrder
 from worker.reply_sizes import header_bytes, key_bytes
 from worker.transaction_batch import Attempt, Batch
 
@@ -120,10 +118,10 @@ class Transactions:
         if self._unknown and not self._settle_unknown():
             return
         if self._next is None:
-            outcomes, offsets = self._order.take(MOST_REQUESTS)
+            turns, offsets = self._order.take(MOST_REQUESTS)
             if not offsets:
                 return
-            self._next = Batch(outcomes, offsets)
+            self._next = Batch(turns, offsets)
         self._begin(self._next)
 
     def step(self, *, budget_is_short: bool) -> None:
@@ -161,11 +159,9 @@ class Transactions:
 
     def _leave_what_is_gone(self, batch: Batch) -> None:
         """Requests whose partition is another worker's by now are that one's to answer."""
-        gone = {id(r) for r, _ in groupby(batch.outcomes, key=_records) if not r.all_ours}
-        if not gone:
-            return
-        for outcome in batch.without(lambda o: id(_records(o)) in gone and not _is_ours(o)):
-            self._order.leave(outcome)
+        gone = {turn.partition for turn in batch.turns if not turn.is_ours}
+        for turn in batch.without(gone) if gone else ():
+            self._order.leave(turn)
 
     def _ended(self, attempt: Attempt) -> None:
         error = attempt.error
@@ -187,11 +183,10 @@ class Transactions:
 
     def _committed(self, batch: Batch) -> None:
         self._next = None
-        for records, members in groupby(batch.outcomes, key=_records):
-            positions = [outcome.position for outcome in members]
-            records.settle(positions)
-        for delivery, members in groupby(batch.outcomes, key=_delivery):
-            delivery.acknowledged(sum(1 for _ in members))
+        for turn in batch.turns:
+            turn.records.settle_in(turn.partition.partition, turn.positions)
+            for outcomes, chosen in turn.members():
+                outcomes.delivery.acknowledged(len(chosen))
         self._on_committed(self._tracker.committed(batch.offsets), True)  # noqa: FBT003 - went well
 
     def _settle_unknown(self) -> bool:
@@ -261,16 +256,15 @@ class Transactions:
         for number, value, problem in error.refused:
             wanted[number, value] += 1
             problems[number, value] = problem
-        replaced: dict[int, Outcome] = {}
-        for number, members in enumerate(attempt.members):
+        for number, shipment in enumerate(attempt.shipments):
+            members = [(turn, n, turn.at(n)) for turn, chosen in shipment.members for n in chosen.tolist()]
             # Of records with one value it is the largest that is too large.
-            for outcome in sorted(members, key=_beside_value, reverse=True):
+            for turn, n, outcome in sorted(members, key=lambda each: _beside_value(each[2]), reverse=True):
                 key = (number, outcome.value)
                 if wanted[key] > 0:
                     wanted[key] -= 1
-                    replaced[id(outcome)] = self._refused(outcome, problems[key])
+                    turn.replace(n, self._refused(outcome, problems[key]))
         # What is left of a partition that has stopped meanwhile is taken out before the next try.
-        batch.outcomes = [replaced.get(id(o), o) for o in batch.outcomes]
 
 
 def _beside_value(outcome: Outcome) -> int:
@@ -282,15 +276,3 @@ def _close(producer: TransactionalProducer, executor: Executor) -> None:
         producer.close()
     finally:
         executor.return_thread()
-
-
-def _records(outcome: Outcome) -> PolledRecords:
-    return outcome.delivery.origin.records
-
-
-def _is_ours(outcome: Outcome) -> bool:
-    return bool(_records(outcome).ours_at([outcome.position])[0])
-
-
-def _delivery(outcome: Outcome) -> Delivery:
-    return outcome.delivery
