@@ -19,8 +19,8 @@ class DeliverySettings(SettingsGroup):
     before it and for its transaction; `queue` takes a few requests at a time."""
 
     transaction_seconds: Seconds = 0.1
-    """Seconds between the beginnings of two transactions (`exactly_once`). A transaction costs the broker a dozen
-    requests; a reply that comes alone does not wait."""
+    """Seconds between the beginnings of two transactions (`exactly_once`), unless the first is full (16,384 requests).
+    A transaction costs the broker a dozen requests; a reply that comes alone does not wait."""
 
     queue_records: Annotated[int, Field(ge=1, le=100_000)] = 500
     """Requests that one worker takes out of a queue at a time (1 to 100,000; `queue`), or as many more as were written

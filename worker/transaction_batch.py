@@ -16,11 +16,13 @@ class Batch:
     Attributes:
         turns: partition by partition, in the order of the requests.
         offsets: of each partition, the offset behind the last.
+        is_full: whether it holds as much as one may, so that more waits.
         alone: whether each record is sent in a batch of its own, to find the one that is refused.
     """
 
     turns: list[Turn]
     offsets: dict[TopicPartition, int]
+    is_full: bool = False
     alone: bool = False
 
     def without(self, partitions: set[TopicPartition]) -> list[Turn]:

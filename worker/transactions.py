@@ -68,7 +68,7 @@ class Transactions:
         on_committed: told which runs are done with, and whether a transaction went well.
         refused: what to put in the place of an outcome that the broker does not take, given why; the same again where
             that may pass, or its partition has stopped.
-        interval_seconds: between the beginnings of two transactions, unless the first is long over.
+        interval_seconds: between the beginnings of two transactions, unless the first is full: then more waits.
     """
 
     def __init__(  # noqa: PLR0913 - what it stands between, each by its name
@@ -121,7 +121,7 @@ class Transactions:
             turns, offsets = self._order.take(MOST_REQUESTS)
             if not offsets:
                 return
-            self._next = Batch(turns, offsets)
+            self._next = Batch(turns, offsets, is_full=sum(map(len, turns)) >= MOST_REQUESTS)
         self._begin(self._next)
 
     def step(self, *, budget_is_short: bool) -> None:
@@ -152,7 +152,7 @@ class Transactions:
         if not batch.offsets:
             self._next = None
             return
-        self._not_before = self._clock() + self._interval_seconds
+        self._not_before = self._clock() + (0.0 if batch.is_full else self._interval_seconds)
         self._watched = self._watching_since = self._clock()
         self._attempt = Attempt(batch, self._producer, self._member.membership())
         self._executor.submit(self._attempt.run)
