@@ -12,7 +12,7 @@ from pathlib import Path
 from schemas.errors import Code
 from tests.chaos import faults
 from tests.chaos.order import out_of_order
-from tests.chaos.scene import MODEL, VERSIONS, Scene
+from tests.chaos.scene import MODEL, SLOW, VERSIONS, Scene
 from tests.kit import numpy_models
 from tests.kit.broker import KafkaBroker
 from tests.kit.deployment import MISSED_SOON, Deployment
@@ -26,6 +26,8 @@ PARTITIONS = 8
 MOST_ROWS = 4
 BUDGET_ROWS = 8192
 MODEL_SECONDS = 0.002
+SLOW_EVERY, SLOW_SECONDS = 20, 0.2
+"""One in so many requests is for the slow model, which takes so long for a batch, on the partitions of the others."""
 SEND_SECONDS = 0.02
 START_SECONDS, HEAL_SECONDS, ANSWER_SECONDS = 120.0, 90.0, 300.0
 SHOWN = 10
@@ -126,7 +128,7 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Verdict:
     """
     chance = random.Random(plan.seed)
     mixed = MixedRequests(most_rows=MOST_ROWS)
-    base_path, answers = _models(plan.loader, folder)
+    models = _models(plan.loader, folder)
     settings = {
         **({} if plan.mode == QUEUE else MISSED_SOON),
         "delivery.mode": plan.mode,
@@ -141,7 +143,8 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Verdict:
     with KafkaBroker() as broker, Deployment(broker, folder, settings, partitions=PARTITIONS) as deployed:
         if plan.mode == QUEUE:
             clients.admin(deployed.where).change_group_config(deployed.group, {LOCK_MS: str(QUEUE_LOCK_MS)})
-        scene = Scene(deployed, broker, base_path, loader=plan.loader, workers=plan.workers)
+        scene = Scene(deployed, broker, models[MODEL].base_path, loader=plan.loader, workers=plan.workers)
+        deployed.set_model(SLOW, models[SLOW].base_path, [VERSIONS[0]])
         scene.desire()
         for place in range(plan.workers):
             scene.start(place)
@@ -149,7 +152,7 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Verdict:
             worker.wait_until_ready(START_SECONDS)
         began = time.monotonic()
         with deployed.traffic(
-            lambda number: mixed[number].record(MODEL),
+            lambda number: mixed[number].record(_model_of(number)),
             at_once=math.ceil(rate * SEND_SECONDS),
             pause_seconds=SEND_SECONDS,
             # What is repeated then comes to the same partition.
@@ -164,7 +167,7 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Verdict:
         scene.heal(HEAL_SECONDS)
         deployed.wait_until_answered(ANSWER_SECONDS)
         found = deployed.account()
-        verdict = _account(found, traffic.sent, mixed, answers)
+        verdict = _account(found, traffic.sent, mixed, models)
         if plan.ordered:
             verdict.out_of_order = out_of_order(found.all_replies())
         verdict.struck, verdict.unexpected = struck, scene.unexpected
@@ -177,7 +180,7 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Verdict:
         return verdict
 
 
-def _account(found: Account, sent: int, mixed: MixedRequests, answers: Mapping[int, RowAnswers]) -> Verdict:
+def _account(found: Account, sent: int, mixed: MixedRequests, models: Mapping[str, "_Model"]) -> Verdict:
     verdict = Verdict(sent, Counter(), dead_letters=len(found.dead_letters))
     for number in range(sent):
         request = mixed[number]
@@ -187,6 +190,7 @@ def _account(found: Account, sent: int, mixed: MixedRequests, answers: Mapping[i
         given_up = [reply for reply in replies if reply.code == Code.INTERNAL and GIVEN_UP in reply.message]
         verdict.given_up += len(given_up)
         rest = (reply for reply in replies if reply not in given_up)
+        answers = models[_model_of(number)].answers
         verdict.wrong += filter(None, (request.wrong(reply, answers) for reply in rest))
         if len(replies) > 1:
             verdict.repeated += 1
@@ -194,12 +198,33 @@ def _account(found: Account, sent: int, mixed: MixedRequests, answers: Mapping[i
     return verdict
 
 
-def _models(loader: str, folder: Path) -> tuple[Path, dict[int, RowAnswers]]:
-    """A base path with both versions, and what they answer."""
+def _model_of(number: int) -> str:
+    """The model that the request with this number is for."""
+    return MODEL if number % SLOW_EVERY else SLOW
+
+
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """Where a model is, and what its versions answer."""
+
+    base_path: Path
+    answers: Mapping[int, RowAnswers]
+
+
+def _models(loader: str, folder: Path) -> dict[str, _Model]:
+    """The model with both versions, and the slow one."""
     if loader == "saved_model":
         make = SavedModels(folder).three_signatures
     else:
         make = partial(numpy_models.write_three_signatures, folder / MODEL, sleep_seconds=MODEL_SECONDS)
     paths = {version: make(version) for version in VERSIONS}
     answers = {version: RowAnswers.of(loader, str(path), version) for version, path in paths.items()}
-    return paths[VERSIONS[0]].parent, answers
+    slow_version = VERSIONS[0]
+    slow = numpy_models.write_three_signatures(folder / SLOW, slow_version, sleep_seconds=SLOW_SECONDS)
+    twin = numpy_models.write_three_signatures(
+        folder / "twin", slow_version
+    )  # asked row by row, and not slow
+    return {
+        MODEL: _Model(paths[slow_version].parent, answers),
+        SLOW: _Model(slow.parent, {slow_version: RowAnswers.of("numpy", str(twin), slow_version)}),
+    }

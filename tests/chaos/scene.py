@@ -13,7 +13,7 @@ from tests.kit.deployment import Deployment
 from tests.kit.worker import RunningWorker
 from worker.kafka.errors import KafkaProblem
 
-MODEL = "mixed"
+MODEL, SLOW = "mixed", "slow"
 VERSIONS = (1, 2)
 _PAUSE = threading.Event()
 
