@@ -20,7 +20,14 @@ SHORT_INTERVAL_SECONDS = 0.02  # between commits when the budget is short
 
 
 class Commits(Protocol):
-    """Whoever commits, as the poll loop and rebalances see it."""
+    """Whoever commits, as the poll loop and rebalances see it.
+
+    Attributes:
+        is_behind: whether what is ready is more than it can commit soon, so that to read more helps nobody.
+    """
+
+    @property
+    def is_behind(self) -> bool: ...  # noqa: D102 - above
 
     def serve(self) -> None:
         """See to what is on its way; called often."""
@@ -60,6 +67,7 @@ class Committer:
         self._on_committed = on_committed
         self._clock = clock
         self._last = clock()
+        self.is_behind = False
         self._outstanding = False
         self._occasionally = Occasionally(log, seconds=10.0, clock=clock)
 

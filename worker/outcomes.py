@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     Indices = npt.NDArray[np.intp]
 
 T = TypeVar("T")
+
+LEAST_PIECE_RECORDS = 8
+"""Shorter pieces are taken record by record, on the average: one piece costs as much as eight records."""
 
 Columns = tuple[Sequence[bytes | None], Sequence[bytes | None] | None, Sequence[Headers | None] | None]
 """Values, keys and headers; None where none has one."""
@@ -186,16 +190,30 @@ class Turn:
     def columns(self, chosen: "Indices") -> Columns:
         """Values, keys and headers of those at these indices; they go to one place."""
         which, where = self._which[chosen], self._where[chosen]
-        first = int(which[0])
-        if (which == first).all():
-            values, keys, headers = self._all[first].columns
-            return _taken(values, where), keys and _taken(keys, where), headers and _taken(headers, where)
-        used = self._all
-        pairs = list(zip(which.tolist(), where.tolist(), strict=True))
-        of_values = [used[k].columns[0][n] for k, n in pairs]
-        of_keys = [keys[n] if (keys := used[k].columns[1]) else None for k, n in pairs]
-        of_headers = [headers[n] if (headers := used[k].columns[2]) else None for k, n in pairs]
-        return of_values, _column(of_keys), of_headers if any(of_headers) else None
+        cuts = (np.flatnonzero(np.diff(which)) + 1).tolist()
+        if len(cuts) * LEAST_PIECE_RECORDS > len(which):
+            return self._one_by_one(which.tolist(), where.tolist())
+        starts, stops = [0, *cuts], [*cuts, len(which)]
+        return _joined(
+            [
+                _part(self._all[which[start]].columns, where[start:stop])
+                for start, stop in zip(starts, stops, strict=True)
+            ]
+        )
+
+    def _one_by_one(self, which: list[int], where: list[int]) -> Columns:
+        """The columns of records that alternate between batches."""
+        used = [self._all[n].columns for n in which]
+        has_keys, has_headers = (any(columns[n] for columns in used) for n in (1, 2))
+        return (
+            [values[n] for (values, _, _), n in zip(used, where, strict=True)],
+            [keys[n] if keys else None for (_, keys, _), n in zip(used, where, strict=True)]
+            if has_keys
+            else None,
+            [found[n] if found else None for (_, _, found), n in zip(used, where, strict=True)]
+            if has_headers
+            else None,
+        )
 
     def reports(self, chosen: "Indices") -> list[OnDelivery]:
         """Where the client reports those at these indices."""
@@ -220,17 +238,7 @@ class Shipment:
 
     def columns(self) -> Columns:
         """Values, keys and headers of all."""
-        columns = [turn.columns(chosen) for turn, chosen in self.members]
-        if len(columns) == 1:
-            return columns[0]
-        values: list[bytes | None] = []
-        keys: list[bytes | None] = []
-        headers: list[Headers | None] = []
-        for of_values, of_keys, of_headers in columns:
-            values += of_values
-            keys += of_keys or [None] * len(of_values)
-            headers += of_headers or [None] * len(of_values)
-        return values, _column(keys), headers if any(headers) else None
+        return _joined([turn.columns(chosen) for turn, chosen in self.members])
 
     def reports(self) -> list[OnDelivery]:
         """Where the client reports each."""
@@ -249,6 +257,25 @@ def together(turns: Iterable[Turn]) -> list[Shipment]:
             chosen = parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
             shipments.setdefault(place, Shipment(place, [])).members.append((turn, chosen))
     return list(shipments.values())
+
+
+def _part(columns: Columns, where: "Indices") -> Columns:
+    """Columns at these indices."""
+    values, keys, headers = columns
+    return _taken(values, where), keys and _taken(keys, where), headers and _taken(headers, where)
+
+
+def _joined(parts: Sequence[Columns]) -> Columns:
+    """Columns one behind the other."""
+    if len(parts) == 1:
+        return parts[0]
+    values = list(chain.from_iterable(part[0] for part in parts))
+    keys = headers = None
+    if any(part[1] for part in parts):
+        keys = list(chain.from_iterable(part[1] or repeat(None, len(part[0])) for part in parts))
+    if any(part[2] for part in parts):
+        headers = list(chain.from_iterable(part[2] or repeat(None, len(part[0])) for part in parts))
+    return values, keys, headers
 
 
 def _taken(column: Sequence[T], where: "Indices") -> Sequence[T]:

@@ -23,6 +23,8 @@ REST_SECONDS, RESTING_SECONDS = 0.01, 0.001
 too early leaves the processor's caches before its batch comes (measured: a tenth of a small record's cost), and fills
 the budget, which then pauses partitions. It is too short to be noticed by requests for another model, which have
 waited behind a full poll anyway."""
+LONGEST_REST_SECONDS = 0.2
+"""Nor while commits are behind: what is read then only waits, until the budget is full and partitions pause."""
 SHORT_OF_BUDGET = 0.5
 MANY_UNANSWERED = 0.25
 """A model may hold half of the budget: it is not to wait for what the broker has long answered."""
@@ -60,7 +62,7 @@ class PollLoop:
         self._on_step = on_step
         self._on_idle = on_idle
         self._clock = parts.clock
-        self._rest_until = 0.0
+        self._rest_until = self._polled_at = 0.0
         self._polled = 0
         self.last_step = self._clock()
         """When the loop last came round; monotonic, read from any thread."""
@@ -71,7 +73,7 @@ class PollLoop:
         Raises:
             Fatal: the consumer or a producer is of no use any more.
         """
-        if self._queues.waiting and self._clock() < self._rest_until:
+        if self._rests():
             self.pump(RESTING_SECONDS)
         else:
             self._poll()
@@ -92,8 +94,8 @@ class PollLoop:
             self._intake.take(messages)
         elif idle:
             self._on_idle()
-        self._polled = len(messages)
-        self._rest_until = self._clock() + REST_SECONDS if len(messages) >= room else 0.0
+        self._polled, self._polled_at = len(messages), self._clock()
+        self._rest_until = self._polled_at + REST_SECONDS if len(messages) >= room else 0.0
 
     def pump(self, timeout_seconds: float) -> None:
         """Move what is in flight along without polling the consumer.
@@ -118,6 +120,11 @@ class PollLoop:
             self._flow.stop_all(self._tracker.partitions)
         self._committer.commit_now()
         return not self._tracker.unsettled()
+
+    def _rests(self) -> bool:
+        if self._committer.is_behind:
+            return self._clock() < self._polled_at + LONGEST_REST_SECONDS
+        return self._queues.waiting and self._clock() < self._rest_until
 
     def _nothing_on_its_way(self) -> bool:
         return not (self._flow.holds_back or self._parts.on_its_way())

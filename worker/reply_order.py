@@ -7,7 +7,7 @@ partition and in those before, has had its own.
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,6 +75,8 @@ class ReplyOrder:
     """
 
     def __init__(self, on_left: Callable[[str, int], None], wall: Callable[[], float] = time.time) -> None:
+        self.waiting = 0
+        """Outcomes that have been sorted in and have not gone."""
         self._on_left = on_left
         self._wall = wall
         self._arrived: deque[Outcomes] = deque()
@@ -99,8 +101,7 @@ class ReplyOrder:
 
     def take(self, most: int = sys.maxsize) -> tuple[list[Turn], dict[TopicPartition, int]]:
         """The outcomes whose turn it is, at most so many, partition by partition; and the offset behind each's last."""
-        while self._arrived:
-            self._take(self._arrived.popleft())
+        self.sort_in()
         ready: list[Turn] = []
         offsets: dict[TopicPartition, int] = {}
         for partition in list(self._touched):
@@ -111,6 +112,7 @@ class ReplyOrder:
                 if turn is not None:
                     ready.append(turn)
                     most -= len(turn)
+                    self.waiting -= len(turn)
                     offsets[partition] = turn.next_offset
                 if not line.is_done():
                     break
@@ -131,7 +133,13 @@ class ReplyOrder:
             for line in self._lines.pop(partition, ()):
                 turn = line.waiting()
                 if turn is not None:
+                    self.waiting -= len(turn)
                     self.leave(turn)
+
+    def sort_in(self) -> None:
+        """Put what has come into its place."""
+        while self._arrived:
+            self._take(self._arrived.popleft())
 
     def leave(self, turn: Turn) -> None:
         """Outcomes that are never sent, because their partition is another worker's."""
@@ -152,7 +160,7 @@ class ReplyOrder:
         records = outcomes.delivery.origin.records
         placed = records.outcomes
         assert placed is not None, "records are followed before anything comes of them"
-        positions = np.array(outcomes.positions, np.intp)
+        positions = _indices(outcomes.positions)
         where = np.arange(len(positions))
         if not records.all_ours:
             ours = records.ours_at(outcomes.positions)
@@ -160,5 +168,12 @@ class ReplyOrder:
                 self._leave(outcomes, positions[~ours])
                 positions, where = positions[ours], where[ours]
         placed.put(outcomes, positions, where)
+        self.waiting += len(positions)
         for number in placed.partitions_at(positions):
             self._touched[TopicPartition(records.topic, number)] = None
+
+
+def _indices(positions: Sequence[int]) -> "Indices":
+    if isinstance(positions, range):  # an array of a range is made number by number
+        return np.arange(positions.start, positions.stop, positions.step)
+    return np.array(positions, np.intp)

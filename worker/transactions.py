@@ -109,6 +109,7 @@ class Transactions:
         """
         if self._attempt is not None:
             if not self._attempt.done.is_set():
+                self._order.sort_in()
                 self._watch(self._attempt)
                 return
             attempt, self._attempt = self._attempt, None
@@ -123,6 +124,11 @@ class Transactions:
                 return
             self._next = Batch(turns, offsets, is_full=sum(map(len, turns)) >= MOST_REQUESTS)
         self._begin(self._next)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether a transaction is on its way, and another one's replies have come."""
+        return self._attempt is not None and self._order.waiting >= MOST_REQUESTS
 
     def step(self, *, budget_is_short: bool) -> None:
         """Nothing: offsets are committed with the replies."""

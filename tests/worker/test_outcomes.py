@@ -122,6 +122,7 @@ def test_each_goes_in_its_turn_with_what_is_its_own(seed: int, sizes: list[int])
 
     assert gone == bench.in_order
     assert bench.left == []
+    assert bench.order.waiting == 0
 
 
 @given(st.integers(0, 2**32))
@@ -142,6 +143,7 @@ def test_what_waits_is_left_when_its_partition_goes(seed: int) -> None:
     assert sum(map(len, turns)) + sum(bench.left) + len(lacking.positions) == 30
     assert len(bench.settled) == len(arriving)
     assert bench.order.take() == ([], {})
+    assert bench.order.waiting == 0
 
 
 def test_one_can_be_replaced() -> None:

@@ -1,5 +1,6 @@
 """`delivery.mode = "exactly_once"`: replies and offsets together, whatever goes wrong."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ from tests.fakes.kafka import FakeError
 from tests.fakes.request_path import DEAD_LETTERS, GROUP, REPLIES, REQUESTS, Lab, Worker, request
 from tests.fakes.servables import ManualExecutor
 from worker.kafka import errors
-from worker.kafka.records import TopicPartition
+from worker.kafka.records import Message, TopicPartition
 from worker.kafka.transactional import OutcomeUnknown
+from worker.poll_loop import LONGEST_REST_SECONDS
 from worker.transactions import STUCK_SECONDS, Transactions
 
 ZERO = TopicPartition(REQUESTS, 0)
@@ -357,6 +359,39 @@ def test_a_transaction_whose_calls_come_back_is_waited_for() -> None:
 
     assert len(worker.transactional) == 1
     assert lab.committed() == 5
+
+
+def test_nothing_more_is_read_while_the_next_transaction_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is read then would only fill the budget; but a member that never polls is none for long."""
+    monkeypatch.setattr("worker.transactions.MOST_REQUESTS", 5)
+    lab, worker = serving()
+    threads = ManualExecutor()
+    committer = worker.group.committer
+    assert isinstance(committer, Transactions)
+    committer._executor = threads
+    send(lab, 5)
+    worker.step(3)
+    send(lab, 5, first=5)
+    worker.run_for(1.0)
+    assert committer.is_behind
+    polls: list[float] = []
+    poll = worker.consumer.poll
+
+    def counted(max_records: int, timeout_seconds: float) -> Sequence[Message]:
+        polls.append(lab.clock())
+        return poll(max_records, timeout_seconds)
+
+    monkeypatch.setattr(worker.consumer, "poll", counted)
+    send(lab, 5, first=10)
+
+    worker.run_for(1.0)
+
+    assert 1 <= len(polls) <= 1.0 / LONGEST_REST_SECONDS + 1
+    while threads.jobs:
+        threads.run()
+        worker.step(3)
+    assert lab.committed() == 15
+    assert not committer.is_behind
 
 
 def test_a_request_that_has_no_place_for_its_answer_holds_nothing_when_it_is_a_dead_letter() -> None:
