@@ -30,13 +30,17 @@ def numpy_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base
 
 
-SOON_GIVEN_UP = {"kafka.producer_properties.topic.metadata.propagation.max.ms": 1000}
-"""The client takes a topic that it has known for less than 30 seconds for one that is only just being made."""
+SOON = {
+    # The client takes a topic that it has known for less than 30 seconds for one that is only just being made.
+    "kafka.producer_properties.topic.metadata.propagation.max.ms": 1000,
+    "kafka.properties.topic.metadata.refresh.interval.ms": 1000,
+}
+"""What has changed about a topic is noticed within seconds."""
 
 
 def serve(deployment: DeploymentFactory, model: Path) -> tuple[Deployment, RunningWorker]:
     """A worker that serves, and has answered requests 0 to 99."""
-    deployed: Deployment = deployment(SOON_GIVEN_UP)
+    deployed: Deployment = deployment(SOON)
     deployed.set_model(MODEL, model, [1])
     worker = deployed.start_worker()
     worker.wait_until_assigned(4)
