@@ -5,6 +5,7 @@ It is offered to workers as anybody's loader would be (docs/loaders.md): by the 
 """
 
 import json
+import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -26,8 +27,13 @@ Array = npt.NDArray[Any]
 
 
 def offer(site: Path) -> None:
-    """Put the distribution that brings the loader into a folder, which is then to be on a worker's `PYTHONPATH`."""
+    """Put the distribution that brings the loader into a folder, for workers with its `environment`."""
     distributions.install(site, "headrace-bench-device", {NAME: f"{__name__}:{DeviceLoader.__name__}"})
+
+
+def environment(site: Path) -> dict[str, str]:
+    """What a worker's environment needs so that it finds the loader that was put there."""
+    return {"PYTHONPATH": os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH"))))}
 
 
 def write(version: Path, *, batch_seconds: float, journal: Path) -> None:

@@ -4,7 +4,6 @@ A run is measured once the group has given every replica as many partitions as t
 backlog that does not end before: what is seen is the device's limit and what is lost to it, not the load's.
 """
 
-import os
 import re
 import statistics
 import threading
@@ -107,13 +106,14 @@ class DeviceReplicas:
             RuntimeError: the requests have run out, so that nothing can be said.
         """
         job = Job(self._topics.where.bootstrap_servers, new_group(), self._requests, self._replies, model="")
-        path = os.pathsep.join(filter(None, (str(self._site), os.environ.get("PYTHONPATH"))))
         with ExitStack() as stack:
             workers = []
             for port in [free_port() for _ in range(replicas)]:
                 own = {"http.port": port, **(settings or {})}
                 command, environment = headrace_command(job, self._topics, own)
-                process = stack.enter_context(started(command, {**environment, "PYTHONPATH": path}))
+                process = stack.enter_context(
+                    started(command, environment | device_loader.environment(self._site))
+                )
                 workers.append((process, port))
             self._wait_until_shared(workers)
             return self._measure([process for process, _ in workers], job.group)

@@ -7,6 +7,7 @@ the batches run in the poll loop (`batching.threads = 0`), so that no thread wai
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +26,6 @@ from schemas.model_config import ModelConfig
 from schemas.predict_request import PredictRequest
 from schemas.tensor import Tensor
 from schemas.version_selection import SpecificVersions
-from worker.kafka.consumer import ConsumerEvents
-from worker.kafka.share import ShareMember
-from worker.kafka.transactional import TransactionalProducer
 from worker.metrics import Metrics, new_registry
 from worker.model_table import ModelTable
 from worker.producer_pool import ProducerKind
@@ -101,12 +99,8 @@ def _same(loader: _FreeLoader) -> _FreeLoader:
     return loader
 
 
-def _no_transactions(_batch_bytes: int) -> TransactionalProducer:
-    raise NotImplementedError("this path has no transactions")
-
-
-def _no_queue(_events: ConsumerEvents) -> ShareMember:
-    raise NotImplementedError("this path reads no queue")
+def _none(_: object) -> NoReturn:
+    raise NotImplementedError("this path has no transactions and reads no queue")
 
 
 class _Topics:
@@ -158,7 +152,7 @@ class IdlePath:
         directory.refresh()
         self._path = RequestPath(
             settings,
-            Clients(lambda _: self.consumer, self._make_producer, _no_transactions, _no_queue),
+            Clients(lambda _: self.consumer, self._make_producer, _none, _none),
             table=table,
             manager=manager,
             directory=directory,

@@ -1,14 +1,22 @@
-"""What a run's latencies come down to: percentiles in milliseconds, and what is missing."""
+"""What runs' latencies come down to: percentiles in milliseconds, what is missing, and a table's columns of both."""
 
 import math
-from collections.abc import Mapping
+import statistics
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmarks.open_loop import Measured
+from benchmarks.scenario import Column
 
 Figures = Mapping[str, float]
+
+P50, P90, P99 = (Column(f"p{percent}_ms", f"p{percent}, ms") for percent in (50, 90, 99))
+P999, LARGEST = Column("p999_ms", "p99.9, ms"), Column("max_ms", "largest, ms", ",.1f")
+MISSING = Column("missing", "replies missing", ",.0f")
+LATE_P99 = Column("late_p99_ms", "sent late by (p99), ms")
+CORE = Column("core_percent", "% of a core", ",.1f")
 
 CURVE = (0.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.8, 99.9, 99.95, 99.99, 100.0)
 """The percentiles that a curve is drawn through; the tail is where curves differ."""
@@ -36,3 +44,12 @@ def figures(measured: Measured) -> dict[str, float]:
     found |= {key: milliseconds(percentile(measured.late, percent)) for key, percent in late.items()}
     missing = float(np.isnan(measured.latency).sum())
     return found | {"missing": missing, "core_percent": round(measured.core_share * 100, 2)}
+
+
+def medians(
+    runs: Sequence[Figures], columns: Sequence[Column], summed: Collection[str] = (MISSING.key,)
+) -> Figures:
+    """Of each column that every run has, over the runs of one kind; of what is *summed* the sum."""
+    keys = [column.key for column in columns if all(column.key in run for run in runs)]
+    values = {key: float(statistics.median(run[key] for run in runs)) for key in keys}
+    return values | {key: float(sum(run[key] for run in runs)) for key in summed}

@@ -11,6 +11,7 @@ waits for each request's time without spinning, because the broker shares its co
 import gc
 import json
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -23,7 +24,9 @@ import confluent_kafka
 import numpy as np
 
 from benchmarks import load
+from benchmarks.contender import Job
 from benchmarks.measuring import cpu_seconds
+from benchmarks.processes import Started, finish
 from benchmarks.reply_times import ReplyTimes, latencies
 from benchmarks.schedule import Seconds, due_times, send_on_schedule, waiter
 from worker.kafka import client_config
@@ -86,6 +89,21 @@ class Measured:
         """Keep it for another process."""
         with path.open("wb") as file:
             np.savez(file, latency=self.latency, late=self.late, core_share=self.core_share)
+
+
+def measure(job: Job, process: Started, rate: float, warmup_seconds: float, seconds: float) -> Measured:
+    """Send to a contender that runs, from a process of its own; what came of the requests after the warm-up.
+
+    Raises:
+        ChildProcessError: the sender failed, or the contender has ended.
+    """
+    warmup, measured = int(rate * warmup_seconds), int(rate * seconds)
+    with tempfile.NamedTemporaryFile(prefix="headrace-bench-", suffix=".npz") as out:
+        address = job.bootstrap_servers
+        sending = Load(address, job.requests, job.replies, rate, warmup, measured, process.pid, out.name)
+        finish(sending.command())
+        process.check()
+        return Measured.read(Path(out.name))
 
 
 class Sender:

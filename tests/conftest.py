@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.kit.broker import Broker, ForeignBroker, KafkaBroker
 from tests.kit.maven_jars import JavaUnavailable, do_without
+from tests.kit.waiting import PATIENCE_SECONDS
 
 _NO_BROKER = "no Kafka broker"
 
@@ -50,10 +51,11 @@ def kafka_broker() -> Iterator[Broker]:
 @pytest.fixture
 def topic(kafka_broker: Broker) -> Iterator[TopicFactory]:
     """Makes topics on the broker; on a broker that is not ours they are deleted after the test."""
-    from worker.kafka import client_config, clients
+    from tests.kit.topic_changes import patient_admin
+    from worker.kafka import client_config
     from worker.kafka.topic_facts import TopicSpec
 
-    admin = clients.admin(client_config.connection(kafka_broker.bootstrap_servers))
+    admin = patient_admin(client_config.connection(kafka_broker.bootstrap_servers))
     made: list[str] = []
 
     def make(hint: str = "topic", partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
@@ -76,7 +78,7 @@ def _no_leaked_threads() -> Iterator[None]:
     yield
     started = [thread for thread in threading.enumerate() if thread not in before]
     for thread in started:
-        thread.join(2.0)
+        thread.join(PATIENCE_SECONDS)
     leaked = [thread.name for thread in started if thread.is_alive()]
     if leaked:
         pytest.fail(f"threads left running: {', '.join(leaked)}")

@@ -1,22 +1,35 @@
 """Latency under an open loop: requests on schedule, time counted from the schedule, replies read by the sender."""
 
-import statistics
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from benchmarks import brokers, load
 from benchmarks.contender import Job, headrace_command, new_group
-from benchmarks.latency_figures import CURVE, Figures, figures, milliseconds, percentile
-from benchmarks.open_loop import Load, Measured
-from benchmarks.processes import finish, started
-from benchmarks.scenario import Column, Line, Options, Outcome, Target
+from benchmarks.latency_figures import (
+    CORE,
+    CURVE,
+    LARGEST,
+    LATE_P99,
+    MISSING,
+    P50,
+    P90,
+    P99,
+    P999,
+    Figures,
+    figures,
+    medians,
+    milliseconds,
+    percentile,
+)
+from benchmarks.open_loop import Measured, measure
+from benchmarks.processes import started
+from benchmarks.scenario import Line, Options, Outcome, Target
 from benchmarks.side_by_side import export_model
 from benchmarks.topics import Topics
 from benchmarks.turns import in_turn, listed
@@ -55,16 +68,7 @@ CONTENDERS = (
     Contender(TIMED, {"batching.batch_timeout_seconds": TIMEOUT_SECONDS}),
 )
 
-COLUMNS = (
-    Column("p50_ms", "p50, ms"),
-    Column("p90_ms", "p90, ms"),
-    Column("p99_ms", "p99, ms"),
-    Column("p999_ms", "p99.9, ms"),
-    Column("max_ms", "largest, ms", ",.1f"),
-    Column("missing", "replies missing", ",.0f"),
-    Column("late_p99_ms", "sent late by (p99), ms"),
-    Column("core_percent", "% of a core", ",.1f"),
-)
+COLUMNS = (P50, P90, P99, P999, LARGEST, MISSING, LATE_P99, CORE)
 
 
 def run(options: Options) -> Outcome:
@@ -87,7 +91,7 @@ def run(options: Options) -> Outcome:
             lambda measured: "p50 {p50_ms:.2f} ms, p99 {p99_ms:.2f} ms".format_map(figures(measured)),
         )
     found = {name: [figures(measured) for measured in of_one] for name, of_one in runs.items()}
-    lines = [Line(name, medians(of_one)) for name, of_one in found.items()]
+    lines = [Line(name, medians(of_one, COLUMNS)) for name, of_one in found.items()]
     return Outcome(
         columns=COLUMNS,
         lines=lines,
@@ -100,12 +104,6 @@ def run(options: Options) -> Outcome:
             "latency_ms": {name: curve(of_one) for name, of_one in runs.items()},
         },
     )
-
-
-def medians(runs: Sequence[Mapping[str, Any]]) -> Figures:
-    """Of each figure, over the runs of one contender; of replies missing the sum."""
-    values = {column.key: statistics.median(run[column.key] for run in runs) for column in COLUMNS}
-    return values | {"missing": sum(run["missing"] for run in runs)}
 
 
 def notes(figures_of: Mapping[str, Figures]) -> list[str]:
@@ -154,14 +152,7 @@ def _once(topics: Topics, contender: Contender, model: Path, seconds: float) -> 
         topics.fresh_replies(),
     )
     job = Job(address, new_group(), requests, replies, str(model))
-    warmup, measured = int(RATE * WARMUP_SECONDS), int(RATE * seconds)
-    with (
-        tempfile.NamedTemporaryFile(prefix="headrace-bench-", suffix=".npz") as out,
-        started(*contender.command(job, topics)) as process,
-    ):
-        sending = Load(address, requests, replies, RATE, warmup, measured, process.pid, out.name)
-        finish(sending.command())
-        process.check()
-        found = Measured.read(Path(out.name))
+    with started(*contender.command(job, topics)) as process:
+        found = measure(job, process, RATE, WARMUP_SECONDS, seconds)
     topics.delete(requests, replies, f"{requests}-dlt")
     return found

@@ -13,9 +13,22 @@ import numpy as np
 
 from benchmarks import brokers, load, reloading
 from benchmarks.contender import Job, headrace_command, new_group
-from benchmarks.latency_figures import CURVE, Figures, figures, milliseconds, percentile
-from benchmarks.open_loop import Load, Measured
-from benchmarks.processes import Started, finish, started
+from benchmarks.latency_figures import (
+    CORE,
+    CURVE,
+    LARGEST,
+    MISSING,
+    P50,
+    P99,
+    P999,
+    Figures,
+    figures,
+    medians,
+    milliseconds,
+    percentile,
+)
+from benchmarks.open_loop import Measured, measure
+from benchmarks.processes import Started, started
 from benchmarks.reloading import Cycle, Reloading
 from benchmarks.scenario import Column, Line, Options, Outcome, Target
 from benchmarks.schedule import Seconds
@@ -36,15 +49,15 @@ BUCKET_SECONDS = 0.1
 QUIET, LOADING = "quiet", "loading"
 
 COLUMNS = (
-    Column("p50_ms", "p50, ms"),
-    Column("p99_ms", "p99, ms"),
-    Column("p999_ms", "p99.9, ms"),
-    Column("max_ms", "largest, ms", ",.1f"),
-    Column("missing", "replies missing", ",.0f"),
+    P50,
+    P99,
+    P999,
+    LARGEST,
+    MISSING,
     Column("cycles", "loads and unloads", ",.0f"),
     Column("load_seconds", "load, s"),
     Column("unload_seconds", "unload, s"),
-    Column("core_percent", "% of a core", ",.1f"),
+    CORE,
 )
 
 
@@ -111,11 +124,9 @@ def run(options: Options) -> Outcome:
     )
 
 
-def summary(runs: Sequence[Mapping[str, Any]]) -> Figures:
+def summary(runs: Sequence[Figures]) -> Figures:
     """Medians over the phases of one kind; of replies missing and of loads the sum."""
-    keys = [column.key for column in COLUMNS if all(column.key in run for run in runs)]
-    values = {key: float(statistics.median(run[key] for run in runs)) for key in keys}
-    return values | {key: float(sum(run[key] for run in runs)) for key in ("missing", "cycles")}
+    return medians(runs, COLUMNS, summed=("missing", "cycles"))
 
 
 def targets(figures_of: Mapping[str, Figures]) -> list[Target]:
@@ -156,20 +167,11 @@ def over_time(latency: Seconds, each: int = int(RATE * BUCKET_SECONDS)) -> dict[
 
 
 def _quiet(job: Job, process: Started, seconds: float) -> Phase:
-    return Phase(_measured(job, process, seconds))
+    return Phase(measure(job, process, RATE, WARMUP_SECONDS, seconds))
 
 
 def _loading(job: Job, process: Started, seconds: float, model: Reloading) -> Phase:
     with model.again_and_again() as cycles:
-        measured = _measured(job, process, seconds)
+        measured = measure(job, process, RATE, WARMUP_SECONDS, seconds)
         ended = tuple(cycles)
     return Phase(measured, ended)
-
-
-def _measured(job: Job, process: Started, seconds: float) -> Measured:
-    warmup, measured = int(RATE * WARMUP_SECONDS), int(RATE * seconds)
-    with tempfile.NamedTemporaryFile(prefix="headrace-bench-", suffix=".npz") as out:
-        address, requests, replies = job.bootstrap_servers, job.requests, job.replies
-        finish(Load(address, requests, replies, RATE, warmup, measured, process.pid, out.name).command())
-        process.check()
-        return Measured.read(Path(out.name))

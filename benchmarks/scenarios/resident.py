@@ -1,6 +1,5 @@
 """The most memory that a worker takes, whatever it is given: beyond what it takes idle, by its budget."""
 
-import os
 import statistics
 import tempfile
 import threading
@@ -108,10 +107,7 @@ class Bench:
         job = Job(address, new_group(), requests, replies, model="")
         settings = {"delivery.budget_bytes": BUDGET_BYTES, "batching.max_batch_rows": 4096}
         command, environment = headrace_command(job, topics, settings)
-        environment |= {
-            "OPENBLAS_NUM_THREADS": "1",
-            "PYTHONPATH": os.pathsep.join(filter(None, (str(self._site), os.environ.get("PYTHONPATH")))),
-        }
+        environment |= {"OPENBLAS_NUM_THREADS": "1"} | device_loader.environment(self._site)
         with started(command, environment) as process:
             peak = _peak(process, READY_SECONDS + MEASURED_SECONDS * self._scale)
         run = Run(peak, topics.end(replies))

@@ -1,19 +1,16 @@
 """A model's latency while another model, in a binding of its own, is stuck with 100,000 requests behind it."""
 
-import os
-import statistics
 import tempfile
-from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from benchmarks import brokers, device_loader, load
 from benchmarks.contender import Job, headrace_command, new_group
-from benchmarks.latency_figures import Figures, figures
+from benchmarks.latency_figures import CORE, LARGEST, MISSING, P50, P90, P99, P999, Figures, figures, medians
 from benchmarks.mixed_load import Mix, fill
-from benchmarks.open_loop import Load, Measured
-from benchmarks.processes import finish, started
-from benchmarks.scenario import Column, Line, Options, Outcome, Target
+from benchmarks.open_loop import Measured, measure
+from benchmarks.processes import started
+from benchmarks.scenario import Line, Options, Outcome, Target
 from benchmarks.side_by_side import export_model
 from benchmarks.topics import Topics
 from benchmarks.turns import in_turn, listed
@@ -29,15 +26,7 @@ WARMUP_SECONDS, MEASURED_SECONDS = 8.0, 10.0
 ALONE, BESIDE = "alone", "beside a stuck model"
 MOST_P99 = 1.5
 
-COLUMNS = (
-    Column("p50_ms", "p50, ms"),
-    Column("p90_ms", "p90, ms"),
-    Column("p99_ms", "p99, ms"),
-    Column("p999_ms", "p99.9, ms"),
-    Column("max_ms", "largest, ms", ",.1f"),
-    Column("missing", "replies missing", ",.0f"),
-    Column("core_percent", "% of a core", ",.1f"),
-)
+COLUMNS = (P50, P90, P99, P999, LARGEST, MISSING, CORE)
 
 
 class Bench:
@@ -76,18 +65,8 @@ class Bench:
         # A warm-up would never return either, and the model never be there.
         settings = {"bindings": bindings, "lifecycle.warmup": False}
         command, environment = headrace_command(job, self._topics, settings)
-        environment["PYTHONPATH"] = os.pathsep.join(
-            filter(None, (str(self._site), os.environ.get("PYTHONPATH")))
-        )
-        with (
-            started(command, environment) as process,
-            tempfile.NamedTemporaryFile(prefix="headrace-bench-", suffix=".npz") as out,
-        ):
-            warmup, measured = int(RATE * WARMUP_SECONDS), int(RATE * self._seconds)
-            what = Load(address, requests, replies, RATE, warmup, measured, process.pid, out.name)
-            finish(what.command())
-            process.check()
-            return Measured.read(Path(out.name))
+        with started(command, environment | device_loader.environment(self._site)) as process:
+            return measure(job, process, RATE, WARMUP_SECONDS, self._seconds)
 
 
 def run(options: Options) -> Outcome:
@@ -105,7 +84,7 @@ def run(options: Options) -> Outcome:
             lambda measured: "p50 {p50_ms:.2f} ms, p99 {p99_ms:.2f} ms".format_map(figures(measured)),
         )
     found = {name: [figures(measured) for measured in of_one] for name, of_one in results.items()}
-    lines = {name: summary(of_one) for name, of_one in found.items()}
+    lines = {name: medians(of_one, COLUMNS) for name, of_one in found.items()}
     return Outcome(
         columns=COLUMNS,
         lines=[Line(name, values) for name, values in lines.items()],
@@ -120,12 +99,6 @@ def run(options: Options) -> Outcome:
     )
 
 
-def summary(runs: Sequence[Mapping[str, float]]) -> Figures:
-    """Medians over the runs; of replies missing the sum."""
-    values = {column.key: float(statistics.median(run[column.key] for run in runs)) for column in COLUMNS}
-    return values | {"missing": float(sum(run["missing"] for run in runs))}
-
-
 def targets(alone: Figures, beside: Figures) -> list[Target]:
     """What is asked for, of medians."""
     return [
@@ -135,5 +108,10 @@ def targets(alone: Figures, beside: Figures) -> list[Target]:
 
 
 def _binding(name: str, requests: str, model: str, replies: str) -> dict[str, object]:
-    topics: Sequence[str] = [requests]
-    return {"name": name, "request_topics": topics, "models": [model], "reply_topic": replies, "share": 0.5}
+    return {
+        "name": name,
+        "request_topics": [requests],
+        "models": [model],
+        "reply_topic": replies,
+        "share": 0.5,
+    }

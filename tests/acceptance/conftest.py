@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.kit import gated_models
 from tests.kit.broker import Broker
 from tests.kit.deployment import Deployment, DeploymentFactory
 from tests.kit.maven_jars import JavaUnavailable, do_without
@@ -22,6 +23,13 @@ def deployment(kafka_broker: Broker, tmp_path: Path) -> Iterator[DeploymentFacto
             return made.enter_context(Deployment(kafka_broker, tmp_path, *arguments, **keywords))
 
         yield make
+
+
+@pytest.fixture
+def gated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a loader, known to the workers of this test, whose models wait until the test opens them."""
+    gated_models.offer(tmp_path / "site", monkeypatch)
+    return gated_models.LOADER
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ from worker.kafka.rights import Resource, Right
 from worker.settings import Settings
 from worker.settings_loading import load_settings
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.kafka
 
 MODEL = "dense"
 ROWS = numpy_models.pixels(1)
@@ -265,7 +265,6 @@ def test_a_worker_says_which_rights_are_missing_and_goes_on_when_it_has_them(
     wait_until(
         answered,
         lambda: f"answered; it still lacks {sorted(map(str, documented - given))}:\n{worker.log_tail()}",
-        within_seconds=180,
         every_seconds=0.2,
     )
 
@@ -314,12 +313,11 @@ def test_a_right_that_is_taken_away_is_told_and_given_back_all_goes_on(
     wait_until(
         lambda: lost in rights_said(worker.log_file.read_text()),
         lambda: f"the loss of {lost} told:\n{worker.log_tail()}",
-        within_seconds=60,
     )
     assert deployed.unanswered() > 0
 
     secured_broker.give(user, taken)
-    deployed.wait_until_answered(120)
+    deployed.wait_until_answered()
     deployed.send([ask("after")])
     deployed.wait_until_answered()
     found = deployed.account()

@@ -16,7 +16,7 @@ from tests.kit.quotas import limit_producers
 from tests.kit.waiting import wait_until
 from tests.kit.worker import RunningWorker
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.kafka
 
 MODEL = "mixed"
 MIXED = MixedRequests(most_rows=4)
@@ -46,14 +46,13 @@ def wait_for_answers(worker: RunningWorker, count: int) -> None:
     wait_until(
         lambda: worker.metric("headrace_requests_total") >= count,
         lambda: f"{count} answered ({worker.metric('headrace_requests_total'):.0f} are); {worker.log_tail()}",
-        within_seconds=120.0,
         every_seconds=0.1,
     )
 
 
 def assert_all_answered(deployed: Deployment, requests: int, model: Path) -> None:
     """Each of the first so many requests has a right reply; some may have two."""
-    deployed.wait_until_answered(120.0)
+    deployed.wait_until_answered()
     found = deployed.account()
     sent = MIXED.first(requests)
     assert found.missing(request.id for request in sent) == []
@@ -79,7 +78,6 @@ def test_a_broker_whose_disk_is_full_is_waited_for(
             wait_until(
                 lambda: any(away in reason for reason in worker.not_ready()),
                 lambda: f"{away} on /readyz: {worker.not_ready()}",
-                within_seconds=60.0,
             )
             assert worker.get("/livez")[0] == 200
             broker.start()
@@ -114,7 +112,6 @@ def test_a_throttled_worker_slows_down_and_loses_nothing(
     wait_until(
         lambda: worker.metric("headrace_paused_partitions") == 4,
         lambda: f"pauses: {worker.log_tail()}",
-        within_seconds=60.0,
     )
     assert worker.metric("headrace_requests_total") < 4_000
     limit_producers(kafka_broker, client_id, None)
@@ -132,7 +129,12 @@ def test_an_unclean_network_loses_nothing(
     broker, proxy = behind_proxy
     with Deployment(broker, tmp_path) as deployed:
         deployed.set_model(MODEL, numpy_model, [1])
-        settings = {"kafka.bootstrap_servers": proxy.address, "kafka.properties.socket.timeout.ms": 5000}
+        settings = {
+            "kafka.bootstrap_servers": proxy.address,
+            "kafka.properties.socket.timeout.ms": 5000,
+            # A group may wait longer for a silent member than it takes a slow machine to notice the silence.
+            "kafka.consumer_properties.session.timeout.ms": 300_000,
+        }
         worker = deployed.start_worker(settings)
         worker.wait_until_assigned(4)
         with deployed.traffic(lambda number: MIXED[number].record(MODEL)) as traffic:
@@ -151,7 +153,6 @@ def test_an_unclean_network_loses_nothing(
             wait_until(
                 lambda: any(away in reason for reason in worker.not_ready()),
                 lambda: f"{away} on /readyz: {worker.not_ready()}",
-                within_seconds=90.0,
             )
             proxy.speak()
             wait_for_answers(worker, traffic.sent)

@@ -7,7 +7,7 @@ import pytest
 from tests.chaos.run import Plan, Verdict, run
 from tests.kit.maven_jars import JavaUnavailable, do_without
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(1200)]
 
 SEED = 20261121
 
@@ -22,24 +22,25 @@ def struck(plan: Plan, folder: Path) -> Verdict:
 
 def test_random_faults_lose_nothing_and_repeat_no_more_than_the_budget(tmp_path: Path) -> None:
     """Workers are killed, frozen, replaced, and so is the broker, while versions switch."""
-    verdict = struck(Plan(SEED, seconds=30.0, requests=15_000, workers=3), tmp_path)
+    verdict = struck(Plan(SEED, seconds=30.0, requests=15_000, faults=5, workers=3), tmp_path)
 
     assert verdict.failures() == []
     assert verdict.requests >= 15_000
-    assert verdict.struck.total() >= 5
 
 
 def test_random_faults_keep_the_order_of_replies(tmp_path: Path) -> None:
     """Where replies are to keep it: what is repeated after a crash comes in order, too."""
-    verdict = struck(Plan(SEED + 1, seconds=20.0, requests=8_000, workers=2, ordered=True), tmp_path)
+    verdict = struck(
+        Plan(SEED + 1, seconds=20.0, requests=8_000, faults=3, workers=2, ordered=True), tmp_path
+    )
 
     assert verdict.failures() == []
-    assert verdict.struck.total() >= 3
 
 
 def test_random_faults_lose_nothing_out_of_a_queue(tmp_path: Path) -> None:
     """Workers and broker come and go, and what one had taken goes to the others."""
-    verdict = struck(Plan(SEED + 2, seconds=20.0, requests=8_000, workers=3, mode="queue"), tmp_path)
+    verdict = struck(
+        Plan(SEED + 2, seconds=20.0, requests=8_000, faults=3, workers=3, mode="queue"), tmp_path
+    )
 
     assert verdict.failures() == []
-    assert verdict.struck.total() >= 3

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,18 @@ def status(deployed: Deployment) -> dict[str, Any]:
     return shown
 
 
+def wait_for_status(deployed: Deployment, holds: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """What `headrace status` shows once it is so: what workers say is on its way for a moment."""
+    seen: list[dict[str, Any]] = []
+
+    def look() -> bool:
+        seen.append(status(deployed))
+        return holds(seen[-1])
+
+    wait_until(look, lambda: f"another status than {seen[-1]}")
+    return seen[-1]
+
+
 def available(shown: dict[str, Any], worker: str) -> set[tuple[str, int]]:
     """The versions that a worker is shown to serve."""
     return {
@@ -49,6 +62,11 @@ def available(shown: dict[str, Any], worker: str) -> set[tuple[str, int]]:
         for each in shown["servables"]
         if each["worker"] == worker and each["state"] == "AVAILABLE"
     }
+
+
+def failed(shown: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The versions that are shown to have failed, by their models."""
+    return {each["model"]: each for each in shown["servables"] if each["code"]}
 
 
 def test_a_worker_started_late_reads_the_same_models_from_the_compacted_topic(
@@ -70,13 +88,18 @@ def test_a_worker_started_late_reads_the_same_models_from_the_compacted_topic(
     def compacted() -> bool:
         return len(read_topic(deployed.where, deployed.control, 1)) < UPDATES // 2
 
-    wait_until(compacted, "compaction of the control topic", within_seconds=60.0, every_seconds=0.5)
+    wait_until(compacted, "compaction of the control topic", every_seconds=0.5)
     late = deployed.start_worker()
     late.wait_until_assigned(2)
 
-    shown = status(deployed)
-    assert available(shown, "w2") == available(shown, "w1") == {("often", 1), ("often", 3), ("once", 2)}
-    assert {each["control_offset"] for each in shown["workers"]} == {UPDATES + 3}
+    served = {("often", 1), ("often", 3), ("once", 2)}
+    wait_for_status(
+        deployed,
+        lambda shown: (
+            available(shown, "w2") == available(shown, "w1") == served
+            and {each["control_offset"] for each in shown["workers"]} == {UPDATES + 3}
+        ),
+    )
     # Partitions are shared, so that both are asked.
     deployed.send([ask("often", f"r{n}") for n in range(40)], keys=[b"%d" % n for n in range(40)])
     deployed.wait_until_answered()
@@ -95,10 +118,10 @@ def test_a_tombstone_unloads(deployment: DeploymentFactory, tmp_path: Path) -> N
     worker = deployed.start_worker()
     worker.wait_until_assigned(4)
 
-    done = deployed.command("models", "remove", "removed", "--wait", "--timeout", "30")
+    done = deployed.command("models", "remove", "removed", "--wait", "--timeout", "120")
     assert done.returncode == 0, done.stderr
 
-    assert available(status(deployed), "w1") == {("kept", 1)}
+    wait_for_status(deployed, lambda shown: available(shown, "w1") == {("kept", 1)})
     assert [str(e.state) for e in deployed.status_events("removed")][-2:] == ["UNLOADING", "END"]
     deployed.send([ask("removed", "gone"), ask("kept", "there")])
     deployed.wait_until_answered()
@@ -120,15 +143,13 @@ def test_a_missing_path_fails_its_model_alone_and_heals_when_it_appears(
     worker = deployed.start_worker()
     worker.wait_until_assigned(4)
 
-    shown = status(deployed)
+    shown = wait_for_status(deployed, lambda shown: failed(shown).keys() == {"listed", "latest"})
     assert available(shown, "w1") == {("good", 1)}
-    failed = {each["model"]: each for each in shown["servables"] if each["code"]}
-    assert failed.keys() == {"listed", "latest"}
-    for each in failed.values():
+    for each in failed(shown).values():
         assert (each["state"], each["code"]) == ("END", int(Code.NOT_FOUND))
         assert "No such file or directory" in each["message"]
         assert str(base) in each["message"]
-    waited = deployed.command("models", "wait", "listed", "--timeout", "20")
+    waited = deployed.command("models", "wait", "listed", "--timeout", "120")
     assert waited.returncode == 1
     assert "worker w1" in waited.stderr
     assert "No such file or directory" in waited.stderr
@@ -149,5 +170,5 @@ def test_a_missing_path_fails_its_model_alone_and_heals_when_it_appears(
 
     late = deployed.account()
     assert {late.the_reply(f"{model} again").code for model in ("listed", "latest")} == {Code.OK}
-    assert available(status(deployed), "w1") == {("good", 1), ("listed", 1), ("latest", 1)}
-    assert not [each for each in status(deployed)["servables"] if each["code"]]
+    served = {("good", 1), ("listed", 1), ("latest", 1)}
+    wait_for_status(deployed, lambda shown: available(shown, "w1") == served and not failed(shown))

@@ -10,7 +10,6 @@ from schemas.tensor import Tensor
 from tests.kit import numpy_models
 from tests.kit.deployment import Deployment, DeploymentFactory
 from tests.kit.waiting import wait_until
-from worker.kafka import clients
 from worker.share_group import LOCK_MS
 
 pytestmark = pytest.mark.kafka
@@ -30,9 +29,7 @@ def requests(first: int, last: int, model: str = "ready") -> list[PredictRequest
 def queue(make: DeploymentFactory, lock_seconds: float) -> Deployment:
     """A deployment with one partition, whose queue waits so long for what was taken."""
     deployed = make(QUEUE, partitions=1)
-    clients.admin(deployed.where).change_group_config(
-        deployed.group, {LOCK_MS: str(int(lock_seconds * 1000))}
-    )
+    deployed.admin.change_group_config(deployed.group, {LOCK_MS: str(int(lock_seconds * 1000))})
     return deployed
 
 
@@ -99,7 +96,7 @@ def test_requests_of_a_slow_model_go_back_and_are_given_up_at_the_limit(
     deployment: DeploymentFactory, tmp_path: Path
 ) -> None:
     """A model that never comes has its requests answered INTERNAL and kept; another's are answered all the while."""
-    deployed = queue(deployment, lock_seconds=2)
+    deployed = queue(deployment, lock_seconds=4)
     numpy_models.write_dense(tmp_path / "ready", 1)
     deployed.set_model("ready", tmp_path / "ready", [1])
     numpy_models.write_dense(tmp_path / "never", 1, load_seconds=600)
@@ -112,7 +109,9 @@ def test_requests_of_a_slow_model_go_back_and_are_given_up_at_the_limit(
     deployed.wait_until_answered()
 
     found = deployed.account()
-    assert {found.the_reply(f"ready {n}").code for n in range(40)} == {Code.OK}
+    # Who is slower than the lock answers again: a queue may repeat.
+    assert found.missing(f"ready {n}" for n in range(40)) == []
+    assert {reply.code for n in range(40) for reply in found.replies[f"ready {n}"]} == {Code.OK}
     given_up = [found.the_reply(f"never {n}") for n in range(3)]
     assert {reply.code for reply in given_up} == {Code.INTERNAL}
     assert all("delivered 5 times" in reply.message for reply in given_up)

@@ -7,9 +7,10 @@ import pytest
 from schemas.errors import Code
 from schemas.predict_request import PredictRequest
 from schemas.tensor import Tensor
-from tests.kit import numpy_models
+from tests.kit import gated_models, numpy_models
 from tests.kit.deployment import Deployment, DeploymentFactory
 from tests.kit.topic_changes import change_topic
+from tests.kit.waiting import wait_until
 from tests.kit.worker import RunningWorker
 
 pytestmark = pytest.mark.kafka
@@ -31,21 +32,36 @@ LARGE = {"max.message.bytes": "8000000"}
 
 @pytest.fixture(params=["known beforehand", "lowered afterwards"])
 def limited(
-    request: pytest.FixtureRequest, deployment: DeploymentFactory, tmp_path: Path
+    request: pytest.FixtureRequest, deployment: DeploymentFactory, tmp_path: Path, gated: str
 ) -> tuple[Deployment, RunningWorker, bool]:
-    """A worker that answers on a topic of 20 KB, and whether it knew that when it started.
+    """A worker that answers on a topic of 20 KB, once its model is open; and whether it knew that when it started.
 
     One that learns it from the broker's refusals has pauses between two looks of its own.
     """
-    numpy_models.write_three_signatures(tmp_path / MODEL)
+    numpy_models.write_three_signatures(tmp_path / MODEL, sleep_seconds=1e-6)
     known = request.param == "known beforehand"
-    deployed = deployment(TOGETHER, partitions=1, topic_config={"replies": LIMIT} if known else {})
-    deployed.set_model(MODEL, tmp_path / MODEL)
+    settings = {**TOGETHER, "lifecycle.warmup": False}
+    deployed = deployment(settings, partitions=1, topic_config={"replies": LIMIT} if known else {})
+    deployed.set_model(MODEL, tmp_path / MODEL, loader=gated)
     worker = deployed.start_worker()
     worker.wait_until_assigned(1)
     if not known:
         change_topic(deployed.where, deployed.replies, LIMIT)
     return deployed, worker, known
+
+
+def answer_together(
+    deployed: Deployment,
+    worker: RunningWorker,
+    folder: Path,
+    requests: list[PredictRequest],
+    keys: list[bytes | None] | None = None,
+) -> None:
+    """Send requests, and have them answered once the worker has all of them."""
+    deployed.send(requests, keys=keys)
+    wait_until(lambda: worker.unanswered() == len(requests), lambda: f"requests read: {worker.unanswered()}")
+    gated_models.open_gate(folder / MODEL / "1")
+    deployed.wait_until_answered()
 
 
 def finish(deployed: Deployment, worker: RunningWorker) -> None:
@@ -61,14 +77,15 @@ def refused(worker: RunningWorker) -> float:
     return worker.metric("headrace_replies_refused_total", reason="MessageTooLarge")
 
 
-def test_one_reply_of_30_kb_among_20_small_ones(limited: tuple[Deployment, RunningWorker, bool]) -> None:
+def test_one_reply_of_30_kb_among_20_small_ones(
+    limited: tuple[Deployment, RunningWorker, bool], tmp_path: Path
+) -> None:
     """The small ones arrive; the large one becomes an error that says why."""
     deployed, worker, known = limited
     small = [f"small{n}" for n in range(20)]
     requests = [echo(name, 60) for name in small]
 
-    deployed.send([*requests[:10], echo("large", 30_000), *requests[10:]])
-    deployed.wait_until_answered()
+    answer_together(deployed, worker, tmp_path, [*requests[:10], echo("large", 30_000), *requests[10:]])
 
     found = deployed.account()
     assert {name: found.the_reply(name).code for name in small} == dict.fromkeys(small, 0)
@@ -81,13 +98,12 @@ def test_one_reply_of_30_kb_among_20_small_ones(limited: tuple[Deployment, Runni
     finish(deployed, worker)
 
 
-def test_1000_replies_of_100_bytes(limited: tuple[Deployment, RunningWorker, bool]) -> None:
+def test_1000_replies_of_100_bytes(limited: tuple[Deployment, RunningWorker, bool], tmp_path: Path) -> None:
     """All of them together are more than the topic takes at once; each arrives, once."""
     deployed, worker, known = limited
     ids = [f"{n}" for n in range(1000)]
 
-    deployed.send([echo(each, 70) for each in ids])
-    deployed.wait_until_answered()
+    answer_together(deployed, worker, tmp_path, [echo(each, 70) for each in ids])
 
     found = deployed.account()
     assert found.missing(ids) == []
@@ -99,14 +115,14 @@ def test_1000_replies_of_100_bytes(limited: tuple[Deployment, RunningWorker, boo
 
 
 def test_a_request_that_no_answer_fits_is_a_dead_letter(
-    limited: tuple[Deployment, RunningWorker, bool],
+    limited: tuple[Deployment, RunningWorker, bool], tmp_path: Path
 ) -> None:
     """Its key alone is larger than the reply topic takes: it alone is a dead letter, and nothing stands still."""
     deployed, worker, _ = limited
     key = b"k" * 30_000
 
-    deployed.send([echo("before", 10), echo("unanswerable", 10), echo("behind", 10)], keys=[None, key, None])
-    deployed.wait_until_answered()
+    requests = [echo("before", 10), echo("unanswerable", 10), echo("behind", 10)]
+    answer_together(deployed, worker, tmp_path, requests, [None, key, None])
 
     found = deployed.account()
     assert {name: [reply.code for reply in replies] for name, replies in found.replies.items()} == {

@@ -20,13 +20,11 @@ from tests.kit.deployment import Deployment, DeploymentFactory
 from tests.kit.secured_broker import PASSWORD, Door, SecuredBroker
 from tests.kit.token_server import TokenServer
 from tests.kit.verifier import read_topic
-from tests.kit.waiting import wait_until
+from tests.kit.waiting import PATIENCE_SECONDS, wait_until
 from tests.kit.worker import environment, run_command
 from worker.access_rights import Role, needs_of
 from worker.exit_codes import ExitCode
 from worker.settings import ENVIRONMENT_PREFIX
-
-pytestmark = pytest.mark.timeout(600)
 
 TALKATIVE: dict[str, object] = {"log.level": "debug", "kafka.properties.debug": "all", "http.port": 0}
 NOBODY = "127.0.0.1:9"  # the port `discard`, where nothing listens
@@ -175,7 +173,7 @@ def run_beside_each_other(
 
     def one(run: tuple[tuple[str, ...], Mapping[str, object]]) -> tuple[str, int, str]:
         arguments, settings = run
-        done = run_command(arguments, {**settings, **TALKATIVE}, timeout_seconds=240)
+        done = run_command(arguments, {**settings, **TALKATIVE}, timeout_seconds=2 * PATIENCE_SECONDS)
         return " ".join(arguments), done.returncode, done.stdout + done.stderr
 
     with ThreadPoolExecutor(8) as pool:
@@ -249,7 +247,7 @@ def test_a_worker_that_serves_keeps_its_secrets(
     deployed.wait_until_answered()
     status = {right for right in rights if right.name == deployed.status}
     secured_broker.take(user, status)
-    wait_until(lambda: worker.log("a status could not be sent"), worker.log_tail, within_seconds=60)
+    wait_until(lambda: worker.log("a status could not be sent"), worker.log_tail)
     pages = {path: worker.get(path)[1] for path in ("/metrics", "/livez", "/readyz", "/none")}
     assert worker.stop() == 0
 

@@ -13,7 +13,6 @@ from tests.kit.topic_changes import add_partitions
 from tests.kit.waiting import wait_until
 from tests.kit.worker import RunningWorker
 from worker.exit_codes import ExitCode
-from worker.kafka import clients
 from worker.kafka.topic_facts import TopicSpec
 from worker.topic_plan import Purpose, planned_topics
 
@@ -31,13 +30,17 @@ def numpy_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base
 
 
-SOON_GIVEN_UP = {"kafka.producer_properties.topic.metadata.propagation.max.ms": 1000}
-"""The client takes a topic that it has known for less than 30 seconds for one that is only just being made."""
+SOON = {
+    # The client takes a topic that it has known for less than 30 seconds for one that is only just being made.
+    "kafka.producer_properties.topic.metadata.propagation.max.ms": 1000,
+    "kafka.properties.topic.metadata.refresh.interval.ms": 1000,
+}
+"""What has changed about a topic is noticed within seconds."""
 
 
 def serve(deployment: DeploymentFactory, model: Path) -> tuple[Deployment, RunningWorker]:
     """A worker that serves, and has answered requests 0 to 99."""
-    deployed: Deployment = deployment(SOON_GIVEN_UP)
+    deployed: Deployment = deployment(SOON)
     deployed.set_model(MODEL, model, [1])
     worker = deployed.start_worker()
     worker.wait_until_assigned(4)
@@ -53,14 +56,14 @@ def ask(deployed: Deployment, numbers: Iterable[int]) -> None:
 
 def delete(deployed: Deployment, topic: str) -> None:
     """Take a topic away, and wait until it has gone."""
-    admin = clients.admin(deployed.where)
+    admin = deployed.admin
     assert admin.delete_topics([topic])[topic] is None
     wait_until(lambda: topic not in admin.topics(), f"{topic} gone")
 
 
 def make(deployed: Deployment, topic: str) -> None:
     """Make a topic of the deployment again."""
-    admin = clients.admin(deployed.where)
+    admin = deployed.admin
     spec = TopicSpec(topic, deployed.partitions, 1)
     wait_until(lambda: admin.create_topics([spec])[topic] is None, f"{topic} made again")
 
@@ -70,7 +73,6 @@ def wait_until_missed(worker: RunningWorker, topic: str) -> None:
     wait_until(
         lambda: any(topic in reason and "topics create" in reason for reason in worker.not_ready()),
         lambda: f"{topic} on /readyz: {worker.not_ready()}; {worker.log_tail()}",
-        within_seconds=60.0,
     )
     told = worker.log(
         "a topic does not exist; what needs it waits until it is made again: headrace topics create"
@@ -99,13 +101,11 @@ def test_a_worker_ends_when_a_request_topic_is_made_again_and_the_next_serves_it
 
     delete(deployed, deployed.requests)
     wait_until_missed(worker, deployed.requests)
-    wait_until(
-        lambda: worker.metric("headrace_assigned_partitions") == 0, "nothing assigned", within_seconds=60.0
-    )
+    wait_until(lambda: worker.metric("headrace_assigned_partitions") == 0, "nothing assigned")
     make(deployed, deployed.requests)
     with_new_metadata(deployed, range(100, 200))
 
-    assert worker.wait(60.0) == ExitCode.TEMPORARY
+    assert worker.wait() == ExitCode.TEMPORARY
     (told,) = [line for line in worker.log() if "deleted and made again" in line["event"]]
     assert told["topic"] == deployed.requests
     assert told["level"] == "error"
@@ -156,7 +156,7 @@ def test_a_control_topic_made_again_is_followed_from_its_first_record(
 ) -> None:
     """Models go on serving without it; what is said on the new one counts, though its offsets begin anew."""
     deployed, worker = serve(deployment, numpy_model)
-    admin = clients.admin(deployed.where)
+    admin = deployed.admin
 
     delete(deployed, deployed.control)
     (plan,) = [t for t in planned_topics(deployed.settings) if t.purpose is Purpose.CONTROL]
@@ -165,7 +165,7 @@ def test_a_control_topic_made_again_is_followed_from_its_first_record(
     ask(deployed, range(100, 200))
     deployed.set_model("other", numpy_model, [1])
 
-    deployed.wait_for_state("other", 1, "AVAILABLE", within_seconds=60.0)
+    deployed.wait_for_state("other", 1, "AVAILABLE")
     deployed.wait_until_answered()
     assert_answered(deployed, range(200), numpy_model)
     assert worker.stop() == 0

@@ -75,7 +75,7 @@ def test_20_000_requests_for_a_saved_model_get_one_right_reply_each(
 
     requests = MixedRequests().first(20_000)
     send(deployed, requests)
-    deployed.wait_until_answered(120.0)
+    deployed.wait_until_answered()
 
     assert_each_has_a_right_reply(deployed.account(), requests, answers)
     shares = [worker.metric("headrace_requests_total", code="OK") for worker in workers]

@@ -8,7 +8,7 @@ import pytest
 
 from schemas.predict_request import PredictRequest
 from schemas.tensor import Tensor
-from tests.kit import numpy_models
+from tests.kit import gated_models, numpy_models
 from tests.kit.deployment import Deployment, DeploymentFactory
 from tests.kit.mixed_requests import MixedRequests, RowAnswers, wrong_replies
 from tests.kit.verifier import difference
@@ -32,7 +32,8 @@ def two_versions(tmp_path: Path) -> Path:
 def move(deployed: Deployment, base: Path, versions: Sequence[int], live: int) -> None:
     """Say which versions are desired as a person does, and wait until the workers have followed."""
     done = deployed.command(
-        *("models", "set", MODEL, "--base-path", str(base), "--loader", "numpy", "--wait", "--timeout", "30"),
+        *("models", "set", MODEL, "--base-path", str(base), "--loader", "numpy"),
+        *("--wait", "--timeout", "120"),
         *("--versions", ",".join(map(str, versions)), "--label", f"{LABEL}={live}"),
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -85,14 +86,14 @@ def test_versions_move_under_flowing_requests_without_a_failure(
 
 
 def test_a_version_is_unloaded_only_after_its_last_request(
-    deployment: DeploymentFactory, tmp_path: Path
+    deployment: DeploymentFactory, tmp_path: Path, gated: str
 ) -> None:
-    """A request that takes seconds is answered by its version, which goes right after; others do not wait for it."""
+    """A request that takes long is answered by its version, which goes right after; others do not wait for it."""
     base = tmp_path / "slow"
-    numpy_models.write_three_signatures(base, 1, sleep_seconds=3.0)
+    slow = numpy_models.write_three_signatures(base, 1, sleep_seconds=0.01)
     numpy_models.write_three_signatures(base, 2)
     deployed = deployment({"batching.threads": 2, "lifecycle.warmup": False})
-    deployed.set_model("slow", base, [1])
+    deployed.set_model("slow", base, [1], loader=gated)
     worker = deployed.start_worker()
     worker.wait_until_assigned(4)
     x = numpy_models.pixels(3)
@@ -102,11 +103,12 @@ def test_a_version_is_unloaded_only_after_its_last_request(
         lambda: worker.unanswered() == 1 and worker.metric("headrace_queue_rows") == 0,
         "the long request with the model",
     )
-    deployed.set_model("slow", base, [2])
+    deployed.set_model("slow", base, [2], loader=gated)
     deployed.wait_for_state("slow", 1, "UNLOADING")
     deployed.send([PredictRequest("slow", inputs=(Tensor.from_numpy("x", x),), id="short")])
     wait_until(lambda: deployed.replies_written() == 1, "the reply to the short request alone")
     assert [str(e.state) for e in deployed.status_events("slow") if e.version == 1][-1] == "UNLOADING"
+    gated_models.open_gate(slow)
     deployed.wait_until_gone("slow", 1)
     deployed.wait_until_answered()
 

@@ -13,7 +13,6 @@ from tests.kit.deployment import Deployment, DeploymentFactory
 from tests.kit.maven_jars import JavaUnavailable, do_without
 from tests.kit.waiting import wait_until
 from tests.kit.worker import RunningWorker
-from worker.kafka import clients
 from worker.kafka.errors import TopicMissing
 from worker.kafka.topic_facts import TopicSpec
 from worker.topic_plan import Purpose, planned_topics
@@ -40,7 +39,7 @@ def set_model(deployed: Deployment, folder: Path) -> None:
 
 def remake_control_topic(deployed: Deployment, partitions: int, config: Mapping[str, str]) -> None:
     """Delete the control topic, if it is there, and make it anew."""
-    admin = clients.admin(deployed.where)
+    admin = deployed.admin
     problem = admin.delete_topics([deployed.control])[deployed.control]
     assert problem is None or isinstance(problem, TopicMissing), problem
     spec = TopicSpec(deployed.control, partitions, 1, dict(config))
@@ -77,7 +76,7 @@ def assert_nothing_is_consumed(deployed: Deployment, worker: RunningWorker) -> N
 
 def assert_joined_nothing(deployed: Deployment, worker: RunningWorker) -> None:
     """The group has no offsets, and the worker has not asked to be a member."""
-    assert clients.admin(deployed.where).committed(deployed.group) == {}
+    assert deployed.admin.committed(deployed.group) == {}
     assert worker.log("joining the group") == []
 
 
@@ -119,7 +118,7 @@ def test_a_misconfigured_control_topic_is_not_believed(
 def test_a_missing_control_topic_is_waited_for(deployment: DeploymentFactory, tmp_path: Path) -> None:
     """It is not made by asking for it; the command that makes it is named; once it is there it is followed."""
     deployed = deployment()
-    admin = clients.admin(deployed.where)
+    admin = deployed.admin
     assert admin.delete_topics([deployed.control])[deployed.control] is None
     ask(deployed)
     worker = deployed.start_worker()
@@ -167,7 +166,7 @@ def test_a_missing_topic_of_a_binding_is_waited_for(
     deployed = deployment()
     set_model(deployed, tmp_path)
     name = getattr(deployed, kind)
-    admin = clients.admin(deployed.where)
+    admin = deployed.admin
     assert admin.delete_topics([name])[name] is None
     worker = deployed.start_worker()
 

@@ -10,7 +10,8 @@ from batching.batch import Batch
 from batching.batch_queue import BatchQueue
 from batching.options import QueueOptions
 from batching.shared_scheduler import SharedScheduler
-from tests.fakes.clock import PATIENCE_SECONDS, FakeClock
+from tests.fakes.clock import FakeClock
+from tests.kit.waiting import PATIENCE_SECONDS
 
 THREAD_COUNTS = (0, 1, 3)
 

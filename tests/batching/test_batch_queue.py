@@ -10,7 +10,7 @@ from batching.batch import Batch, CloseReason
 from batching.options import QueueOptions
 from batching.shared_scheduler import SharedScheduler
 from tests.batching.bench import Bench, Rows
-from tests.fakes.clock import PATIENCE_SECONDS
+from tests.kit.waiting import PATIENCE_SECONDS
 
 TIMEOUT_SECONDS = 0.25
 

@@ -11,7 +11,8 @@ from batching.batch_queue import BatchQueue
 from batching.options import QueueOptions
 from batching.shared_scheduler import MOST_STAND_INS, SharedScheduler
 from tests.batching.bench import Rows
-from tests.fakes.clock import PATIENCE_SECONDS, FakeClock
+from tests.fakes.clock import FakeClock
+from tests.kit.waiting import PATIENCE_SECONDS, wait_until
 
 STUCK_SECONDS = 1.0
 
@@ -74,12 +75,11 @@ class House:
 
     def wait_for_stand_ins(self, count: int) -> None:
         """Wait until so many threads stand in."""
-        end = threading.Event()
-        for _ in range(int(PATIENCE_SECONDS * 100)):
-            if len(self.names_of_threads()) == count:
-                return
-            end.wait(0.01)
-        raise AssertionError(f"{self.names_of_threads()} stand in, expected {count}")
+        wait_until(
+            lambda: len(self.names_of_threads()) == count,
+            lambda: f"{count} stand in: {self.names_of_threads()}",
+            every_seconds=0.01,
+        )
 
 
 @pytest.fixture(params=[1, 3])
@@ -186,9 +186,15 @@ def test_there_is_a_bound_on_those_who_stand_in() -> None:
     models = [Model(stuck=True) for _ in range(MOST_STAND_INS + 3)]
     for number, model in enumerate(models):
         schedule(house.queue(model), [str(number)])
-    for _ in range(MOST_STAND_INS + 6):
+
+    def stuck() -> int:
+        return sum(len(model.names) for model in models)
+
+    for stand_ins in range(MOST_STAND_INS):
+        wait_until(lambda n=stand_ins: stuck() == n + 1, "the next one stuck", every_seconds=0.01)  # type: ignore[misc]
         house.later()
-        threading.Event().wait(0.01)
+    for _ in range(6):
+        house.later()
     house.wait_for_stand_ins(MOST_STAND_INS)
     assert sum(len(model.names) for model in models) == MOST_STAND_INS + 1
 

@@ -10,7 +10,8 @@ from batching.batch import Batch
 from batching.options import QueueOptions
 from batching.shared_scheduler import SharedScheduler
 from tests.batching.bench import Rows
-from tests.fakes.clock import PATIENCE_SECONDS, FakeClock
+from tests.fakes.clock import FakeClock
+from tests.kit.waiting import PATIENCE_SECONDS
 
 BATCH_SECONDS = 1.0
 IDLE_SECONDS = 0.125  # a batch counts for a fourth: less than one batch of a second

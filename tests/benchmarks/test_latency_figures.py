@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.latency_figures import figures, percentile
+from benchmarks.latency_figures import MISSING, P50, P99, figures, medians, percentile
 from benchmarks.open_loop import Measured
 
 
@@ -41,3 +41,12 @@ def test_figures_of_a_run_come_through_its_file(tmp_path: Path) -> None:
     assert found["late_p99_ms"] == 0.5
     assert found["core_percent"] == 25.0
     assert found["missing"] == 1.0
+
+
+def test_medians_hide_no_missing_reply() -> None:
+    """Times are medians over the rounds; a single missing reply of any round is shown."""
+    runs = [{P50.key: p50, MISSING.key: missing} for p50, missing in ((1.0, 1.0), (9.0, 0.0), (2.0, 0.0))]
+
+    found = medians(runs, (P50, P99, MISSING))
+
+    assert found == {P50.key: 2.0, MISSING.key: 1.0}

@@ -19,7 +19,6 @@ from tests.kit.deployment import MISSED_SOON, Deployment
 from tests.kit.mixed_requests import MixedRequests, RowAnswers
 from tests.kit.models import SavedModels
 from tests.kit.verifier import Account
-from worker.kafka import clients
 from worker.share_group import LOCK_MS
 
 PARTITIONS = 8
@@ -29,7 +28,7 @@ MODEL_SECONDS = 0.002
 SLOW_EVERY, SLOW_SECONDS = 20, 0.2
 """One in so many requests is for the slow model, which takes so long for a batch, on the partitions of the others."""
 SEND_SECONDS = 0.02
-START_SECONDS, HEAL_SECONDS, ANSWER_SECONDS = 120.0, 90.0, 300.0
+START_SECONDS, HEAL_SECONDS, ANSWER_SECONDS = 180.0, 180.0, 300.0
 SHOWN = 10
 QUEUE = "queue"
 QUEUE_LOCK_MS = 10_000
@@ -50,6 +49,7 @@ class Plan:
         loader: `numpy`, whose workers are soon up again, or `saved_model`.
         mode: `at_least_once`, `exactly_once` or `queue`.
         ordered: whether replies are to keep the order of their requests, and that is looked at.
+        faults: how many strike, at least, however long each of them takes here.
     """
 
     seed: int
@@ -60,6 +60,7 @@ class Plan:
     loader: str = "numpy"
     mode: str = "at_least_once"
     ordered: bool = False
+    faults: int = 1
 
 
 @dataclass(slots=True)
@@ -142,7 +143,7 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Verdict:
     struck: Counter[str] = Counter()
     with KafkaBroker() as broker, Deployment(broker, folder, settings, partitions=PARTITIONS) as deployed:
         if plan.mode == QUEUE:
-            clients.admin(deployed.where).change_group_config(deployed.group, {LOCK_MS: str(QUEUE_LOCK_MS)})
+            deployed.admin.change_group_config(deployed.group, {LOCK_MS: str(QUEUE_LOCK_MS)})
         scene = Scene(deployed, broker, models[MODEL].base_path, loader=plan.loader, workers=plan.workers)
         deployed.set_model(SLOW, models[SLOW].base_path, [VERSIONS[0]])
         scene.desire()
@@ -158,7 +159,11 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Verdict:
             # What is repeated then comes to the same partition.
             key=(lambda number: b"%d" % number) if plan.ordered else None,
         ) as traffic:
-            while time.monotonic() < began + plan.seconds or traffic.sent < plan.requests:
+            while (
+                time.monotonic() < began + plan.seconds
+                or traffic.sent < plan.requests
+                or struck.total() < plan.faults
+            ):
                 scene.sleep(chance.uniform(*plan.pauses))
                 name = faults.strike(scene, chance)
                 struck[name] += 1

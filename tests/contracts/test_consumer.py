@@ -1,34 +1,23 @@
 """What every consumer promises: the fake one, and the real one under each way of sharing partitions."""
 
-import uuid
 from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tests.kit.broker import Broker
 from tests.kit.kafka_worlds import FakeWorld, RealWorld, Witness, World, poll_until, take
-from worker.kafka import client_config, clients, errors
+from tests.kit.waiting import PATIENCE_SECONDS
+from worker.kafka import errors
 from worker.kafka.consumer import Consumer
-from worker.kafka.producer import Producer
 from worker.kafka.records import OFFSET_BEGINNING, OFFSET_END, TopicPartition
 
 # A fetch that finds nothing holds up whatever is asked on the same connection after it.
 _QUICK = {"fetch.wait.max.ms": 20}
-_CLASSIC = {**_QUICK, "session.timeout.ms": 1500, "heartbeat.interval.ms": 200, "max.poll.interval.ms": 1500}
+_CLASSIC = {**_QUICK, "heartbeat.interval.ms": 200}
 _WORLDS: dict[str, dict[str, str | int | float | bool]] = {
     "cooperative": {**_CLASSIC},
     "eager": {**_CLASSIC, "partition.assignment.strategy": "range"},
-    "broker-side": {**_QUICK, "group.protocol": "consumer", "max.poll.interval.ms": 1500},
+    "broker-side": {**_QUICK, "group.protocol": "consumer"},
 }
-
-
-@pytest.fixture(scope="module")
-def feeder(kafka_broker: Broker) -> Iterator[Producer]:
-    """One producer for all tests: each new one takes half a second to get its id from the broker."""
-    where = client_config.connection(kafka_broker.bootstrap_servers)
-    producer = clients.producer(where, Witness().on_problem)
-    yield producer
-    producer.close()
 
 
 @pytest.fixture(params=["fake", *(pytest.param(name, marks=pytest.mark.kafka) for name in _WORLDS)])
@@ -50,18 +39,12 @@ def witness() -> Witness:
     return Witness()
 
 
-@pytest.fixture
-def group() -> str:
-    """A group of this test alone."""
-    return f"group-{uuid.uuid4().hex[:8]}"
-
-
 def fill(world: World, topic: str, values: Mapping[int, list[bytes]]) -> None:
     """Put values into partitions."""
     producer = world.feeder
     for partition, of_one in values.items():
         assert producer.send(topic, of_one, partition=partition) == len(of_one)
-    assert producer.flush(10.0) == 0
+    assert producer.flush(PATIENCE_SECONDS) == 0
 
 
 def start(world: World, witness: Witness, group: str, topic: str) -> Consumer:
@@ -93,7 +76,7 @@ def test_a_record_keeps_key_headers_and_time(world: World, witness: Witness, gro
     headers = [("correlation", b"\x00\xff"), ("twice", b"1"), ("twice", b"2"), ("none", None), ("empty", b"")]
     producer = world.feeder
     producer.send(topic, [b"\x00v", None, b""], [b"\xffk", b"gone", None], [headers, None, None])
-    assert producer.flush(10.0) == 0
+    assert producer.flush(PATIENCE_SECONDS) == 0
     consumer = world.consumer(witness, group)
     consumer.subscribe([topic], witness)
 
@@ -320,7 +303,7 @@ def test_a_member_taken_for_dead_loses_its_partitions(world: World, witness: Wit
     topic = world.topic()
     partition = TopicPartition(topic, 0)
     fill(world, topic, {0: [b"x"] * 5})
-    consumer = world.consumer(witness, group)
+    consumer = world.consumer(witness, group, missed_soon=True)
     consumer.subscribe([topic], witness)
     take(consumer, 5)
     consumer.commit({partition: 2})

@@ -1,44 +1,16 @@
 """What every transactional producer promises: the fake one and the real one."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from tests.kit.broker import Broker
-from tests.kit.kafka_worlds import FakeWorld, RealWorld, Witness, World, poll_until, take
+from tests.kit.kafka_worlds import RealWorld, Witness, World, poll_until, take
 from worker.kafka import errors
 from worker.kafka.consumer import Consumer
 from worker.kafka.records import Message, TopicPartition
 from worker.kafka.transactional import RecordsRefused, Send
-
-SHORT = {
-    # Nobody polls during a transaction: the first one on a broker makes its log, which takes a slow machine seconds.
-    "session.timeout.ms": 6000,
-    "heartbeat.interval.ms": 200,
-    "max.poll.interval.ms": 6000,
-    "reconnect.backoff.ms": 10,
-    "reconnect.backoff.max.ms": 100,
-}
-
-
-@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.kafka)])
-def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    """The fake and the real broker."""
-    made: World
-    if request.param == "fake":
-        made = FakeWorld()
-    else:
-        broker = request.getfixturevalue("kafka_broker")
-        made = RealWorld(broker, request.getfixturevalue("topic"), SHORT)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def group() -> str:
-    """A group of its own."""
-    return f"group-{uuid.uuid4().hex[:8]}"
 
 
 @pytest.fixture
@@ -53,10 +25,12 @@ def read(world: World) -> Callable[[str, int], list[Message]]:
     return read
 
 
-def member(world: World, group: str, topic: str, witness: Witness | None = None) -> Consumer:
+def member(
+    world: World, group: str, topic: str, witness: Witness | None = None, *, missed_soon: bool = False
+) -> Consumer:
     """A member of the group that holds the topic's one partition."""
     witness = witness or Witness()
-    consumer = world.consumer(witness, group)
+    consumer = world.consumer(witness, group, missed_soon=missed_soon)
     consumer.subscribe([topic], witness)
     poll_until(lambda: len(consumer.assignment()) == 1, consumer)
     return consumer
@@ -122,7 +96,7 @@ def test_a_member_that_the_group_has_moved_past_is_refused(
     witness = Witness()
     producer = world.transactional(Witness(), f"{group}-t")
     producer.start()
-    consumer = member(world, group, requests, witness)
+    consumer = member(world, group, requests, witness, missed_soon=True)
     stale = consumer.membership()
     before = dict(world.committed(group))
     world.evict(consumer)
@@ -144,7 +118,7 @@ def test_a_new_producer_of_the_same_id_takes_over(
     kafka_broker: Broker, topic: Callable[..., str], group: str
 ) -> None:
     """The old one is of no use any more: what a process that was taken for dead still sends is not seen."""
-    world = RealWorld(kafka_broker, topic, SHORT)
+    world = RealWorld(kafka_broker, topic)
     requests, replies = world.topic(), world.topic()
     consumer = member(world, group, requests)
     old, new = (world.transactional(Witness(), f"{group}-t") for _ in range(2))

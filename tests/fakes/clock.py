@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 
+from tests.kit.waiting import PATIENCE_SECONDS
+
 NANOSECONDS = 1_000_000_000
-PATIENCE_SECONDS = 30.0
-"""Real time after which a test that waits for threads fails instead of hanging."""
 
 
 class FakeClock:

@@ -11,9 +11,7 @@ from lifecycle import servable_state, signature
 from lifecycle.aspired_versions_manager import AspiredVersionsManager
 from lifecycle.basic_manager import BasicManager
 from lifecycle.servable_id import ServableId
-
-PATIENCE_SECONDS = 30.0
-"""Real time after which a test that waits for threads fails instead of hanging."""
+from tests.kit.waiting import PATIENCE_SECONDS
 
 Array = npt.NDArray[np.generic]
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.clock import PATIENCE_SECONDS, FakeClock, FakeCondition
+from tests.fakes.clock import FakeClock, FakeCondition
+from tests.kit.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture

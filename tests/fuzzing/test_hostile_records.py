@@ -257,33 +257,33 @@ def test_a_fault_in_reading_headers_is_found(fault: path_rig.Sabotage) -> None:
 # Faults on the control side
 
 
-def removes_what_is_wrong(parts: ControlParts) -> None:
-    """An invalid record removes its model."""
+def after_invalid(parts: ControlParts, then: Callable[[Callable[[Any], Any], Any, str], None]) -> None:
+    """Whenever a record was invalid, do *then*: given what applies a value for its key, its value, and the model."""
     table: Any = parts.table
     right = table.apply
 
     def apply(key: Any, value: Any, offset: int, now: float) -> tuple[Change, str]:
         change, name = right(key, value, offset, now)
         if change is Change.INVALID:
-            right(key, None, offset, now)
+            then(lambda other: right(key, other, offset, now), value, name)
         return change, name
 
     table.apply = apply
+
+
+def removes_what_is_wrong(parts: ControlParts) -> None:
+    """An invalid record removes its model."""
+    after_invalid(parts, lambda again, _value, _name: again(None))
 
 
 def forgets_the_config(parts: ControlParts) -> None:
     """After an invalid record nothing is desired of its model."""
-    table: Any = parts.table
-    right = table.apply
 
-    def apply(key: Any, value: Any, offset: int, now: float) -> tuple[Change, str]:
-        change, name = right(key, value, offset, now)
-        if change is Change.INVALID:
-            right(key, None, offset, now)
-            right(key, value, offset, now)
-        return change, name
+    def forget(again: Callable[[Any], Any], value: Any, _name: str) -> None:
+        again(None)
+        again(value)
 
-    table.apply = apply
+    after_invalid(parts, forget)
 
 
 def believes_labels(parts: ControlParts) -> None:
@@ -310,16 +310,8 @@ def tells_nobody(parts: ControlParts) -> None:
 
 def unloads_what_serves(parts: ControlParts) -> None:
     """After an invalid record the model's versions go."""
-    table: Any = parts.table
-    right = table.apply
-
-    def apply(key: Any, value: Any, offset: int, now: float) -> tuple[Change, str]:
-        change, name = right(key, value, offset, now)
-        if change is Change.INVALID:
-            parts.aspirations._manager.set_aspired_versions(name, [])
-        return change, name
-
-    table.apply = apply
+    manager = parts.aspirations._manager
+    after_invalid(parts, lambda _again, _value, name: manager.set_aspired_versions(name, []))
 
 
 CONTROL_FAULTS = (

@@ -5,6 +5,7 @@
 
 import contextlib
 import os
+import random
 import resource
 import shutil
 import signal
@@ -20,6 +21,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from tests.kit.maven_jars import JAVA_FOR_KAFKA, KAFKA, JavaUnavailable, require_java
+from tests.kit.waiting import PATIENCE_SECONDS
 
 _CLUSTER_ID = (
     "aGVhZHJhY2UtdGVzdC1rZg"  # any 16 bytes in base64; a broker's data folder belongs to one cluster
@@ -28,6 +30,10 @@ QUICK_START = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx768m")
 """Up in 2.0 s instead of 2.8; slower at full load, where nothing in the tests is."""
 FULL_SPEED = ("-XX:+UseG1GC", "-Xms1g", "-Xmx1g")
 """For benchmarks."""
+
+
+_FIRST_PORT = 15_000
+_given: set[int] = set()
 
 
 class Broker(Protocol):
@@ -51,11 +57,33 @@ class BrokerFailed(Exception):
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on at the moment."""
+    """A loopback port that nobody listens on at the moment, and that no connection is given by the system.
+
+    A port that the system deals out to outgoing connections may be taken by one of them while a broker restarts,
+    even by a client's that tries to reach this very port, and is then connected to itself.
+    """
+    for _ in range(1000):
+        port = random.randrange(_FIRST_PORT, _first_dealt_port())
+        if port not in _given and _can_bind(port):
+            _given.add(port)
+            return port
+    raise OSError(f"no free port from {_FIRST_PORT} to {_first_dealt_port()}")
+
+
+def _can_bind(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _first_dealt_port() -> int:
+    """The first port that the system gives to connections; Linux says which, others begin higher."""
+    told = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    first = int(told.read_text(encoding="ascii").split()[0]) if told.exists() else 32_768
+    return first if first > _FIRST_PORT + 1000 else 65_536
 
 
 class KafkaBroker:
@@ -69,7 +97,7 @@ class KafkaBroker:
         port: int | None = None,
         jvm_options: Sequence[str] = QUICK_START,
         config: Mapping[str, str] | None = None,
-        start_timeout_seconds: float = 60.0,
+        start_timeout_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         """*config* adds to the broker's properties, or replaces them.
 
@@ -179,7 +207,7 @@ class KafkaBroker:
             self._process.wait()
             self._process = None
 
-    def wait_for_its_end(self, timeout_seconds: float = 60.0) -> int:
+    def wait_for_its_end(self, timeout_seconds: float = PATIENCE_SECONDS) -> int:
         """Wait until it has ended by itself; its exit status."""
         assert self._process is not None
         status = self._process.wait(timeout_seconds)
@@ -260,7 +288,7 @@ class KafkaBroker:
 
         config = client_config.admin_config(client_config.connection(self.bootstrap_servers))
         try:
-            return bool(Admin({**config, "log_level": "0"}, timeout_seconds=1.0).brokers())
+            return bool(Admin({**config, "log_level": "0"}, timeout_seconds=10.0).brokers())
         except errors.KafkaProblem:
             return False
 

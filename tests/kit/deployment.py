@@ -16,13 +16,13 @@ from schemas.servable_status import ServableStatus
 from schemas.version_selection import LatestVersions, SpecificVersions, VersionSelection
 from tests.kit.broker import Broker, ForeignBroker
 from tests.kit.sending import Sender, Traffic
+from tests.kit.topic_changes import patient_admin
 from tests.kit.verifier import Account, account, read_topic
-from tests.kit.waiting import wait_until
+from tests.kit.waiting import PATIENCE_SECONDS, wait_until
 from tests.kit.worker import HEADRACE, RunningWorker, run_command
 from worker import app
 from worker.commands.control_access import ControlAccess, access_of
 from worker.control_writer import Written
-from worker.kafka import clients
 from worker.kafka.records import Headers, Message
 from worker.kafka.topic_facts import TopicSpec
 from worker.settings_loading import load_settings
@@ -81,7 +81,7 @@ class Deployment:
         self.where = app.connection(self.settings)
         self._folder = folder
         self._broker = broker
-        self._admin = clients.admin(self.where)
+        self.admin = patient_admin(self.where)
         self._sender = Sender(self.where)
         self._access: ControlAccess = access_of(self.settings)
         self._create_topics(topic_config or {}, replication)
@@ -99,7 +99,9 @@ class Deployment:
         self.workers.append(worker)
         return worker
 
-    def command(self, *arguments: str, timeout_seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+    def command(
+        self, *arguments: str, timeout_seconds: float = 2 * PATIENCE_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
         """Run `headrace ARGUMENTS` with the deployment's settings, as a person does."""
         return run_command(arguments, self.flags, timeout_seconds)
 
@@ -167,7 +169,7 @@ class Deployment:
             sent = self.records_written(self.requests)
             written = self.replies_written() + self.records_written(self.dead_letters)
             return max(0, sent - written) or sent - self._done()
-        found = self._admin.lag(self.group, [self.requests]).values()
+        found = self.admin.lag(self.group, [self.requests]).values()
         return sum(lag.end if lag.committed is None else lag.records or 0 for lag in found)
 
     def _done(self) -> int:
@@ -175,7 +177,7 @@ class Deployment:
         found = self.account()
         return len(found.replies) + sum(letter.kind != "DeliveryLimitError" for letter in found.dead_letters)
 
-    def wait_until_answered(self, within_seconds: float = 60.0) -> None:
+    def wait_until_answered(self, within_seconds: float = 2 * PATIENCE_SECONDS) -> None:
         """Wait until every request is committed, which promises that it has its reply or dead letter (or see above)."""
 
         def what() -> str:
@@ -191,7 +193,7 @@ class Deployment:
 
     def records_written(self, topic: str, partitions: int = 1) -> int:
         """How many records a topic has had: the sum of its partitions' ends."""
-        found = self._admin.lag("nobody", [topic])
+        found = self.admin.lag("nobody", [topic])
         assert len(found) >= partitions
         return sum(lag.end for lag in found.values())
 
@@ -216,7 +218,13 @@ class Deployment:
         return found
 
     def wait_for_state(
-        self, model: str, version: int, state: str, *, worker: str | None = None, within_seconds: float = 30.0
+        self,
+        model: str,
+        version: int,
+        state: str,
+        *,
+        worker: str | None = None,
+        within_seconds: float = PATIENCE_SECONDS,
     ) -> ServableStatus:
         """Wait until a worker's (any worker's, by default) latest word on a version is this state."""
         with self._access.watching() as reader:
@@ -236,7 +244,7 @@ class Deployment:
                 every_seconds=0.0,
             )[0]
 
-    def wait_until_gone(self, model: str, version: int, within_seconds: float = 30.0) -> None:
+    def wait_until_gone(self, model: str, version: int, within_seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until no worker says anything of a version any more."""
         with self._access.watching() as reader:
 
@@ -257,7 +265,7 @@ class Deployment:
             worker.close()
         self._sender.close()
         if isinstance(self._broker, ForeignBroker):
-            self._admin.delete_topics(
+            self.admin.delete_topics(
                 [self.control, self.status, self.requests, self.replies, self.dead_letters]
             )
 
@@ -277,7 +285,7 @@ class Deployment:
             TopicSpec(t.name, t.partitions, replication, {**t.config, **more.get(t.name, {})})
             for t in planned
         ]
-        for problem in self._admin.create_topics(specs).values():
+        for problem in self.admin.create_topics(specs).values():
             if problem is not None:
                 raise problem
 

@@ -10,6 +10,8 @@ from tests.fakes.kafka import FakeBroker, FakeConsumer, FakeProducer
 from tests.fakes.kafka_share import FakeShareGroup, FakeShareMember
 from tests.fakes.kafka_transactions import FakeTransactionalProducer
 from tests.kit.broker import Broker
+from tests.kit.topic_changes import members, patient_admin
+from tests.kit.waiting import PATIENCE_SECONDS, wait_until
 from worker.kafka import client_config, clients
 from worker.kafka.client_config import PropertyValue
 from worker.kafka.consumer import Consumer
@@ -20,7 +22,6 @@ from worker.kafka.share import ShareMember
 from worker.kafka.transactional import TransactionalProducer
 from worker.share_group import ShareGroup
 
-LONGEST_SECONDS = 20.0
 _PAUSE = threading.Event()
 Closed = Consumer | Producer | TransactionalProducer | ShareMember
 
@@ -72,8 +73,8 @@ class World(Protocol):
         """A new topic."""
         ...
 
-    def consumer(self, witness: Witness, group: str) -> Consumer:
-        """A consumer that is not subscribed yet; closed at the end."""
+    def consumer(self, witness: Witness, group: str, *, missed_soon: bool = False) -> Consumer:
+        """A consumer that is not subscribed yet; closed at the end. One that is *missed_soon* can be evicted."""
         ...
 
     def producer(
@@ -121,7 +122,7 @@ class FakeWorld:
         """See `World`."""
         return self.broker.create_topic(f"topic-{uuid.uuid4().hex[:6]}", partitions, config)
 
-    def consumer(self, witness: Witness, group: str) -> Consumer:
+    def consumer(self, witness: Witness, group: str, *, missed_soon: bool = False) -> Consumer:
         """See `World`."""
         consumer = FakeConsumer(self.broker, witness, group)
         self._made.append(consumer)
@@ -174,7 +175,15 @@ class FakeWorld:
 
 
 class RealWorld:
-    """On a real broker, with short group time-outs so that tests need not wait."""
+    """On a real broker.
+
+    Args:
+        broker: which.
+        make_topic: makes topics there.
+        properties: the consumers'.
+        feeder: a producer for what tests need before they begin.
+        missed_seconds: how long a member that is to be missed soon may go without a poll.
+    """
 
     def __init__(
         self,
@@ -182,13 +191,20 @@ class RealWorld:
         make_topic: Callable[[str, int, Mapping[str, str] | None], str],
         properties: Mapping[str, PropertyValue] | None = None,
         feeder: Producer | None = None,
+        *,
+        missed_seconds: float = 3.0,
     ) -> None:
         self._where = client_config.connection(broker.bootstrap_servers)
-        self._admin = clients.admin(self._where)
+        self._admin = patient_admin(self._where)
         self._make_topic = make_topic
         self._properties = properties or {}
         self._feeder = feeder
         self._made: list[Closed] = []
+        self._missed_seconds = missed_seconds
+        self._missed_soon: dict[str, PropertyValue] = {"max.poll.interval.ms": int(missed_seconds * 1000)}
+        if "group.protocol" not in self._properties:  # of the newer one the broker says this
+            self._missed_soon["session.timeout.ms"] = int(missed_seconds * 1000)
+        self._group_of: dict[Consumer, str] = {}
 
     @property
     def feeder(self) -> Producer:
@@ -199,10 +215,13 @@ class RealWorld:
         """See `World`."""
         return self._make_topic("contract", partitions, config)
 
-    def consumer(self, witness: Witness, group: str) -> Consumer:
+    def consumer(self, witness: Witness, group: str, *, missed_soon: bool = False) -> Consumer:
         """See `World`."""
-        consumer = clients.group_consumer(self._where, group, witness, self._properties)
+        own = {**self._properties, **(self._missed_soon if missed_soon else {})}
+        consumer = clients.group_consumer(self._where, group, witness, own)
         self._made.append(consumer)
+        if missed_soon:
+            self._group_of[consumer] = group
         return consumer
 
     def producer(
@@ -241,7 +260,11 @@ class RealWorld:
 
     def evict(self, consumer: Consumer) -> None:
         """Not polling for longer than `max.poll.interval.ms` is the shortest way out of a group."""
-        threading.Event().wait(float(self._properties["max.poll.interval.ms"]) / 1000 + 0.8)
+        if "group.protocol" in self._properties:  # the broker is not told, so that nobody can be asked
+            threading.Event().wait(self._missed_seconds + 1.0)
+            return
+        group = self._group_of[consumer]
+        wait_until(lambda: members(self._where, group) == 0, f"nobody in {group}", every_seconds=0.2)
 
     def committed(self, group: str) -> Mapping[TopicPartition, int]:
         """See `World`."""
@@ -255,7 +278,7 @@ class RealWorld:
 
 def poll_until(condition: Callable[[], bool], *consumers: Consumer) -> list[Message]:
     """Poll the consumers in turn until the condition holds; what they returned."""
-    end = time.monotonic() + LONGEST_SECONDS
+    end = time.monotonic() + PATIENCE_SECONDS
     found: list[Message] = []
     while not condition():
         assert time.monotonic() < end, "it did not come to that in time"
@@ -266,7 +289,7 @@ def poll_until(condition: Callable[[], bool], *consumers: Consumer) -> list[Mess
 
 def take(consumer: Consumer, count: int) -> list[Message]:
     """Poll until this many records are there."""
-    end = time.monotonic() + LONGEST_SECONDS
+    end = time.monotonic() + PATIENCE_SECONDS
     found: list[Message] = []
     while len(found) < count:
         assert time.monotonic() < end, f"{len(found)} of {count} records came"

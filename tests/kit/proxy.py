@@ -13,10 +13,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.kit.broker import KafkaBroker, free_port, listeners
+from tests.kit.waiting import PATIENCE_SECONDS
 
 CHUNK_BYTES = 65_536
 CHUNKS_ON_THE_WAY = 64
-END_SECONDS = 10.0
 _RESET = struct.pack("ii", 1, 0)  # closing throws away what is unsent, and says so
 
 
@@ -69,7 +69,7 @@ class Proxy:
         if self._thread.is_alive():
             self._wait_for(self._stop())
             self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(END_SECONDS)
+            self._thread.join(PATIENCE_SECONDS)
         self._loop.close()
         self._listening.close()
 
@@ -83,7 +83,7 @@ class Proxy:
         self.close()
 
     def _wait_for(self, work: Coroutine[Any, Any, int]) -> int:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(END_SECONDS)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_SECONDS)
 
     async def _start(self) -> int:
         self._server = await asyncio.start_server(self._serve, sock=self._listening)

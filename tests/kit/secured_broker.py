@@ -17,7 +17,7 @@ from confluent_kafka import admin as client_admin
 
 from tests.kit.broker import KafkaBroker, free_port
 from tests.kit.certificates import KEY_PASSWORD, Certificates
-from tests.kit.waiting import wait_until
+from tests.kit.waiting import PATIENCE_SECONDS, wait_until
 from worker.kafka.rights import Resource, Right
 
 PASSWORD = "a-scram-password"  # of every user
@@ -51,8 +51,7 @@ class SecuredBroker:
             self.certificates = Certificates(Path(self._scratch.name))
             self._ports = {door: free_port() for door in Door}
             port, controller = free_port(), free_port()
-            # The first start of a small machine, and TLS on top of it.
-            self._broker = KafkaBroker(port, config=self._config(port, controller), start_timeout_seconds=120)
+            self._broker = KafkaBroker(port, config=self._config(port, controller))
         except BaseException:
             self._scratch.cleanup()
             raise
@@ -96,7 +95,7 @@ class SecuredBroker:
         ]
         if changes:
             for future in self._admin.alter_user_scram_credentials(changes).values():
-                future.result(30)
+                future.result(PATIENCE_SECONDS)
             self._users.update(names)
 
     def settings(self, user: str, door: Door = Door.SCRAM) -> dict[str, object]:
@@ -136,7 +135,7 @@ class SecuredBroker:
         bindings = [_binding(user, right) for right in rights]
         if bindings:
             for future in self._admin.create_acls(bindings).values():
-                future.result(30)
+                future.result(PATIENCE_SECONDS)
         wait_until(lambda: self._there(bindings) == len(bindings), f"the rights of {user}")
 
     def take(self, user: str, rights: Iterable[Right]) -> None:
@@ -144,11 +143,13 @@ class SecuredBroker:
         bindings = [_binding(user, right) for right in rights]
         filters = [_filter(binding) for binding in bindings]
         for future in self._admin.delete_acls(filters).values():
-            future.result(30)
+            future.result(PATIENCE_SECONDS)
         wait_until(lambda: self._there(bindings) == 0, f"the rights of {user} gone")
 
     def _there(self, bindings: Iterable[Any]) -> int:
-        return sum(len(self._admin.describe_acls(_filter(binding)).result(30)) for binding in bindings)
+        return sum(
+            len(self._admin.describe_acls(_filter(binding)).result(PATIENCE_SECONDS)) for binding in bindings
+        )
 
     def __enter__(self) -> Self:
         try:

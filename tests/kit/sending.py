@@ -7,12 +7,11 @@ from typing import Any, Self
 
 from schemas import codec
 from schemas.predict_request import PredictRequest
+from tests.kit.waiting import PATIENCE_SECONDS
 from worker.kafka import clients
 from worker.kafka.client_config import Connection
 from worker.kafka.errors import KafkaProblem, translate
 from worker.kafka.records import Headers, Message
-
-FLUSH_SECONDS = 30.0
 
 
 class Sender:
@@ -59,7 +58,7 @@ class Sender:
         Raises:
             KafkaProblem: a record was refused.
         """
-        assert self._producer.flush(FLUSH_SECONDS) == 0, "the broker has not taken the requests in time"
+        assert self._producer.flush(PATIENCE_SECONDS) == 0, "the broker has not taken the requests in time"
         if self._refused:
             raise self._refused.pop()
 

@@ -7,18 +7,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import confluent_kafka
 import numpy as np
 import numpy.typing as npt
 
 from schemas import dead_letter
 from schemas.codec import Codec, default_codec
 from schemas.predict_reply import PredictReply
-from worker.kafka import clients
+from tests.kit.waiting import PATIENCE_SECONDS
+from worker.kafka import client_config, leaders
 from worker.kafka.client_config import Connection
-from worker.kafka.errors import KafkaProblem
-from worker.kafka.records import Headers, Message, TopicPartition
-
-READ_SECONDS = 30.0
+from worker.kafka.records import Headers, Message
 
 
 def read_topic(where: Connection, topic: str, partitions: int) -> list[Message]:
@@ -27,29 +26,30 @@ def read_topic(where: Connection, topic: str, partitions: int) -> list[Message]:
     Raises:
         AssertionError: it could not be read in time.
     """
-    problems: list[KafkaProblem] = []
-    consumer = clients.reader(where, _Problems(problems))
+    # The last offsets may have no record: compacted away, or the mark of a transaction. The client tells their end.
+    config = {**client_config.reader_config(where), "enable.partition.eof": True, "log_level": 0}
+    consumer: Any = confluent_kafka.Consumer(config)
+    problems: list[str] = []
     try:
-        places = [TopicPartition(topic, number) for number in range(partitions)]
-        bounds = {place: consumer.watermarks(place) for place in places}
-        left = {place for place, (low, high) in bounds.items() if low < high}
-        consumer.assign({place: bounds[place][0] for place in left})
+        places = [confluent_kafka.TopicPartition(topic, number) for number in range(partitions)]
+        bounds = [leaders.watermarks(consumer, place, PATIENCE_SECONDS) for place in places]
+        left = {number for number, (low, high) in enumerate(bounds) if low < high}
+        consumer.assign([confluent_kafka.TopicPartition(topic, number, bounds[number][0]) for number in left])
         found: list[Message] = []
-        end = time.monotonic() + READ_SECONDS
-        quiet_since = time.monotonic()
+        end = time.monotonic() + PATIENCE_SECONDS
         while left:
             assert time.monotonic() < end, f"{topic} could not be read: {problems}"
-            messages = consumer.poll(10_000, 0.1)
-            for message in messages:
-                place = TopicPartition(message.topic(), message.partition())
-                if message.offset() < bounds[place][1]:
-                    found.append(message)
-                if message.offset() + 1 >= bounds[place][1]:
-                    left.discard(place)
-            if messages:
-                quiet_since = time.monotonic()
-            elif time.monotonic() - quiet_since > 3.0 and not problems:
-                break  # the last offsets have been compacted away
+            for message in consumer.consume(10_000, 0.05):
+                error, number, offset = message.error(), message.partition(), message.offset()
+                if error is None:
+                    if offset < bounds[number][1]:
+                        found.append(message)
+                    offset += 1
+                elif error.code() != confluent_kafka.KafkaError._PARTITION_EOF:
+                    problems.append(str(error))
+                    continue
+                if offset >= bounds[number][1]:
+                    left.discard(number)
     finally:
         consumer.close()
     return sorted(found, key=lambda message: (message.partition(), message.offset()))
@@ -218,18 +218,3 @@ def difference(found: Mapping[str, npt.NDArray[Any]], wanted: Mapping[str, npt.N
         if not same:
             return f"{name}: other values"
     return None
-
-
-class _Problems:
-    """A reader's reports, kept for the message when reading fails."""
-
-    def __init__(self, problems: list[KafkaProblem]) -> None:
-        self._problems = problems
-
-    def on_problem(self, problem: KafkaProblem) -> None:
-        """Keep it."""
-        self._problems.append(problem)
-
-    def on_out_of_range(self, partition: TopicPartition, offset: int) -> None:
-        """The topic has lost records while it was read, which no test does."""
-        raise AssertionError(f"{partition} has lost offset {offset}")

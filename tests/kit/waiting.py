@@ -7,12 +7,15 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+PATIENCE_SECONDS = 120.0
+"""Real time after which a wait fails instead of hanging: many times what a slow machine takes for anything awaited."""
+
 
 def wait_until(
     condition: Callable[[], T],
     what: str | Callable[[], str],
     *,
-    within_seconds: float = 30.0,
+    within_seconds: float = PATIENCE_SECONDS,
     every_seconds: float = 0.05,
 ) -> T:
     """Ask until the answer is true, and return it; *what* says what was waited for, when it never is.

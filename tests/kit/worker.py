@@ -18,13 +18,13 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.kit.waiting import wait_until
+from tests.kit.waiting import PATIENCE_SECONDS, wait_until
 from worker.settings import ENVIRONMENT_PREFIX, environment_name
 
 ROOT = Path(__file__).parents[2]
 HEADRACE = ("-m", "worker")
-START_SECONDS = 60.0
-HTTP_SECONDS = 5.0
+HTTP_SECONDS = 30.0
+"""Far more than a busy worker takes; one that does not answer in it counts as one that is not there."""
 
 
 def environment(settings: Mapping[str, object]) -> dict[str, str]:
@@ -38,7 +38,7 @@ def environment(settings: Mapping[str, object]) -> dict[str, str]:
 def run_command(
     arguments: Sequence[str],
     settings: Mapping[str, object],
-    timeout_seconds: float = 60.0,
+    timeout_seconds: float = PATIENCE_SECONDS,
     *,
     program: Sequence[str] = HEADRACE,
 ) -> subprocess.CompletedProcess[str]:
@@ -110,7 +110,7 @@ class RunningWorker:
         """Let it go on."""
         self._process.send_signal(signal.SIGCONT)
 
-    def wait(self, timeout_seconds: float = 40.0) -> int:
+    def wait(self, timeout_seconds: float = PATIENCE_SECONDS) -> int:
         """Wait for its end; its exit status.
 
         Raises:
@@ -123,7 +123,7 @@ class RunningWorker:
         )
         return int(self._process.returncode)
 
-    def stop(self, timeout_seconds: float = 40.0) -> int:
+    def stop(self, timeout_seconds: float = PATIENCE_SECONDS) -> int:
         """End it in order; its exit status."""
         self.terminate()
         return self.wait(timeout_seconds)
@@ -149,15 +149,15 @@ class RunningWorker:
         text = self.log_file.read_text(encoding="utf-8", errors="replace")
         return "\n".join(text.splitlines()[-lines:])
 
-    def wait_for_log(self, event: str, within_seconds: float = START_SECONDS) -> dict[str, Any]:
+    def wait_for_log(self, event: str, within_seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
         """Wait until it has logged this event; its first line of it."""
         return self._wait(lambda: self.log(event), f"the log line {event!r}", within_seconds)[0]  # type: ignore[no-any-return]
 
-    def wait_until_ready(self, within_seconds: float = START_SECONDS) -> None:
+    def wait_until_ready(self, within_seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until `/readyz` says that it takes requests."""
         self._wait(lambda: not self.not_ready(), lambda: f"ready: {self.not_ready()}", within_seconds)
 
-    def wait_until_assigned(self, partitions: int, within_seconds: float = START_SECONDS) -> None:
+    def wait_until_assigned(self, partitions: int, within_seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until it is ready and the group has given it so many partitions."""
         self.wait_until_ready(within_seconds)
         self._wait(

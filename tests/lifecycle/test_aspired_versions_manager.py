@@ -21,7 +21,6 @@ from lifecycle.servable_state import ServableState
 from lifecycle.source import AspiredVersion
 from tests.fakes.clock import FakeClock
 from tests.fakes.servables import (
-    PATIENCE_SECONDS,
     BrokenLoader,
     Driver,
     FailingLoader,
@@ -29,6 +28,7 @@ from tests.fakes.servables import (
     ManualExecutor,
     StalledLoader,
 )
+from tests.kit.waiting import PATIENCE_SECONDS
 
 S = ServableState
 ONE_TRY = LoadOptions(retries=0, retry_interval_seconds=0.0)

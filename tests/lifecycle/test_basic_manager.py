@@ -14,7 +14,6 @@ from lifecycle.loader_harness import HarnessState, LoadOptions
 from lifecycle.servable_id import ServableId, ServableRequest
 from lifecycle.servable_state import ServableState
 from tests.fakes.servables import (
-    PATIENCE_SECONDS,
     BrokenLoader,
     Driver,
     FailingLoader,
@@ -22,6 +21,7 @@ from tests.fakes.servables import (
     StalledLoader,
     UnloadFailingLoader,
 )
+from tests.kit.waiting import PATIENCE_SECONDS
 
 S = ServableState
 NO_WAIT = LoadOptions(retries=1, retry_interval_seconds=0.0)

@@ -9,6 +9,7 @@ from lifecycle import errors
 from lifecycle.event_bus import EventBus
 from lifecycle.servable_id import ServableId
 from lifecycle.servable_state import ServableEvent, ServableState
+from tests.kit.waiting import PATIENCE_SECONDS
 
 ID = ServableId("m", 1)
 S = ServableState
@@ -98,20 +99,20 @@ def test_delivery_waits_for_the_thread_that_delivers() -> None:
     def slow(event: ServableEvent) -> None:
         if event.state is S.START:
             telling.set()
-            assert go_on.wait(30)
+            assert go_on.wait(PATIENCE_SECONDS)
         heard.append(event.state)
 
     bus.subscribe(slow)
     first = threading.Thread(target=lambda: bus.publish(ID, S.START))
     first.start()
-    assert telling.wait(30)
+    assert telling.wait(PATIENCE_SECONDS)
     bus.enqueue(ID, S.LOADING)
     second = threading.Thread(target=bus.deliver)
     second.start()
     assert heard == []
 
     go_on.set()
-    second.join(30)
+    second.join(PATIENCE_SECONDS)
 
     assert heard == [S.START, S.LOADING]
-    first.join(30)
+    first.join(PATIENCE_SECONDS)

@@ -12,13 +12,13 @@ from lifecycle.servable_id import ServableId
 from lifecycle.servable_state import ServableState
 from tests.fakes.clock import FakeClock
 from tests.fakes.servables import (
-    PATIENCE_SECONDS,
     Driver,
     FailingLoader,
     FakeLoader,
     ManualExecutor,
     StalledLoader,
 )
+from tests.kit.waiting import PATIENCE_SECONDS
 
 S = ServableState
 A, B, C = ServableId("a", 1), ServableId("b", 1), ServableId("c", 1)

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from lifecycle.threads import Executor, InlineExecutor, PeriodicStep, ThreadPool, new_executor
-
-PATIENCE_SECONDS = 30.0
+from tests.kit.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture

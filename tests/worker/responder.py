@@ -9,6 +9,7 @@ from schemas import headers as names
 from schemas.codec import decode, encode
 from schemas.predict_reply import PredictReply
 from schemas.predict_request import PredictRequest
+from tests.kit.waiting import PATIENCE_SECONDS
 from worker.kafka.consumer import Consumer
 from worker.kafka.producer import Producer
 from worker.kafka.records import Headers, Message
@@ -42,7 +43,7 @@ class Responder:
     ) -> None:
         self._stopping.set()
         self._thread.join()
-        self._producer.flush(5.0)
+        self._producer.flush(PATIENCE_SECONDS)
         self._producer.close()
         self._consumer.close()
 

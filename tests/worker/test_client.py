@@ -18,6 +18,7 @@ from schemas.predict_reply import PredictReply
 from schemas.predict_request import PredictRequest
 from schemas.status import Status
 from schemas.tensor import Tensor
+from tests.kit.waiting import PATIENCE_SECONDS
 from tests.worker.responder import Answer, Responder
 from worker.client import Client
 from worker.client_endpoints import Endpoints, listen
@@ -112,7 +113,7 @@ def test_many_requests_are_under_way_at_once(place: Place) -> None:
     with place.responder(doubled), place.client() as client:
         futures = [client.submit("double", {"x": np.array([[i]], np.int64)}) for i in range(2000)]
 
-        assert [f.result(30)["y"].item() for f in futures] == [2 * i for i in range(2000)]
+        assert [f.result(PATIENCE_SECONDS)["y"].item() for f in futures] == [2 * i for i in range(2000)]
 
 
 def test_several_clients_share_a_reply_topic(place: Place) -> None:
@@ -121,8 +122,8 @@ def test_several_clients_share_a_reply_topic(place: Place) -> None:
         ours = [one.submit("double", {"x": np.array([[i]])}) for i in range(50)]
         theirs = [two.submit("double", {"x": np.array([[-i]])}) for i in range(50)]
 
-        assert [f.result(30)["y"].item() for f in ours] == [2 * i for i in range(50)]
-        assert [f.result(30)["y"].item() for f in theirs] == [-2 * i for i in range(50)]
+        assert [f.result(PATIENCE_SECONDS)["y"].item() for f in ours] == [2 * i for i in range(50)]
+        assert [f.result(PATIENCE_SECONDS)["y"].item() for f in theirs] == [-2 * i for i in range(50)]
 
 
 def test_an_error_reply_is_an_error_here(place: Place) -> None:
@@ -234,7 +235,7 @@ def test_foreign_records_on_the_reply_topic_are_passed_over(mock_place: Place) -
             [(names.PLAIN_CORRELATION_ID, b"someone else's")],
         ]
         producer.send("replies", [b"x", None, b"z"], None, strange)
-        producer.flush(5.0)
+        producer.flush(PATIENCE_SECONDS)
         producer.close()
 
         assert client.predict("double", X).version == 3
@@ -277,7 +278,7 @@ def test_a_callback_may_close_the_client(mock_place: Place) -> None:
             closed.set()
 
         client.submit("double", X).add_done_callback(close)
-        assert closed.wait(30)
+        assert closed.wait(PATIENCE_SECONDS)
         client.close()
 
 
@@ -314,7 +315,9 @@ def test_a_request_that_the_broker_refuses_is_not_sent(kafka_broker: Any, topic:
     place = Place(kafka_broker.bootstrap_servers, small, topic("replies"))
 
     with place.responder(doubled), place.client() as client:
-        error = client.submit("double", {"x": np.random.default_rng(0).random((1, 4000))}).exception(30)
+        error = client.submit("double", {"x": np.random.default_rng(0).random((1, 4000))}).exception(
+            PATIENCE_SECONDS
+        )
         assert isinstance(error, NotSent)
         assert isinstance(error.__cause__, KafkaProblem)
         assert client.predict("double", X).version == 3
@@ -382,7 +385,7 @@ def test_a_client_that_cannot_go_on_fails_its_calls(broken: Exception) -> None:
     future = client.submit("double", X)
     kafka.broken = broken
 
-    assert isinstance(future.exception(30), ClientClosed)
+    assert isinstance(future.exception(PATIENCE_SECONDS), ClientClosed)
     with pytest.raises(ClientClosed, match="the client has stopped"):
         client.submit("double", X)
     client.close()

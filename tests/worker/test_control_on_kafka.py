@@ -1,8 +1,6 @@
 """Control and status topics on a real broker: commands on one side, control loops with NumPy models on the other."""
 
 import json
-import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -18,6 +16,7 @@ from lifecycle.loader_harness import LoadOptions
 from tests.conftest import TopicFactory
 from tests.kit import numpy_models
 from tests.kit.broker import Broker
+from tests.kit.waiting import PATIENCE_SECONDS, wait_until
 from worker.aspirations import Aspirations
 from worker.commands.cli import run
 from worker.control_loop import ControlLoop, ControlParts, ControlThread
@@ -34,18 +33,13 @@ from worker.worker_lease import WorkerIdentity, WorkerLease
 
 pytestmark = pytest.mark.kafka
 
-PATIENCE_SECONDS = 60.0
 CONTROL = {"cleanup.policy": "compact"}
 STATUS = {"cleanup.policy": "compact,delete", "message.timestamp.type": "LogAppendTime"}
 
 
 def eventually(holds: Callable[[], bool]) -> None:
     """Wait for a condition that other threads and processes bring about."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    pause = threading.Event()
-    while not holds():
-        assert time.monotonic() < deadline, "it never held"
-        pause.wait(0.02)
+    wait_until(holds, "what was waited for", every_seconds=0.02)
 
 
 class Deployment:
@@ -138,7 +132,7 @@ def test_a_model_is_set_awaited_changed_listed_and_removed(deployment: Deploymen
         written = deployment.json(*numpy_set("m", tmp_path, "1,2"), "--label", "stable=1", *wait)
         assert written["workers"] == {"first": [1, 2], "second": [1, 2]}
         assert written["changed"]["versions"] == {"from": "1", "to": "1,2"}
-        served = deployment.json("models", "wait", "m", "--version", "2", "--timeout", "60")
+        served = deployment.json("models", "wait", "m", "--version", "2", "--timeout", str(PATIENCE_SECONDS))
         assert served["workers"] == {"first": [2], "second": [2]}
 
         written = deployment.json(*numpy_set("m", tmp_path, "latest:1"), *wait)

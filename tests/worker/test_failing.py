@@ -1,25 +1,40 @@
 """Bindings whose requests fail by this side's fault are not read; others are, and what was stopped is tried."""
 
+from typing import Any
+
 import pytest
 
 from lifecycle.errors import PermanentLoadFailure
 from schemas.errors import Code
 from tests.fakes.clock import FakeClock
 from tests.fakes.kafka_share import FakeShareMember
-from tests.fakes.request_path import REQUESTS, Lab, request
+from tests.fakes.request_path import REQUESTS, Lab, Worker, request
 from worker.failing import Failing
 
-TERMS = {"failing_requests": 20, "failing_pause_seconds": 10}
+TERMS: dict[str, object] = {"failing_requests": 20, "failing_pause_seconds": 10, "poll_records": 10}
+
+
+def backlog_of_a_broken_model(requests: int, **delivery: object) -> tuple[Lab, Worker]:
+    """A worker whose only model fails, and requests that wait for it."""
+    lab = Lab()
+    lab.set_model()
+    lab.servable().broken = True
+    worker = lab.worker(delivery={**TERMS, **delivery}).join()
+    for n in range(requests):
+        lab.send(request(n, id=str(n)))
+    return lab, worker
+
+
+def failing(**options: Any) -> tuple[Failing, FakeClock]:
+    """What decides about one binding, and its clock."""
+    clock = FakeClock()
+    usual: dict[str, Any] = {"ratio": 0.9, "least_requests": 10, "pause_seconds": 1.0, "clock": clock}
+    return Failing(["b"], **usual | options), clock
 
 
 def test_a_broken_model_leaves_its_backlog_in_the_topic() -> None:
     """Some requests are answered with errors, then nothing is read; `/readyz` says why."""
-    lab = Lab()
-    lab.set_model()
-    lab.servable().broken = True
-    worker = lab.worker(delivery={**TERMS, "poll_records": 10}).join()
-    for n in range(500):
-        lab.send(request(n, id=str(n)))
+    lab, worker = backlog_of_a_broken_model(500)
 
     worker.run_for(9.0)
 
@@ -35,12 +50,7 @@ def test_a_broken_model_leaves_its_backlog_in_the_topic() -> None:
 
 def test_a_model_that_was_mended_goes_on_where_it_was() -> None:
     """A few requests are tried now and then; when they are answered all the others are."""
-    lab = Lab()
-    lab.set_model()
-    lab.servable().broken = True
-    worker = lab.worker(delivery={**TERMS, "poll_records": 10}).join()
-    for n in range(500):
-        lab.send(request(n, id=str(n)))
+    lab, worker = backlog_of_a_broken_model(500)
     worker.run_for(65.0)
     failed = len(lab.codes())
     assert failed < 200, "each try takes few"
@@ -59,7 +69,7 @@ def test_what_a_requester_does_wrong_stops_nobody() -> None:
     """Unknown models, bad shapes and dead letters are no reason."""
     lab = Lab()
     lab.set_model()
-    worker = lab.worker(delivery={**TERMS, "poll_records": 10}).join()
+    worker = lab.worker(delivery=TERMS).join()
     for n in range(100):
         lab.send(request(n, id=str(n), model="nobody"))
         lab.send(b"garbage")
@@ -79,7 +89,7 @@ def test_another_binding_is_read_all_the_while() -> None:
         {"name": name, "request_topics": [name], "reply_topic": "replies", "share": 0.5}
         for name in ("bad", "good")
     ]
-    worker = lab.worker(delivery={**TERMS, "poll_records": 10}, bindings=bindings).join()
+    worker = lab.worker(delivery=TERMS, bindings=bindings).join()
     for n in range(200):
         lab.send(request(n, id=f"bad {n}", model="broken"), topic="bad", partition=0)
         lab.send(request(n, id=f"good {n}"), topic="good", partition=0)
@@ -94,13 +104,7 @@ def test_another_binding_is_read_all_the_while() -> None:
 
 def test_a_queue_takes_nothing_from_the_topics_of_a_binding_that_fails() -> None:
     """It subscribes to the others only, and to all of them again when requests are tried."""
-    lab = Lab()
-    lab.set_model()
-    lab.servable().broken = True
-    delivery = {**TERMS, "mode": "queue", "queue_records": 10}
-    worker = lab.worker(delivery=delivery).join()
-    for n in range(300):
-        lab.send(request(n, id=str(n)))
+    lab, worker = backlog_of_a_broken_model(300, mode="queue", queue_records=10)
     worker.run_for(9.0)
     assert isinstance(worker.share_members[0], FakeShareMember)
     assert lab.queue.left(REQUESTS) > 200
@@ -114,73 +118,62 @@ def test_a_queue_takes_nothing_from_the_topics_of_a_binding_that_fails() -> None
 @pytest.mark.parametrize(("ratio", "stops"), [(0.5, True), (0.6, False)])
 def test_the_ratio_decides(ratio: float, *, stops: bool) -> None:
     """Half of the requests failing is too much for one setting and not for another."""
-    clock = FakeClock()
-    failing = Failing(["b"], ratio=ratio, least_requests=10, pause_seconds=1.0, clock=clock)
-    failing.settled("b", Code.OK, 10)
-    failing.settled("b", Code.UNAVAILABLE, 10)
-    failing.step()
-    assert (failing.paused == {"b"}) == stops
+    subject, _ = failing(ratio=ratio)
+    subject.settled("b", Code.OK, 10)
+    subject.settled("b", Code.UNAVAILABLE, 10)
+    subject.step()
+    assert (subject.paused == {"b"}) == stops
 
 
 def test_few_failures_say_nothing_and_old_ones_are_forgotten() -> None:
     """Only what came in the last seconds counts; 0 requests: nothing is ever stopped."""
-    clock = FakeClock()
-    failing = Failing(["b"], ratio=0.9, least_requests=10, pause_seconds=1.0, clock=clock)
-    never = Failing(["b"], ratio=0.9, least_requests=0, pause_seconds=1.0, clock=clock)
+    subject, clock = failing()
+    never, _ = failing(least_requests=0, clock=clock)
     for _ in range(10):
-        for each in (failing, never):
+        for each in (subject, never):
             each.settled("b", Code.INTERNAL, 4)
             each.step()
         clock.advance(6.0)
     never.settled("b", Code.INTERNAL, 1000)
     never.step()
 
-    assert failing.paused == never.paused == frozenset()
+    assert subject.paused == never.paused == frozenset()
 
 
 def test_each_try_that_fails_doubles_the_pause_to_five_minutes() -> None:
     """So that a model that nobody mends costs few errors."""
-    clock = FakeClock()
-    failing = Failing(["b"], ratio=0.9, least_requests=10, pause_seconds=10.0, clock=clock)
-    failing.settled("b", Code.INTERNAL, 10)
-    failing.step()
+    subject, clock = failing(pause_seconds=10.0)
+    subject.settled("b", Code.INTERNAL, 10)
+    subject.step()
     pauses = []
     for _ in range(7):
         paused = clock()
-        while failing.paused:
+        while subject.paused:
             clock.advance(1.0)
-            failing.step()
+            subject.step()
         pauses.append(clock() - paused)
-        failing.read("b", 5)
-        assert failing.paused == {"b"}, "the outcome of the try is waited for"
-        failing.settled("b", Code.INTERNAL, 5)
-        failing.step()
+        subject.read("b", 5)
+        assert subject.paused == {"b"}, "the outcome of the try is waited for"
+        subject.settled("b", Code.INTERNAL, 5)
+        subject.step()
 
     assert pauses == [10, 20, 40, 80, 160, 300, 300]
 
 
 def test_where_nothing_waits_to_be_tried_it_goes_on() -> None:
     """An idle binding neither keeps polls small nor the replica unready."""
-    clock = FakeClock()
     changes: list[tuple[str, bool]] = []
-    failing = Failing(
-        ["b"],
-        ratio=0.9,
-        least_requests=10,
-        pause_seconds=1.0,
-        clock=clock,
-        on_change=lambda name, stopped: changes.append((name, stopped)),
-    )
-    failing.settled("b", Code.INTERNAL, 10)
-    failing.step()
+    subject, clock = failing(on_change=lambda name, stopped: changes.append((name, stopped)))
+    subject.settled("b", Code.INTERNAL, 10)
+    subject.step()
     clock.advance(1.0)
-    failing.step()
-    assert failing.most_records() is not None
-    assert failing.reasons() != []
+    subject.step()
+    assert subject.most_records() is not None
+    assert subject.reasons() != []
 
     clock.advance(10.0)
-    failing.step()
+    subject.step()
 
-    assert failing.most_records() is None
-    assert failing.reasons() == []
+    assert subject.most_records() is None
+    assert subject.reasons() == []
     assert changes == [("b", True), ("b", False)]

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
+from tests.kit.waiting import PATIENCE_SECONDS
 from worker.health import HealthServer, stalled
 
 
@@ -41,7 +42,7 @@ def port(worker: Worker) -> Iterator[int]:
 
 def get(port: int, path: str, method: str = "GET", **headers: str) -> tuple[int, str, bytes]:
     """Status, content type and body of a page."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
     try:
         connection.request(method, path, headers=headers)
         response = connection.getresponse()

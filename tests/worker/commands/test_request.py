@@ -19,6 +19,7 @@ from schemas.signature_spec import SignatureSpec, TensorSpec
 from schemas.status import Status
 from schemas.tensor import Tensor
 from schemas.worker_status import WorkerState, WorkerStatus
+from tests.kit.waiting import PATIENCE_SECONDS
 from tests.worker.responder import Answer, Responder
 from worker.client_endpoints import listen
 from worker.commands import cli
@@ -61,7 +62,7 @@ class Deployment:
         """Write to the status topic."""
         producer = clients.producer(self.where, print)
         producer.send("headrace.status", [codec.encode(r) for r in records], [key_of(r) for r in records])
-        producer.flush(5.0)
+        producer.flush(PATIENCE_SECONDS)
         producer.close()
 
     def answering(self, answer: Answer) -> Responder:

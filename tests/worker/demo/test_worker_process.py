@@ -2,22 +2,12 @@
 
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.kit.waiting import wait_until
 from worker.demo.worker_process import Child, ChildFailedError, clean_environment, free_port, wait_until_ready
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
-    """Whether a condition comes true in time."""
-    pause = threading.Event()
-    for _ in range(int(seconds / 0.02)):
-        if condition():
-            return True
-        pause.wait(0.02)
-    return False
 
 
 @pytest.fixture
@@ -37,7 +27,7 @@ def test_leaving_the_context_ends_the_child(log: Path) -> None:
     forever = script(log, "forever", "import threading\nprint('here')\nthreading.Event().wait()\n")
 
     with Child(forever, log, {}) as child:
-        assert wait_for(lambda: "here" in child.log_tail())
+        wait_until(lambda: "here" in child.log_tail(), "its first words")
         assert child.exit_code() is None
 
     assert child.exit_code() is not None
@@ -51,7 +41,7 @@ def test_a_child_that_ignores_the_request_is_killed(log: Path) -> None:
     stubborn += "while True: threading.Event().wait(0.1)\n"
 
     with Child(script(log, "stubborn", stubborn), log, {}, grace_seconds=0.5) as child:
-        assert wait_for(lambda: "here" in child.log_tail())
+        wait_until(lambda: "here" in child.log_tail(), "its first words")
 
     assert child.exit_code() == -9
 
@@ -59,7 +49,7 @@ def test_a_child_that_ignores_the_request_is_killed(log: Path) -> None:
 def test_a_child_that_has_ended_by_itself_is_no_trouble(log: Path) -> None:
     """Its exit status stays."""
     with Child(script(log, "short", "raise SystemExit(3)"), log, {}) as child:
-        assert wait_for(lambda: child.exit_code() == 3)
+        wait_until(lambda: child.exit_code() == 3, "its end")
 
     assert child.exit_code() == 3
 
@@ -68,7 +58,7 @@ def test_the_tail_has_the_last_lines(log: Path) -> None:
     """Of both output and errors."""
     text = "import sys\nfor i in range(50): print(i)\nsys.stdout.flush()\nprint('wrong', file=sys.stderr)\n"
     with Child(script(log, "talk", text), log, {}) as child:
-        assert wait_for(lambda: child.exit_code() is not None)
+        wait_until(lambda: child.exit_code() is not None, "its end")
 
     assert child.log_tail(3) == "48\n49\nwrong"
 

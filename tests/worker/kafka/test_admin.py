@@ -7,6 +7,7 @@ import pytest
 from tests.conftest import TopicFactory
 from tests.kit.broker import Broker, free_port
 from tests.kit.kafka_worlds import Witness
+from tests.kit.waiting import PATIENCE_SECONDS
 from worker.kafka import client_config, clients, errors
 from worker.kafka.admin import Admin
 from worker.kafka.records import TopicPartition
@@ -77,7 +78,7 @@ def test_lag_counts_from_the_commit(
     name, group = topic("lag", 2), f"group-{uuid.uuid4().hex}"
     producer = clients.producer(where, Witness().on_problem)
     producer.send(name, [b"x"] * 10, partition=0)
-    assert producer.flush(10.0) == 0
+    assert producer.flush(PATIENCE_SECONDS) == 0
     producer.close()
     first, second = TopicPartition(name, 0), TopicPartition(name, 1)
 

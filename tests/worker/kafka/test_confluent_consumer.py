@@ -8,6 +8,7 @@ import pytest
 from tests.conftest import TopicFactory
 from tests.kit.broker import Broker, KafkaBroker
 from tests.kit.kafka_worlds import Witness, poll_until, take
+from tests.kit.waiting import PATIENCE_SECONDS
 from worker.kafka import client_config, clients, errors
 from worker.kafka.client_config import Connection
 from worker.kafka.consumer import Consumer
@@ -52,7 +53,7 @@ def fill(where: Connection, topic: str, count: int) -> None:
     """Put some records into a topic."""
     producer = clients.producer(where, Witness().on_problem)
     producer.send(topic, [b"%d" % n for n in range(count)])
-    assert producer.flush(10.0) == 0
+    assert producer.flush(PATIENCE_SECONDS) == 0
     producer.close()
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.kit.kafka_worlds import Witness, poll_until, take
+from tests.kit.waiting import PATIENCE_SECONDS
 from worker.kafka import client_config, clients, errors
 from worker.kafka.admin import Admin
 from worker.kafka.mock_cluster import MockCluster
@@ -17,7 +18,7 @@ def test_requests_and_replies_go_through_it() -> None:
         assert clients.admin(where).topics()["requests"].partitions == 4
         producer = clients.producer(where, Witness().on_problem)
         producer.send("requests", [b"1", b"2"], headers=[[("a", b"b")], None], partition=0)
-        assert producer.flush(10.0) == 0
+        assert producer.flush(PATIENCE_SECONDS) == 0
         witness = Witness()
         consumer = clients.group_consumer(where, "group", witness)
         consumer.subscribe(["requests"], witness)
