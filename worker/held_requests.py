@@ -7,6 +7,7 @@ may hold.
 import dataclasses
 from collections.abc import Callable
 
+from worker.kafka.records import TopicPartition
 from worker.request_block import Part
 
 
@@ -77,6 +78,17 @@ class HeldRequests:
                 held.give_up(part)
             else:
                 self._held.append(dataclasses.replace(held, part=part))
+
+    def models_in(self, partition: TopicPartition) -> set[str]:
+        """The models that requests of a partition wait for, or would go to; rarely asked."""
+        found: set[str] = set()
+        for part in (held.part for held in self._held):
+            read_from = part.records.partitions
+            if part.records.topic == partition.topic and any(
+                read_from[position] == partition.partition for position in part.columns.indices
+            ):
+                found.add(part.columns.kind.model)
+        return found
 
     @property
     def rows(self) -> int:

@@ -95,6 +95,8 @@ class OffsetTracker:
     def add(self, run: Run) -> None:
         """Follow a run just read from an assigned partition, after all earlier ones of that partition."""
         self._runs.setdefault(run.partition, deque()).append(run)
+        # Nearly the first record's offset: a topic has few gaps, and a commit soon tells exactly.
+        self._committed.setdefault(run.partition, run.next_offset - run.unsettled)
 
     def committable(self) -> dict[TopicPartition, int]:
         """What may be committed now and has not been: the end of each partition's leading finished runs."""
@@ -125,8 +127,25 @@ class OffsetTracker:
         chosen = self._runs if partitions is None else partitions
         return sum(run.unsettled for p in chosen for run in self._runs.get(p, ()))
 
+    def head(self, partition: TopicPartition) -> tuple[int | None, int]:
+        """What the next commit of a partition waits for.
+
+        Returns the offset before which everything is settled (None: nothing has been read yet), and how many records
+        of the first unfinished run are not (0: there is none).
+        """
+        settled = self._committed.get(partition)
+        for run in self._runs.get(partition, ()):
+            if run.unsettled:
+                return settled, run.unsettled
+            settled = run.next_offset
+        return settled, 0
+
+    def uncommitted(self, partition: TopicPartition) -> bool:
+        """Whether anything that was read of a partition is not committed yet."""
+        return bool(self._runs.get(partition))
+
     def position(self, partition: TopicPartition) -> int | None:
-        """The offset last committed here for an assigned partition, or that of its first record read; else None."""
+        """The offset last committed here for an assigned partition, or about that of its first record; else None."""
         return self._committed.get(partition)
 
     @property

@@ -80,6 +80,12 @@ class DeliverySettings(SettingsGroup):
     fails, at most five minutes. 10 s are soon enough for whoever mends a model, and cost ten errors a second at
     most."""
 
+    unmoved_seconds: PositiveSeconds = 60.0
+    """Seconds that a partition in which there is something to do may stand still before the log says which, and what it
+    waits for, and `headrace_unmoved_partition_seconds` counts. A minute: longer than one batch of nearly any model, and
+    than a broker's restart. A queue has no partitions: what is not answered in time goes back to it, and the log says
+    so."""
+
     on_offset_out_of_range: Literal["stop", "earliest", "latest"] = "stop"
     """What to do with a partition whose committed offset no longer exists: `stop` reading it until an
     operator chooses, or go on at its `earliest` or `latest` record. `stop`, because both others lose or

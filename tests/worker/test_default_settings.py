@@ -38,6 +38,7 @@ DEFAULTS = {
         "failing_ratio": 0.9,
         "failing_requests": 1000,
         "failing_pause_seconds": 10.0,
+        "unmoved_seconds": 60.0,
         "on_offset_out_of_range": "stop",
         "request_coordinates": False,
         "carried_headers": ("traceparent", "tracestate"),
