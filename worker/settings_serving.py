@@ -232,6 +232,11 @@ class JoinSettings(SettingsGroup):
     """Seconds to wait under `settled`; then the worker joins with what it has. As long as one load may
     take."""
 
+    instance_seconds: Seconds = 90.0
+    """Seconds for which a worker with a `group.instance.id` waits for an earlier one of that id, which was killed, to
+    be given up by a group of the new protocol (`group.protocol=consumer`); then it ends with status 4. Twice the 45 s
+    after which brokers do so by default (`group.consumer.session.timeout.ms`)."""
+
 
 class LimitsSettings(SettingsGroup):
     """What a single request may be, checked before anything is allocated for it."""

@@ -67,7 +67,7 @@ DEFAULTS = {
         "step_seconds": 0.1,
     },
     "tensorflow": {"intra_op_threads": 0, "inter_op_threads": -1},
-    "join": {"when": "settled", "without_models": False, "timeout_seconds": 600.0},
+    "join": {"when": "settled", "without_models": False, "timeout_seconds": 600.0, "instance_seconds": 90.0},
     "limits": {
         "record_bytes": 16_777_216,
         "header_bytes": 65_536,
