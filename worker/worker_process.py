@@ -135,6 +135,18 @@ class WorkerProcess:
         path = self._path
         return self._clock() - max(self._alive_at, 0.0 if path is None else path.reading.loop.last_step)
 
+    def stuck(self, limit_seconds: float) -> Sequence[str]:
+        """Why only a restart helps: every batch thread has been in a model for so long (0: never mind). Any thread."""
+        path = self._path
+        if path is None or not limit_seconds or not (found := path.scheduler.all_stuck(limit_seconds)):
+            return ()
+        longest = found[0]
+        why = (
+            f"every batch thread has been in a model for more than {limit_seconds:g} s, so nothing is answered; the "
+            f"longest in {longest.owner}, for {longest.seconds:.0f} s"
+        )
+        return (why,)
+
     def not_ready(self) -> Sequence[str]:
         """Why this worker takes no requests, or not all that it should; empty when it does. Any thread."""
         if self._ending:

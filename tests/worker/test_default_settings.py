@@ -76,7 +76,7 @@ DEFAULTS = {
         "rows": 65_536,
     },
     "wire": {"schema_files": ()},
-    "http": {"host": "127.0.0.1", "port": 9464, "stalled_seconds": 60.0},
+    "http": {"host": "127.0.0.1", "port": 9464, "stalled_seconds": 60.0, "stuck_seconds": 1800.0},
     "log": {"format": "text", "level": "info"},
     "status": {"interval_seconds": 5.0, "lease_seconds": 15.0},
 }
