@@ -57,6 +57,8 @@ class OffsetTracker:
     def __init__(self) -> None:
         self._runs: dict[TopicPartition, deque[Run]] = {}
         self._committed: dict[TopicPartition, int] = {}
+        self.departures = 0
+        """How many runs have become another worker's, or were given up."""
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
         """Begin to follow newly assigned partitions, with nothing read from them yet."""
@@ -74,8 +76,7 @@ class OffsetTracker:
         for partition in partitions:
             left += self._runs.pop(partition, ())
             self._committed.pop(partition, None)
-        for run in left:
-            run.ours = False
+        self._depart(left)
         return left
 
     def drop(self, partition: TopicPartition) -> list[Run]:
@@ -88,9 +89,13 @@ class OffsetTracker:
         dropped = list(itertools.islice(runs, len(finished), None))
         if partition in self._runs:
             self._runs[partition] = finished
-        for run in dropped:
-            run.ours = False
+        self._depart(dropped)
         return dropped
+
+    def _depart(self, runs: Iterable[Run]) -> None:
+        for run in runs:
+            run.ours = False
+            self.departures += 1
 
     def add(self, run: Run) -> None:
         """Follow a run just read from an assigned partition, after all earlier ones of that partition."""
