@@ -127,6 +127,15 @@ class SharedScheduler:
         """The batches that are with their callbacks for so long, the longest first; any thread."""
         return self._dispatcher.stuck(seconds)
 
+    def all_stuck(self, seconds: float) -> list[Stuck]:
+        """As `stuck`, where every thread that takes batches has such a one, stand-ins too; else empty. Any thread.
+
+        No batch is taken then until a callback returns.
+        """
+        takers = sum(thread.is_alive() for thread in tuple(self._threads)) - self._works_ahead
+        found = self._dispatcher.stuck(seconds)
+        return found if len(found) >= takers > 0 else []
+
     def step(self) -> bool:
         """Process one batch that is due on the calling thread; return whether there was one. Never waits."""
         taken = self._dispatcher.poll_batch()

@@ -30,7 +30,7 @@ The way of a request:
 * `budget`, `read_ahead`, `backpressure`, `flow_control` (p): how much is read ahead, and when to pause
 * `topic_directory`, `cluster`, `cluster_watch`: what is known of the cluster's topics, and whether it answers
 * `consumer_reports` (p): what the consumer says by itself
-* `gauges` (p): what stands still, copied into the metrics
+* `gauges`, `partition_watch` (p): what stands still, copied into the metrics; partitions that do not move
 
 Models:
 

@@ -111,7 +111,11 @@ def connection(settings: Settings) -> Connection:
 
 def _health(settings: Settings, metrics: Metrics, process: WorkerProcess) -> HealthServer:
     http = settings.http
-    live = stalled(process.poll_age_seconds, http.stalled_seconds)
+    polls = stalled(process.poll_age_seconds, http.stalled_seconds)
+
+    def live() -> list[str]:
+        return [*polls(), *process.stuck(http.stuck_seconds)]
+
     try:
         return HealthServer((http.host, http.port), metrics.registry, live, process.not_ready)
     except OSError as error:

@@ -15,6 +15,7 @@ class ExitCode(enum.IntEnum):
     UNREACHABLE = 3
     """The broker cannot be reached, or does not let us."""
     MISCONFIGURED = 4
-    """Settings or the control topic are wrong; trying again without a change cannot help."""
+    """Settings or the control topic are wrong, or two workers have one `group.instance.id`; trying again without a
+    change cannot help."""
     TEMPORARY = 75
     """It failed for a reason that may pass by itself (EX_TEMPFAIL of sysexits.h): try again."""

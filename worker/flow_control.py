@@ -116,6 +116,10 @@ class FlowControl:
         still = self._paused_bindings | self._failing.paused
         return [name for name in self._budget.bindings if name not in still]
 
+    def holds(self, partition: TopicPartition) -> bool:
+        """Whether a partition stands still at the client."""
+        return partition in self._paused
+
     @property
     def holds_back(self) -> bool:
         """Whether a binding is paused because its budget is used up."""

@@ -7,6 +7,7 @@ from worker.flow_control import FlowControl
 from worker.kafka.consumer import Consumer
 from worker.log import Occasionally
 from worker.metrics import Metrics
+from worker.partition_watch import PartitionWatch
 from worker.path_parts import PathParts
 
 log = logging.getLogger(__name__)
@@ -25,12 +26,14 @@ class Gauges:
         *,
         consumer: Consumer | None = None,
         flow: FlowControl | None = None,
+        watch: PartitionWatch | None = None,
     ) -> None:
-        """*consumer* and *flow* are those of a member of a consumer group; a queue has no partitions of its own."""
+        """The last three are those of a member of a consumer group; a queue has no partitions of its own."""
         self._metrics = metrics
         self._parts = parts
         self._consumer = consumer
         self._flow = flow
+        self._watch = watch
         self._next = 0.0
         self._queued: dict[str, int] = {}
         self._stuck: dict[str, float] = {}
@@ -47,6 +50,8 @@ class Gauges:
         self._metrics.held("topic", self._parts.intake.held_for_topics.rows)
         if self._consumer is not None and self._flow is not None:
             self._tell_partitions(self._consumer, self._flow)
+        if self._watch is not None:
+            self._watch.step(now)
         self._tell_queues(self._parts.queues.enqueued_rows())
         self._tell_stuck(self._parts.queues.stuck(STUCK_SECONDS))
 

@@ -10,6 +10,7 @@ from worker.kafka.consumer import Consumer
 from worker.kafka.records import TopicPartition
 from worker.kafka.transactional import TransactionalProducer
 from worker.metrics import Metrics
+from worker.partition_watch import PartitionWatch
 from worker.path_parts import PathParts
 from worker.poll_loop import PollLoop
 from worker.polled_records import PolledRecords
@@ -70,7 +71,10 @@ class GroupReading:
             ),
             clock=parts.clock,
         )
-        gauges = Gauges(metrics, parts, consumer=self._consumer, flow=self.flow)
+        watch = PartitionWatch(
+            metrics, parts, self._consumer, self.flow, after_seconds=delivery.unmoved_seconds
+        )
+        gauges = Gauges(metrics, parts, consumer=self._consumer, flow=self.flow, watch=watch)
         self.loop = PollLoop(
             consumer=self._consumer,
             parts=parts,

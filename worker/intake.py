@@ -21,7 +21,7 @@ from worker.admission import Admission, Exceptions
 from worker.batch_queues import BatchQueues
 from worker.budget import Budget
 from worker.delivery import Answer, Origin
-from worker.held_requests import Held, HeldRequests
+from worker.held_requests import HeldRequests
 from worker.kafka.records import Message
 from worker.offset_tracker import OffsetTracker
 from worker.polled_records import PolledRecords
@@ -84,13 +84,12 @@ class Intake:
         self._tracker = tracker
         self._budget = budget
         self._observer = observer
-        self._hold_seconds = hold_seconds
-        self._hold_topic_seconds = hold_topic_seconds
         self._on_read = on_read
-        self._clock = clock
         self._wall = wall
-        self.held_for_models = HeldRequests(self._expire, publisher.leave)
-        self.held_for_topics = HeldRequests(self._expire, publisher.leave)
+        self.held_for_models, self.held_for_topics = (
+            HeldRequests(retry, self._expire, publisher.leave, hold_seconds=seconds, clock=clock, wall=wall)
+            for retry, seconds in ((self._retry_model, hold_seconds), (self._retry_topic, hold_topic_seconds))
+        )
 
     def take(self, messages: Sequence[Message], refusal: Exception | None = None) -> None:
         """Send every message of a poll on its way; none goes to a model where there is a *refusal* to answer with."""
@@ -105,9 +104,8 @@ class Intake:
 
     def step(self) -> None:
         """Let go on what was held and can, answer what was held too long."""
-        now, now_ms = self._clock(), self._wall() * 1000
-        self.held_for_topics.step(now, now_ms)
-        self.held_for_models.step(now, now_ms)
+        self.held_for_topics.step(self._tracker.departures)
+        self.held_for_models.step(self._tracker.departures)
 
     @property
     def holds(self) -> bool:
@@ -185,12 +183,11 @@ class Intake:
             self._refuse(part, Code.INVALID_ARGUMENT, exceptions.invalid[position])
         else:
             unknown = exceptions.topic_unknown[position]
-            until = self._clock() + self._hold_topic_seconds
 
             def give_up(part: Part) -> None:
                 self._dead_letter(Origin.of_part(part), unknown)
 
-            self.held_for_topics.hold(Held(part, until, self._retry_topic, give_up))
+            self.held_for_topics.hold(unknown.topic, part, give_up)
 
     def _retry_topic(self, part: Part) -> bool:
         (position,) = part.columns.indices
@@ -222,13 +219,13 @@ class Intake:
         waits = self._try_route(kind, parts)
         if waits is None:
             return
-        until, message = self._clock() + self._hold_seconds, waits.message
+        message, key = waits.message, (kind.model, kind.version, kind.label, parts[0].records.binding)
 
         def give_up(part: Part) -> None:
             self._refuse(part, Code.UNAVAILABLE, message)
 
         for part in parts:
-            self.held_for_models.hold(Held(part, until, self._retry_model, give_up))
+            self.held_for_models.hold(key, part, give_up)
 
     def _try_route(self, kind: RequestKind, parts: Sequence[Part]) -> Hold | None:
         """Send requests on their way to a version, or refuse them; what they have to wait for, if they have to."""

@@ -75,6 +75,7 @@ class Metrics:
         self._assigned = self._gauge(names.ASSIGNED_PARTITIONS)
         self._paused = self._gauge(names.PAUSED_PARTITIONS)
         self._stopped = self._gauge(names.STOPPED_PARTITIONS)
+        self._unmoved = self._gauge(names.UNMOVED_PARTITION)
         self._rebalances = self._counter(names.REBALANCES)
         self._commits = self._counter(names.COMMITS)
         self._kafka_problems = self._counter(names.KAFKA_PROBLEMS)
@@ -212,6 +213,10 @@ class Metrics:
         self._assigned.set(assigned)
         self._paused.set(paused)
         self._stopped.set(stopped)
+
+    def unmoved(self, topic: str, seconds: float) -> None:
+        """Say for how long a partition of a topic has not moved; 0: each does, or has nothing to do."""
+        self._unmoved.labels(topic).set(seconds)
 
     def rebalanced(self, event: str, partitions: Iterable[tuple[str, int]]) -> None:
         """Count an `assigned`, `revoked` or `lost`; the lag of what is gone is forgotten."""

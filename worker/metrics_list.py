@@ -182,6 +182,13 @@ STOPPED_PARTITIONS = _gauge(
     "partitions",
     "Assigned partitions that stand still until somebody acts; `/readyz` and the log say why.",
 )
+UNMOVED_PARTITION = _gauge(
+    "unmoved_partition_seconds",
+    "seconds",
+    "How long a partition has not moved although there is something to do in it, the longest of a topic, where that is "
+    "`delivery.unmoved_seconds` or more; else 0. The log says which one, and what it waits for.",
+    "topic",
+)
 REBALANCES = _counter(
     "rebalances", "events", "Changes of the assignment, by event (assigned, revoked, lost).", "event"
 )

@@ -57,6 +57,8 @@ class OffsetTracker:
     def __init__(self) -> None:
         self._runs: dict[TopicPartition, deque[Run]] = {}
         self._committed: dict[TopicPartition, int] = {}
+        self.departures = 0
+        """How many runs have become another worker's, or were given up."""
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
         """Begin to follow newly assigned partitions, with nothing read from them yet."""
@@ -74,8 +76,7 @@ class OffsetTracker:
         for partition in partitions:
             left += self._runs.pop(partition, ())
             self._committed.pop(partition, None)
-        for run in left:
-            run.ours = False
+        self._depart(left)
         return left
 
     def drop(self, partition: TopicPartition) -> list[Run]:
@@ -88,13 +89,19 @@ class OffsetTracker:
         dropped = list(itertools.islice(runs, len(finished), None))
         if partition in self._runs:
             self._runs[partition] = finished
-        for run in dropped:
-            run.ours = False
+        self._depart(dropped)
         return dropped
+
+    def _depart(self, runs: Iterable[Run]) -> None:
+        for run in runs:
+            run.ours = False
+            self.departures += 1
 
     def add(self, run: Run) -> None:
         """Follow a run just read from an assigned partition, after all earlier ones of that partition."""
         self._runs.setdefault(run.partition, deque()).append(run)
+        # Nearly the first record's offset: a topic has few gaps, and a commit soon tells exactly.
+        self._committed.setdefault(run.partition, run.next_offset - run.unsettled)
 
     def committable(self) -> dict[TopicPartition, int]:
         """What may be committed now and has not been: the end of each partition's leading finished runs."""
@@ -125,8 +132,25 @@ class OffsetTracker:
         chosen = self._runs if partitions is None else partitions
         return sum(run.unsettled for p in chosen for run in self._runs.get(p, ()))
 
+    def head(self, partition: TopicPartition) -> tuple[int | None, int]:
+        """What the next commit of a partition waits for.
+
+        Returns the offset before which everything is settled (None: nothing has been read yet), and how many records
+        of the first unfinished run are not (0: there is none).
+        """
+        settled = self._committed.get(partition)
+        for run in self._runs.get(partition, ()):
+            if run.unsettled:
+                return settled, run.unsettled
+            settled = run.next_offset
+        return settled, 0
+
+    def uncommitted(self, partition: TopicPartition) -> bool:
+        """Whether anything that was read of a partition is not committed yet."""
+        return bool(self._runs.get(partition))
+
     def position(self, partition: TopicPartition) -> int | None:
-        """The offset last committed here for an assigned partition, or that of its first record read; else None."""
+        """The offset last committed here for an assigned partition, or about that of its first record; else None."""
         return self._committed.get(partition)
 
     @property

@@ -24,7 +24,15 @@ class NoRouteError(Exception):
 
 
 class ReplyTopicUnknownError(Exception):
-    """A reply topic that is allowed but does not exist, as far as is known now; it may appear at the next look."""
+    """A reply topic that is allowed but does not exist, as far as is known now; it may appear at the next look.
+
+    Attributes:
+        topic: its name.
+    """
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(f"the reply topic {topic!r} does not exist")
+        self.topic = topic
 
 
 class ReplyRouting:
@@ -110,7 +118,7 @@ class ReplyRouting:
             return
         known = self._directory.find(topic)
         if known is None:
-            raise ReplyTopicUnknownError(f"the reply topic {topic!r} does not exist")
+            raise ReplyTopicUnknownError(topic)
         self._directory.watch((topic,))
         if partition >= known.partitions > 0:
             raise NoRouteError(

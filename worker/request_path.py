@@ -169,7 +169,7 @@ class RequestPath:
         )
 
         options = ModelQueueOptions(settings.batching, table)
-        self._scheduler = SharedScheduler(
+        self.scheduler = SharedScheduler(
             settings.batching.threads,
             clock=clock,
             observer=BatchMetrics(metrics),
@@ -178,7 +178,7 @@ class RequestPath:
             stuck_seconds=settings.batching.stuck_seconds,
         )
         self._queues = BatchQueues(
-            self._scheduler,
+            self.scheduler,
             Inference(
                 self._publisher,
                 metrics,
@@ -234,7 +234,7 @@ class RequestPath:
                 directory=directory,
                 binding_of=binding_of,
                 own_topics=own_topics,
-                step_batches=self._scheduler.step if settings.batching.threads == 0 else None,
+                step_batches=self.scheduler.step if settings.batching.threads == 0 else None,
                 clock=clock,
             )
         )
@@ -279,9 +279,9 @@ class RequestPath:
         self.reading.end_by(-math.inf)
         self._publisher.close()
         self._queues.drop_waiting()
-        for block in self._scheduler.close(drain=False, wait=False):
+        for block in self.scheduler.close(drain=False, wait=False):
             block.handle.release()
-        self._scheduler.join(5.0)
+        self.scheduler.join(5.0)
         for close in (self.reading.close_commits, self._publisher.close_producers, self.reading.leave):
             try:
                 close()

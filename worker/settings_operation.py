@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from worker.settings_group import PositiveSeconds, SettingsGroup
+from worker.settings_group import PositiveSeconds, Seconds, SettingsGroup
 
 
 class HttpSettings(SettingsGroup):
@@ -22,6 +22,12 @@ class HttpSettings(SettingsGroup):
     """Age of the last poll, in seconds, past which `/livez` fails. The loop polls at least once a second and
     waits longest in a rebalance (`delivery.revoke_drain_seconds`), so a minute without a poll is a loop that
     hangs."""
+
+    stuck_seconds: Seconds = 1800.0
+    """Seconds for which every batch thread may be in a model, those that stand in for stuck ones included, before
+    `/livez` fails: nothing is answered then, and only a restart helps. 0: never. As long as one thread is free the
+    worker lives, whichever models hang. Half an hour, three times what the slowest batches take: a restart repeats
+    theirs."""
 
 
 class LogSettings(SettingsGroup):

@@ -80,6 +80,12 @@ class DeliverySettings(SettingsGroup):
     fails, at most five minutes. 10 s are soon enough for whoever mends a model, and cost ten errors a second at
     most."""
 
+    unmoved_seconds: PositiveSeconds = 60.0
+    """Seconds that a partition in which there is something to do may stand still before the log says which, and what it
+    waits for, and `headrace_unmoved_partition_seconds` counts. A minute: longer than one batch of nearly any model, and
+    than a broker's restart. A queue has no partitions: what is not answered in time goes back to it, and the log says
+    so."""
+
     on_offset_out_of_range: Literal["stop", "earliest", "latest"] = "stop"
     """What to do with a partition whose committed offset no longer exists: `stop` reading it until an
     operator chooses, or go on at its `earliest` or `latest` record. `stop`, because both others lose or
@@ -225,6 +231,11 @@ class JoinSettings(SettingsGroup):
     timeout_seconds: PositiveSeconds = 600.0
     """Seconds to wait under `settled`; then the worker joins with what it has. As long as one load may
     take."""
+
+    instance_seconds: Seconds = 90.0
+    """Seconds for which a worker with a `group.instance.id` waits for an earlier one of that id, which was killed, to
+    be given up by a group of the new protocol (`group.protocol=consumer`); then it ends with status 4. Twice the 45 s
+    after which brokers do so by default (`group.consumer.session.timeout.ms`)."""
 
 
 class LimitsSettings(SettingsGroup):

@@ -22,7 +22,13 @@ from worker import process_tuning
 from worker.cluster_watch import ClusterWatch
 from worker.control_loop import ControlLoop, ControlThread
 from worker.exit_codes import ExitCode
-from worker.kafka.errors import AuthenticationFailed, Fatal, KafkaProblem
+from worker.kafka.errors import (
+    AuthenticationFailed,
+    Fatal,
+    InstanceIdInUse,
+    InstanceIdTaken,
+    KafkaProblem,
+)
 from worker.log import Occasionally
 from worker.model_table import ModelTable
 from worker.request_path import RequestPath
@@ -36,6 +42,7 @@ log = logging.getLogger(__name__)
 
 TOPICS_LOOK_SECONDS = 1.0  # asks a broker
 MODELS_LOOK_SECONDS = 0.05  # asks nobody, and what has loaded should not wait for work
+INSTANCE_LOOK_SECONDS = 2.0  # joins the group
 CLOSE_SECONDS = 5.0
 
 
@@ -128,6 +135,18 @@ class WorkerProcess:
         path = self._path
         return self._clock() - max(self._alive_at, 0.0 if path is None else path.reading.loop.last_step)
 
+    def stuck(self, limit_seconds: float) -> Sequence[str]:
+        """Why only a restart helps: every batch thread has been in a model for so long (0: never mind). Any thread."""
+        path = self._path
+        if path is None or not limit_seconds or not (found := path.scheduler.all_stuck(limit_seconds)):
+            return ()
+        longest = found[0]
+        why = (
+            f"every batch thread has been in a model for more than {limit_seconds:g} s, so nothing is answered; the "
+            f"longest in {longest.owner}, for {longest.seconds:.0f} s"
+        )
+        return (why,)
+
     def not_ready(self) -> Sequence[str]:
         """Why this worker takes no requests, or not all that it should; empty when it does. Any thread."""
         if self._ending:
@@ -150,16 +169,46 @@ class WorkerProcess:
                 return ExitCode.DONE
             if not self._wait_until(self._models_missing, MODELS_LOOK_SECONDS):
                 return ExitCode.DONE
-            return self._serve()
+            return self._serve_when_free()
         except AuthenticationFailed as problem:
             log.error("the broker does not let this worker in", extra={"problem": str(problem)})  # noqa: TRY400 - says all
             return ExitCode.UNREACHABLE
+        except (InstanceIdTaken, InstanceIdInUse) as problem:
+            log.error(  # noqa: TRY400 - the problem says all
+                "another worker has this one's group.instance.id; this one ends, and starting it again cannot help as "
+                "long as both have it. What it had not committed is repeated by others",
+                extra={"problem": str(problem)},
+            )
+            return ExitCode.MISCONFIGURED
         except Fatal as problem:
             log.error(  # noqa: TRY400 - the problem says all
                 "a Kafka client is beyond repair; the worker ends, and another repeats what was not committed",
                 extra={"problem": str(problem)},
             )
             return ExitCode.TEMPORARY
+
+    def _serve_when_free(self) -> ExitCode:
+        """Serve, once no earlier worker of this one's instance id counts as a member any more.
+
+        One that was killed does until its session is over (KIP-848); in a classic group this one takes its place.
+        """
+        give_up: float | None = None
+        while True:
+            try:
+                return self._serve()
+            except InstanceIdInUse as problem:
+                assert self._path is not None
+                self._path.close()
+                self._path = None
+                now = self._alive_at = self._clock()
+                give_up = give_up or now + self._settings.join.instance_seconds
+                if now >= give_up:
+                    raise
+                self._waiting = str(problem)
+            self._side.control.announce(WorkerState.WAITING)
+            self._occasionally.info("nothing is consumed yet", key="instance", waiting_for=self._waiting)
+            if self._stop.wait(INSTANCE_LOOK_SECONDS):
+                return ExitCode.DONE
 
     def _serve(self) -> ExitCode:
         self._path = self._make_request_path()

@@ -1,4 +1,4 @@
-"""Issue 5, acceptance 3: a model that takes longer than any time limit of the group costs nobody their membership."""
+"""Models that are slower than any time limit of their group, or never return: no rebalance, and somebody is told."""
 
 import time
 from pathlib import Path
@@ -63,3 +63,52 @@ def test_a_model_slower_than_every_time_limit_costs_no_membership(
     assert moves(first, "lost") == moves(second, "lost") == 0
     assert found.missing([f"slow {n}" for n in range(8)] + [f"quick {n}" for n in range(40)]) == []
     assert set(found.repeated()) <= {f"slow {n}" for n in range(8)}
+
+
+def test_a_partition_that_waits_for_a_model_that_hangs_is_told(
+    deployment: DeploymentFactory, tmp_path: Path
+) -> None:
+    """The log names the partition and the model, the metric counts; partitions with other models' requests move."""
+    deployed = deployment({"delivery.unmoved_seconds": 2, "lifecycle.warmup": False})
+    numpy_models.write_dense(tmp_path / "hangs", 1, sleep_seconds=3600.0)
+    numpy_models.write_dense(tmp_path / "quick", 1)
+    for name in ("hangs", "quick"):
+        deployed.set_model(name, tmp_path / name, [1])
+    worker = deployed.start_worker()
+    worker.wait_until_assigned(4)
+
+    deployed.send([ask("quick", n) for n in range(3)], partition=1)
+    deployed.send([ask("hangs", n) for n in range(3)], partition=2)
+    deployed.send([ask("quick", n) for n in range(3, 6)], partition=2)
+    told = worker.wait_for_log("a partition does not move: its requests are not answered, or not even read")
+    deployed.send([ask("quick", n) for n in range(6, 9)], partition=1)
+    wait_until(lambda: deployed.replies_written() == 9, "the quick model's replies")
+
+    assert told["partition"] == f"{deployed.requests}[2]"
+    assert told["waits_for"].startswith("model 'hangs', which has been with one batch for ")
+    assert (told["oldest_unanswered"], told["end"]) == (0, 6)
+    assert worker.metric("headrace_unmoved_partition_seconds", topic=deployed.requests) >= 2
+    assert len(worker.log(told["event"])) == 1
+
+
+def test_a_worker_lives_until_every_batch_thread_is_in_a_model_that_hangs(
+    deployment: DeploymentFactory, tmp_path: Path
+) -> None:
+    """`/livez` fails with the model's name; as soon as another model's request has a thread stand in, it does not."""
+    deployed = deployment({"http.stuck_seconds": 2, "lifecycle.warmup": False})
+    numpy_models.write_dense(tmp_path / "hangs", 1, sleep_seconds=3600.0)
+    numpy_models.write_dense(tmp_path / "quick", 1)
+    for name in ("hangs", "quick"):
+        deployed.set_model(name, tmp_path / name, [1])
+    worker = deployed.start_worker()
+    worker.wait_until_assigned(4)
+    assert worker.get("/livez")[0] == 200
+
+    deployed.send([ask("hangs", n) for n in range(3)])
+    wait_until(lambda: worker.get("/livez")[0] == 503, "not alive")
+    assert "every batch thread has been in a model for more than 2 s" in worker.get("/livez")[1]
+    assert "hangs/1" in worker.get("/livez")[1]
+
+    deployed.send([ask("quick", n) for n in range(3)])
+    wait_until(lambda: deployed.replies_written() == 3, "the quick model's replies")
+    assert worker.get("/livez")[0] == 200

@@ -180,6 +180,28 @@ def test_queues_of_one_owner_are_stuck_together(house: House) -> None:
     assert "late" not in stuck.names
 
 
+def test_every_thread_is_stuck_only_where_none_is_free(house: House) -> None:
+    """Not while one thread waits for batches, stand-ins included; and not before the time is over."""
+    stuck, well = Model(stuck=True), Model()
+    to_stuck, to_well = house.queue(stuck), house.queue(well)
+    assert house.scheduler.all_stuck(0.0) == []
+    schedule(to_stuck, [f"s{n}" for n in range(10)])
+    for _ in range(house.threads):
+        stuck.wait_until_entered()
+
+    house.clock.advance(5.0)
+    assert len(house.scheduler.all_stuck(5.0)) == house.threads
+    assert house.scheduler.all_stuck(6.0) == []
+    assert {each.name for each in house.scheduler.all_stuck(5.0)} == {"q1"}
+
+    schedule(to_well, ["a"])
+    house.later()
+    well.wait_until_entered()
+    house.wait_for_stand_ins(house.threads)
+    assert house.scheduler.all_stuck(5.0) == []
+    assert len(house.scheduler.stuck(5.0)) == house.threads
+
+
 def test_there_is_a_bound_on_those_who_stand_in() -> None:
     """Past so many stuck models a batch waits, and the scheduler can still be closed."""
     house = House(1)

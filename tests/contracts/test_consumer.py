@@ -368,3 +368,22 @@ def test_watermarks_bound_a_partition(world: World, witness: Witness, group: str
     assert consumer.cached_high(partition) == 3
     with pytest.raises(errors.KafkaProblem):
         consumer.watermarks(TopicPartition(f"{topic}-not-there", 0), timeout_seconds=1.0)
+
+
+def test_positions_are_where_the_next_poll_goes_on(world: World, witness: Witness, group: str) -> None:
+    """A partition without a record yet has none; one that was read has its end, also while it is paused."""
+    topic = world.topic(2)
+    partition = TopicPartition(topic, 0)
+    consumer = start(world, witness, group, topic)
+    assert consumer.positions() == {}
+
+    fill(world, topic, {0: [b"x"] * 3})
+    take(consumer, 3)
+    consumer.pause([partition])
+    fill(world, topic, {0: [b"y"]})
+    assert list(consumer.poll(10, 0.05)) == []
+    assert consumer.positions() == {partition: 3}
+
+    consumer.resume([partition])
+    take(consumer, 1)
+    assert consumer.positions() == {partition: 4}

@@ -58,6 +58,7 @@ class FakeConsumer:
         self._listener: RebalanceListener | None = None
         self._positions: dict[TopicPartition, int | None] = {}
         self._paused: set[TopicPartition] = set()
+        self._read_from: set[TopicPartition] = set()
         self._done: deque[Callable[[], None]] = deque()
         self._injected: deque[errors.KafkaProblem] = deque()
         self._generation = 0  # counts the changes of its assignment
@@ -155,6 +156,10 @@ class FakeConsumer:
         """See `Consumer.cached_high`."""
         return self._broker.end(partition) if partition in self._positions else None
 
+    def positions(self) -> Mapping[TopicPartition, int]:
+        """See `Consumer.positions`."""
+        return {tp: at for tp, at in self._positions.items() if at is not None and tp in self._read_from}
+
     def membership(self) -> object:
         """See `Consumer.membership`."""
         return FakeMembership(self, self._generation)
@@ -199,6 +204,7 @@ class FakeConsumer:
         for partition in partitions:
             self._positions.pop(partition, None)
             self._paused.discard(partition)
+            self._read_from.discard(partition)
 
     def _start(self, partition: TopicPartition) -> int:
         known = self._broker.committed(self.group).get(partition)
@@ -223,6 +229,8 @@ class FakeConsumer:
             return ()
         found = self._broker.read(partition, position, most)
         self._positions[partition] = position + len(found)
+        if found:
+            self._read_from.add(partition)
         return found
 
 

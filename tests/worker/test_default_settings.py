@@ -38,6 +38,7 @@ DEFAULTS = {
         "failing_ratio": 0.9,
         "failing_requests": 1000,
         "failing_pause_seconds": 10.0,
+        "unmoved_seconds": 60.0,
         "on_offset_out_of_range": "stop",
         "request_coordinates": False,
         "carried_headers": ("traceparent", "tracestate"),
@@ -66,7 +67,7 @@ DEFAULTS = {
         "step_seconds": 0.1,
     },
     "tensorflow": {"intra_op_threads": 0, "inter_op_threads": -1},
-    "join": {"when": "settled", "without_models": False, "timeout_seconds": 600.0},
+    "join": {"when": "settled", "without_models": False, "timeout_seconds": 600.0, "instance_seconds": 90.0},
     "limits": {
         "record_bytes": 16_777_216,
         "header_bytes": 65_536,
@@ -75,7 +76,7 @@ DEFAULTS = {
         "rows": 65_536,
     },
     "wire": {"schema_files": ()},
-    "http": {"host": "127.0.0.1", "port": 9464, "stalled_seconds": 60.0},
+    "http": {"host": "127.0.0.1", "port": 9464, "stalled_seconds": 60.0, "stuck_seconds": 1800.0},
     "log": {"format": "text", "level": "info"},
     "status": {"interval_seconds": 5.0, "lease_seconds": 15.0},
 }

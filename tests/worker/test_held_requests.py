@@ -1,8 +1,11 @@
 """Requests that wait for what is expected to come: a model that loads, a reply topic that is being made."""
 
+from collections.abc import Callable
+
 from lifecycle.errors import PermanentLoadFailure
-from tests.fakes.request_path import REPLIES, Lab, request
+from tests.fakes.request_path import REPLIES, REQUESTS, Lab, request
 from tests.fakes.servables import ManualExecutor
+from worker.request_block import Part
 
 DEADLINE_EXCEEDED, UNAVAILABLE = 4, 14
 
@@ -155,3 +158,74 @@ def test_a_reply_partition_that_the_new_topic_lacks_makes_a_dead_letter() -> Non
     worker.until_committed(1)
 
     assert len(lab.dead_letters()) == 1
+
+
+def noted(retry: Callable[[Part], bool], tries: list[Part]) -> Callable[[Part], bool]:
+    """The same, and what was tried is noted."""
+
+    def note(part: Part) -> bool:
+        tries.append(part)
+        return retry(part)
+
+    return note
+
+
+def test_a_look_tries_one_of_those_that_wait_for_the_same() -> None:
+    """However many there are; each model and each topic is tried by itself, and all go on when it has come."""
+    loads = ManualExecutor()
+    lab = Lab(load_executor=loads)
+    lab.set_model()
+    loads.run()
+    lab.set_model("late")
+    binding = {"request_topics": [REQUESTS], "reply_topic": REPLIES, "allowed_reply_topics": ["new-[12]"]}
+    holding = {"topic_seconds": 60, "loading_seconds": 60}
+    worker = lab.worker(holding=holding, bindings=[binding], delivery={"poll_records": 1}).join()
+    ids = {name: [f"{name} {n}" for n in range(100)] for name in ("late", "new-1", "new-2")}
+    for n in range(100):
+        lab.send(request(n, id=ids["late"][n], model="late"))
+        for topic in ("new-1", "new-2"):
+            lab.send(request(n, id=ids[topic][n]), headers=[("reply_to", topic.encode())])
+    held = worker.path._intake.held_for_topics, worker.path._intake.held_for_models
+    worker.until(lambda: (len(held[0]), len(held[1])) == (200, 100), "all are held")
+    assert [each.rows for each in held] == [200, 100]
+    tries: list[Part] = []
+    for each in held:
+        each._retry = noted(each._retry, tries)
+
+    lab.clock.advance(0.06)
+    worker.path._intake.step()
+    assert len(tries) == 3
+
+    lab.broker.create_topic("new-2")
+    worker.directory.refresh()
+    loads.run()
+    lab.settle_models()
+    worker.until(
+        lambda: len(lab.replies()) == 100 == len(lab.replies("new-2")), "those that can are answered"
+    )
+
+    assert lab.codes("new-2") == dict.fromkeys(ids["new-2"], 0)
+    assert lab.codes() == dict.fromkeys(ids["late"], 0)
+    assert [each.rows for each in held] == [100, 0]
+
+
+def test_what_has_gone_on_is_kept_by_nobody() -> None:
+    """The end of its wait is still to come, and must not hold its records until then."""
+    loads = ManualExecutor()
+    lab = Lab(load_executor=loads)
+    lab.set_model()
+    lab.set_model("other")
+    worker = lab.worker(holding={"loading_seconds": 600}).join()
+    lab.send(request(1, id="1"), headers=[("headrace-timeout-ms", b"60000")])
+    worker.step(3)
+    lab.send(request(2, id="2", model="other"))
+    worker.step(3)
+    held = worker.path._intake.held_for_models
+
+    loads.run()
+    lab.settle_models()
+    worker.until_committed(1)
+
+    assert len(held) == 1
+    assert [len(part) for _, _, waiting in held._ends if (part := waiting.part) is not None] == [1]
+    assert [waiting.part for _, _, waiting in held._deadlines] == [None]

@@ -134,3 +134,26 @@ def test_of_a_partition_that_is_not_followed_nothing_is_dropped() -> None:
 
     assert tracker.drop(P0) == []
     assert tracker.partitions == ()
+
+
+def test_the_head_is_what_the_next_commit_waits_for() -> None:
+    """Everything before its offset is settled; its number falls as the first unfinished run is settled."""
+    tracker = OffsetTracker()
+    tracker.assign([P0])
+    assert tracker.head(P0) == (None, 0)
+    first, second = run(P0, 5, 5), run(P0, 9, 4)
+    for each in (first, second):
+        tracker.add(each)
+
+    assert (tracker.head(P0), tracker.position(P0)) == ((0, 5), 0)
+    first.settle(2)
+    assert tracker.head(P0) == (0, 3)
+    first.settle(3)
+    assert (tracker.head(P0), tracker.position(P0)) == ((5, 4), 0)
+    second.settle(4)
+    assert tracker.head(P0) == (9, 0)
+    assert tracker.uncommitted(P0)
+
+    tracker.committed({P0: 9})
+    assert (tracker.head(P0), tracker.position(P0)) == ((9, 0), 9)
+    assert not tracker.uncommitted(P0)

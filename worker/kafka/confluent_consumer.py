@@ -198,6 +198,11 @@ class ConfluentConsumer:
         known = self._client.get_watermark_offsets(confluent_kafka.TopicPartition(*partition), cached=True)
         return None if known is None or known[1] < 0 else known[1]
 
+    def positions(self) -> Mapping[TopicPartition, int]:
+        """See `Consumer.positions`."""
+        found = self._client.position(bare(self._assignment.partitions))
+        return {TopicPartition(tp.topic, tp.partition): tp.offset for tp in found if tp.offset >= 0}
+
     def membership(self) -> object:
         """See `Consumer.membership`."""
         return self._client.consumer_group_metadata()

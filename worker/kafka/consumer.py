@@ -122,6 +122,14 @@ class Consumer(Protocol):
         """The end of the partition as of the last fetch; None before the first. Never waits."""
         ...
 
+    def positions(self) -> Mapping[TopicPartition, int]:
+        """Where the next poll goes on in the assigned partitions, those without any record yet left out. Never waits.
+
+        What a partition holds besides records (ends of transactions, what was written in one that was given up) is
+        passed over: a partition read whole has its end here.
+        """
+        ...
+
     def membership(self) -> object:
         """Who this consumer is to its group at this moment, for `TransactionalProducer.transact`."""
         ...

@@ -115,6 +115,14 @@ class Fenced(Fatal):
     """Another instance with the same identity (group instance id, transactional id) has taken over."""
 
 
+class InstanceIdTaken(Fenced):
+    """Another member of the group came later with this one's `group.instance.id`, and has its place now."""
+
+
+class InstanceIdInUse(Fatal):
+    """The group has a member of this `group.instance.id`, which has not left; its session may just not be over yet."""
+
+
 _BY_NAME: Mapping[str, type[KafkaProblem]] = {
     **dict.fromkeys(("_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE", "_DESTROY_BROKER"), BrokerUnreachable),
     **dict.fromkeys(("_TIMED_OUT", "_TIMED_OUT_QUEUE", "_MSG_TIMED_OUT", "REQUEST_TIMED_OUT"), TimedOut),
@@ -131,7 +139,9 @@ _BY_NAME: Mapping[str, type[KafkaProblem]] = {
     **dict.fromkeys(("ILLEGAL_GENERATION", "UNKNOWN_MEMBER_ID", "REBALANCE_IN_PROGRESS"), StaleMember),
     **dict.fromkeys(("FENCED_MEMBER_EPOCH", "STALE_MEMBER_EPOCH", "_ASSIGNMENT_LOST"), StaleMember),
     **dict.fromkeys(("_MAX_POLL_EXCEEDED",), StaleMember),
-    **dict.fromkeys(("FENCED_INSTANCE_ID", "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH", "_FENCED"), Fenced),
+    **dict.fromkeys(("FENCED_INSTANCE_ID",), InstanceIdTaken),
+    **dict.fromkeys(("UNRELEASED_INSTANCE_ID",), InstanceIdInUse),
+    **dict.fromkeys(("PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH", "_FENCED"), Fenced),
     **dict.fromkeys(("TRANSACTION_COORDINATOR_FENCED",), Fenced),
     **dict.fromkeys(("_INVALID_ARG", "_UNSUPPORTED_FEATURE"), InvalidProperty),
     # Errors that pass by themselves though the client does not call them retriable in each place.
@@ -150,9 +160,19 @@ _ADVICE: Mapping[type[KafkaProblem], str] = {
     "expects TLS or SASL",
     AuthenticationFailed: "check security.protocol, sasl.* and ssl.* of the client properties",
     InvalidProperty: "names and values of Kafka client properties are librdkafka's",
+    InstanceIdTaken: "another member with the same group.instance.id (kafka.consumer_properties) came later and has "
+    "its place; each worker of a group needs an id of its own",
+    InstanceIdInUse: "a member with the same group.instance.id (kafka.consumer_properties) has not left the group: one "
+    "that was killed counts until its session is over, and each worker of a group needs an id of its own",
     StaleMember: "the group has given the partitions to another member; their records will be read again",
 }
 
+_FATAL = "_FATAL"
+"""The client's name for an error after which an instance is of no use; which one it was stands in its text only."""
+_FATAL_TEXTS: Mapping[str, type[KafkaProblem]] = {
+    "fenced by other consumer with same group.instance.id": InstanceIdTaken,
+    "instance ID is still used by another member": InstanceIdInUse,
+}
 _PROPERTY = re.compile(r"configuration property:? \"([^\"]+)\"")
 _NOT_AUTHORIZED = "_AUTHORIZATION_FAILED"
 
@@ -173,8 +193,8 @@ def translate(
     cause = error if isinstance(error, BaseException) else None
     client_error: ClientError = error.args[0] if isinstance(error, BaseException) else error
     name = client_error.name()
-    kind = _kind(client_error, name)
     text = without_secrets(client_error.str() or name)
+    kind = _kind(client_error, name, text)
     if name.endswith(_NOT_AUTHORIZED):
         of_group = [on_group("READ", group)] if group else []
         message = _lacking(name, [*wants, *of_group], user, _resource(name, topic, group))
@@ -194,7 +214,9 @@ def translate(
     return problem
 
 
-def _kind(error: ClientError, name: str) -> type[KafkaProblem]:
+def _kind(error: ClientError, name: str, text: str) -> type[KafkaProblem]:
+    if name == _FATAL:
+        return next((kind for words, kind in _FATAL_TEXTS.items() if words in text), Fatal)
     kind = _BY_NAME.get(name)
     if error.fatal() and (kind is None or not issubclass(kind, Fatal)):
         return Fatal

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 
+import confluent_kafka
 import pytest
 
 from tests.conftest import TopicFactory
@@ -181,3 +182,35 @@ def test_a_broker_that_is_not_there_is_a_problem_and_no_stop() -> None:
     consumer.close()
 
     assert {type(p) for p in witness.problems} == {errors.BrokerUnreachable}
+
+
+@pytest.mark.kafka
+def test_a_position_passes_over_what_is_no_record(
+    where: Connection, topic: TopicFactory, make: MakeConsumer
+) -> None:
+    """Behind a transaction's end it is the partition's end; before one that is open it stays, the end moves on."""
+    name, witness = topic(), Witness()
+    partition = TopicPartition(name, 0)
+    own = {"bootstrap.servers": where.bootstrap_servers, "transactional.id": f"id-{name}"}
+    producer = confluent_kafka.Producer(own)
+    producer.init_transactions(30)
+    consumer = make(witness)
+    consumer.subscribe([name], witness)
+
+    producer.begin_transaction()
+    producer.produce(name, b"committed", partition=0)
+    producer.commit_transaction(30)
+    take(consumer, 1)
+    poll_until(
+        lambda: consumer.positions() == {partition: 2} == {partition: consumer.cached_high(partition)},
+        consumer,
+    )
+
+    producer.begin_transaction()
+    producer.produce(name, b"open", partition=0)
+    producer.flush(30)
+    poll_until(lambda: consumer.cached_high(partition) == 3, consumer)
+    assert consumer.positions() == {partition: 2}
+
+    producer.abort_transaction(30)
+    poll_until(lambda: consumer.positions() == {partition: 4}, consumer)

@@ -29,7 +29,8 @@ from worker.kafka.rights import on_topic
         ("ILLEGAL_GENERATION", errors.StaleMember, True),
         ("_MAX_POLL_EXCEEDED", errors.StaleMember, True),
         ("PRODUCER_FENCED", errors.Fenced, False),
-        ("FENCED_INSTANCE_ID", errors.Fenced, False),
+        ("FENCED_INSTANCE_ID", errors.InstanceIdTaken, False),
+        ("UNRELEASED_INSTANCE_ID", errors.InstanceIdInUse, False),
         ("NOT_ENOUGH_REPLICAS", errors.Retriable, True),
         ("COORDINATOR_NOT_AVAILABLE", errors.Retriable, True),
         ("_INVALID_ARG", errors.InvalidProperty, False),
@@ -125,3 +126,18 @@ def test_a_refused_property_is_named() -> None:
     assert unknown.resource == "sasl.passwort"
     assert invalid.resource == "acks"
     assert "librdkafka" in str(unknown)
+
+
+def test_a_fatal_error_without_a_name_is_told_by_its_text() -> None:
+    """The client reports what ends a member as `_FATAL`; two of these say which setting is at fault."""
+    fenced = (
+        "Fatal error: Broker: Static consumer fenced by other consumer with same group.instance.id: Fatal"
+    )
+    in_use = (
+        "Fatal error: Broker: The instance ID is still used by another member in the consumer group: fatal"
+    )
+
+    assert type(errors.translate(FakeError("_FATAL", fenced))) is errors.InstanceIdTaken
+    assert type(errors.translate(FakeError("_FATAL", in_use))) is errors.InstanceIdInUse
+    assert type(errors.translate(FakeError("_FATAL", "something else"))) is errors.Fatal
+    assert "kafka.consumer_properties" in str(errors.translate(FakeError("_FATAL", fenced)))
