@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 PEERS := .build/peers
 PEERS_PYTHON ?= $(shell for p in python3.12 python3.11; do $$p -c '' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help demo test check fuzz chaos format docs bench bench-peers profile results gpu-check kafka lock clean
+.PHONY: help demo test check fuzz chaos format docs bench bench-peers soak profile results gpu-check kafka lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -49,6 +49,9 @@ docs: $(READY) ## write the generated parts of the pages anew (settings, metrics
 
 bench: $(READY) ## headrace beside its peers, on a real broker; SCENARIO=name, or all; ARGS="--rounds 2 --scale 0.2"
 	$(BIN)/python -m benchmarks $(if $(SCENARIO),--scenario $(SCENARIO)) $(ARGS)
+
+soak: $(READY) ## one worker at full load for MINUTES=30: what its memory does, and whether each request is answered
+	@$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),30)
 
 profile: $(READY) ## where a worker's microseconds go, by thread and by stage; SCENARIO=with_headers
 	$(BIN)/python -m benchmarks.profile $(if $(SCENARIO),--scenario $(SCENARIO)) $(ARGS)

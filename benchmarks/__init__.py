@@ -38,6 +38,12 @@ Latency:
 * `reply_times`: when the replies came
 * `latency_figures`: percentiles
 
+Memory over a long time (`make soak`):
+
+* `soak`: one worker at full load, looked at each second
+* `soak_load`: the process that sends the requests
+* `trend`: the slope of what was seen, and how sure it is
+
 Devices that Python must not keep waiting:
 
 * `device_loader`: a model on a device that takes the same time for each batch, offered as a loader of one's own

@@ -17,7 +17,7 @@ KEEPS_LITTLE: Mapping[str, str] = {
     "retention.bytes": str(64 << 20),
     "file.delete.delay.ms": "1000",
 }
-"""For replies, which are counted and not read: a run writes a gigabyte, and the disk need not see all of them."""
+"""For what is counted, or read at once: a run writes a gigabyte, and the disk need not see all of it."""
 
 
 class Topics:
@@ -45,9 +45,9 @@ class Topics:
         self._make(TopicSpec(name, partitions, 1, config or {}))
         return name
 
-    def fresh_requests(self, partitions: int = PARTITIONS) -> str:
+    def fresh_requests(self, partitions: int = PARTITIONS, config: Mapping[str, str] | None = None) -> str:
         """A new topic of requests, and the dead-letter topic that a worker wants beside it."""
-        name = self.fresh("requests", partitions)
+        name = self.fresh("requests", partitions, config)
         self._make(TopicSpec(f"{name}-dlt", 1, 1))
         return name
 
