@@ -188,7 +188,7 @@ def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: 
         directory,
         needed_topics(settings),
         answer_topics(settings),
-        topic_id=admin.topic_id if checked else None,
+        topic_ids=admin.topic_ids if checked else None,
     )
     series = ModelSeries(metrics, table, manager.states)
 
