@@ -57,8 +57,8 @@ The process:
 * `process_tuning`, `freed_memory`, `thread_slices`, `usable_cores`: collector, memory, turns and cores
 * `settings`, `settings_group`, `settings_kafka`, `settings_serving`, `settings_operation`, `settings_rules`,
   `settings_sources`, `settings_loading`, `settings_secrets`, `settings_display`, `settings_docs`: what can be set
-* `log`, `metrics`, `metrics_list`, `metrics_counter`, `metrics_histogram`, `metrics_observers`, `metrics_docs`,
-  `health`: what can be seen
+* `log`, `metrics`, `metrics_list`, `metrics_counter`, `metrics_histogram`, `metrics_observers`, `metrics_models`,
+  `metrics_docs`, `health`: what can be seen
 * `exit_codes`, `release`: how it ends; which one it is
 * `kafka`: the seam to the client library
 """

@@ -31,6 +31,7 @@ from worker.kafka.errors import KafkaProblem
 from worker.loaders import Loaders, shipped
 from worker.log import Occasionally
 from worker.metrics import Metrics, new_registry
+from worker.metrics_models import ModelSeries
 from worker.metrics_observers import ModelMetrics
 from worker.model_log import log_event
 from worker.model_table import ModelTable
@@ -187,8 +188,14 @@ def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: 
         directory,
         needed_topics(settings),
         answer_topics(settings),
-        topic_id=admin.topic_id if checked else None,
+        topic_ids=admin.topic_ids if checked else None,
     )
+    series = ModelSeries(metrics, table, manager.states)
+
+    def keep_house() -> None:
+        series.step()
+        watch.step()
+
     return Side(
         control=control,
         thread=ControlThread(control),
@@ -196,7 +203,7 @@ def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: 
         table=table,
         directory=directory,
         watch=watch,
-        housekeeping=PeriodicStep(watch.step, 1.0, "topics"),
+        housekeeping=PeriodicStep(keep_house, 1.0, "topics"),
         lacking=functools.partial(lacking_for_requests, admin, settings) if checked else lambda: None,
     )
 

@@ -5,7 +5,7 @@ Nothing hangs on it but what people are told. Requests wait in Kafka, or in the 
 
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from worker.kafka.errors import KafkaProblem
 from worker.log import Occasionally
@@ -22,7 +22,7 @@ class ClusterWatch:
         directory: what is known of the cluster's topics.
         needed: the topics that must exist.
         answers: those of them that are written to, whose limits must be known.
-        topic_id: asks what tells a topic from a later one of its name; raises KafkaProblem. None: nobody can tell.
+        topic_ids: asks what tells topics from later ones of their names; raises KafkaProblem. None: nobody can tell.
 
     Attributes:
         on_made_again: told of a needed topic that was deleted and made again, on the background thread.
@@ -34,14 +34,14 @@ class ClusterWatch:
         needed: Collection[str],
         answers: Collection[str],
         *,
-        topic_id: Callable[[str], str] | None = None,
+        topic_ids: Callable[[Sequence[str]], Mapping[str, str | KafkaProblem]] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._directory = directory
         self._needed = tuple(sorted(needed))
         self._occasionally = Occasionally(log, seconds=30.0, clock=clock)
         self._told: tuple[str, ...] = ()
-        self._topic_id = topic_id
+        self._topic_ids = topic_ids
         self._ids: dict[str, str] = {}
         self.on_made_again: Callable[[str], None] = lambda _topic: None
         directory.watch(answers)
@@ -100,15 +100,17 @@ class ClusterWatch:
             self._directory.look_again()
 
     def _compare_ids(self) -> None:
-        if self._topic_id is None:
+        if self._topic_ids is None:
             return
-        for topic in set(self._needed).difference(self._directory.missing(self._needed)):
-            try:
-                found = self._topic_id(topic)
-            except KafkaProblem:
-                continue  # it says more at the next look
-            if self._ids.setdefault(topic, found) != found:
-                self._ids[topic] = found
+        try:
+            found = self._topic_ids(
+                sorted(set(self._needed).difference(self._directory.missing(self._needed)))
+            )
+        except KafkaProblem:
+            return  # it says more at the next look
+        for topic, its_id in found.items():
+            if isinstance(its_id, str) and self._ids.setdefault(topic, its_id) != its_id:
+                self._ids[topic] = its_id
                 self.on_made_again(topic)
 
 

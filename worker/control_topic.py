@@ -13,6 +13,7 @@ from typing import Protocol
 from worker.kafka.consumer import Consumer, ConsumerEvents
 from worker.kafka.errors import KafkaProblem, OffsetOutOfRange, TopicMissing
 from worker.kafka.records import OFFSET_BEGINNING, Message, TopicPartition
+from worker.kafka.topic_facts import TopicInfo
 from worker.kafka.topic_rights import TopicFinder, require
 
 LEAST_MESSAGE_BYTES = 262_144
@@ -42,8 +43,8 @@ class TopicFacts(TopicFinder, Protocol):
         """The configuration of these topics. Raises KafkaProblem."""
         ...
 
-    def topic_id(self, name: str) -> str:
-        """What tells it from another one of its name. Raises KafkaProblem."""
+    def topic_ids(self, names: Sequence[str]) -> Mapping[str, str | KafkaProblem]:
+        """What tells each from another one of its name, or why that is not known. Raises KafkaProblem."""
         ...
 
 
@@ -70,8 +71,8 @@ def configuration_problems(partitions: int, config: Mapping[str, str]) -> tuple[
     return tuple(problems)
 
 
-def check_control_topic(facts: TopicFacts, topic: str, *rights: str) -> None:
-    """Make sure that the topic exists and may be believed, and that this user has these rights on it.
+def check_control_topic(facts: TopicFacts, topic: str, *rights: str) -> TopicInfo:
+    """Make sure that the topic exists and may be believed, and that this user has these rights on it; what it is.
 
     Raises:
         NotAuthorized: a right is missing.
@@ -91,6 +92,7 @@ def check_control_topic(facts: TopicFacts, topic: str, *rights: str) -> None:
             "it anew with `headrace topics create` (models must then be set again), or name another with "
             "the setting topics.control"
         )
+    return info
 
 
 class ControlTopic:
@@ -150,8 +152,8 @@ class ControlTopic:
         """
         self.close()
         if self._facts is not None:
-            check_control_topic(self._facts, self.topic, "READ", *self._more_rights)
-            before, self._id = self._id, self._facts.topic_id(self.topic)
+            info = check_control_topic(self._facts, self.topic, "READ", *self._more_rights)
+            before, self._id = self._id, info.id
             if before not in {None, self._id}:
                 self.position = 0  # another topic: all of it is news, also where it ends as the old one did
         consumer = self._consumer = self._new_consumer(self)
@@ -222,7 +224,10 @@ class ControlTopic:
         if self._facts is None or self._clock() < self._ask_id_at:
             return
         self._ask_id_at = self._clock() + _ASK_ID_SECONDS
-        if self._facts.topic_id(self.topic) != self._id:
+        found = self._facts.topic_ids([self.topic])[self.topic]
+        if isinstance(found, KafkaProblem):
+            raise found
+        if found != self._id:
             raise TopicMissing(
                 f"the control topic {self.topic!r} was made again; reading it from its beginning",
                 resource=self.topic,

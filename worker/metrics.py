@@ -5,6 +5,7 @@ metrics there are is said in `worker.metrics_list`.
 """
 
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,9 @@ from worker.metrics_histogram import BlockHistogram, HistogramChild
 
 STATES = ("START", "LOADING", "AVAILABLE", "UNLOADING", "END")
 """The public states of a version, as `lifecycle.servable_state` names them."""
+
+
+M = TypeVar("M", BlockCounter, BlockHistogram, Counter, Gauge)
 
 
 def new_registry() -> CollectorRegistry:
@@ -47,6 +51,8 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
+        self._by_model: list[BlockCounter | BlockHistogram | Counter | Gauge] = []
+        self._gone: set[str] = set()
         self._of_batches: dict[str, tuple[HistogramChild, HistogramChild]] = {}
         self._consumed = self._block_counter(names.RECORDS_CONSUMED)
         self._requests = self._block_counter(names.REQUESTS)
@@ -90,16 +96,22 @@ class Metrics:
         self._info = Info(names.INFO.name.removesuffix("_info"), names.INFO.meaning, registry=registry)
 
     def _counter(self, metric: names.Metric) -> Counter:
-        return Counter(metric.name, metric.meaning, metric.labels, registry=self.registry)
+        return self._made(metric, Counter(metric.name, metric.meaning, metric.labels, registry=self.registry))
 
     def _block_counter(self, metric: names.Metric) -> BlockCounter:
-        return BlockCounter(metric.name, metric.meaning, metric.labels, self.registry)
+        return self._made(metric, BlockCounter(metric.name, metric.meaning, metric.labels, self.registry))
 
     def _gauge(self, metric: names.Metric) -> Gauge:
-        return Gauge(metric.name, metric.meaning, metric.labels, registry=self.registry)
+        return self._made(metric, Gauge(metric.name, metric.meaning, metric.labels, registry=self.registry))
 
     def _histogram(self, metric: names.Metric) -> BlockHistogram:
-        return BlockHistogram(metric.name, metric.meaning, metric.labels, metric.bounds, self.registry)
+        made = BlockHistogram(metric.name, metric.meaning, metric.labels, metric.bounds, self.registry)
+        return self._made(metric, made)
+
+    def _made(self, metric: names.Metric, made: M) -> M:
+        if "model" in metric.labels:
+            self._by_model.append(made)
+        return made
 
     # Who this is
 
@@ -179,7 +191,9 @@ class Metrics:
         self._stuck.labels(model).set(seconds)
 
     def queued(self, model: str, rows: int) -> None:
-        """Say how many rows wait in the queues of a model."""
+        """Say how many rows wait in the queues of a model; empty ones outlive it."""
+        if model in self._gone and not rows:
+            return
         self._queue_rows.labels(model).set(rows)
 
     # What is held back
@@ -245,6 +259,7 @@ class Metrics:
 
     def model_state(self, model: str, version: int, state: str, *, failed: bool = False) -> None:
         """Say the state of a version. One that has ended well is forgotten, one that failed stays."""
+        self._gone.discard(model)
         if state == "END" and not failed:
             self._model_state.remove_by_labels({"model": model, "version": str(version)})
             return
@@ -256,6 +271,23 @@ class Metrics:
         self._model_loads.labels(model, "failed" if seconds is None else "available").inc()
         if seconds is not None:
             self._load_seconds.labels(model).observe(seconds)
+
+    def models(self) -> set[str]:
+        """Every model of which anything is counted; the empty name stands for those that nobody knows."""
+        counted = (self._requests, self._model_loads, self._model_state)
+        return {
+            sample.labels["model"]
+            for metric in counted
+            for family in metric.collect()
+            for sample in family.samples
+        }
+
+    def forget_model(self, model: str) -> None:
+        """Show nothing more of a model, until something happens to it again."""
+        self._gone.add(model)
+        self._of_batches.pop(model, None)
+        for metric in self._by_model:
+            metric.remove_by_labels({"model": model})
 
     def control_applied(self, offset: int, *, refused: bool = False) -> None:
         """Count a control record, and say how far the control topic has been followed."""

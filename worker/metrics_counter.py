@@ -5,7 +5,7 @@ what a block of 64 requests costs. This one shows the same thing to Prometheus.
 """
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric as Family
@@ -28,7 +28,7 @@ class CounterChild:
 
 
 class BlockCounter(Collector):
-    """One counter with labels; thread-safe. Its children live as long as it does.
+    """One counter with labels; thread-safe. Its children live until they are removed.
 
     A label's value may be a number; None is shown as an empty one.
     """
@@ -54,6 +54,14 @@ class BlockCounter(Collector):
             with self._lock:
                 child = self._children.setdefault(values, CounterChild())
         return child
+
+    def remove_by_labels(self, labels: Mapping[str, str]) -> None:
+        """Forget the children that have these values of these labels; one that somebody has kept counts unseen."""
+        wanted = {self._labels.index(name): value for name, value in labels.items()}
+        with self._lock:
+            for values in list(self._children):
+                if all(values[place] == value for place, value in wanted.items()):
+                    del self._children[values]
 
     def describe(self) -> Iterable[Family]:
         """The family without values, for the registry's check of names."""

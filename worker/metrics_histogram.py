@@ -8,7 +8,7 @@ import bisect
 import itertools
 import operator
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -68,7 +68,7 @@ class HistogramChild:
 
 
 class BlockHistogram(Collector):
-    """One histogram with labels; thread-safe. Its children live as long as it does."""
+    """One histogram with labels; thread-safe. Its children live until they are removed."""
 
     def __init__(
         self,
@@ -96,6 +96,14 @@ class BlockHistogram(Collector):
             with self._lock:
                 child = self._children.setdefault(values, HistogramChild(self._bounds))
         return child
+
+    def remove_by_labels(self, labels: Mapping[str, str]) -> None:
+        """Forget the children that have these values of these labels; one that somebody has kept counts unseen."""
+        wanted = {self._labels.index(name): value for name, value in labels.items()}
+        with self._lock:
+            for values in list(self._children):
+                if all(values[place] == value for place, value in wanted.items()):
+                    del self._children[values]
 
     def describe(self) -> Iterable[Family]:
         """The family without values, for the registry's check of names."""

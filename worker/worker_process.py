@@ -57,7 +57,7 @@ class Side:
         table: the desired models.
         directory: what is known of the cluster's topics.
         watch: whether the cluster answers, and has what is needed.
-        housekeeping: steps the watch.
+        housekeeping: steps the watch, and lets go of the metrics of models that are gone.
         lacking: says which rights are missing for requests to be read and answered; None: none is.
     """
 

@@ -65,12 +65,17 @@ class Topic:
             raise self.problem
         if not self.partitions or self.name not in names:
             return {}
-        return {self.name: TopicInfo(self.name, self.partitions, 1, rights=self.rights)}
+        return {
+            self.name: TopicInfo(self.name, self.partitions, 1, rights=self.rights, id=self._id(self.name))
+        }
 
-    def topic_id(self, name: str) -> str:
+    def topic_ids(self, names: Sequence[str]) -> Mapping[str, str | KafkaProblem]:
         """As an admin client."""
         if self.problem is not None:
             raise self.problem
+        return {name: self._id(name) for name in names}
+
+    def _id(self, name: str) -> str:
         return f"{name} {self.made}"
 
     def topic_config(self, names: Sequence[str]) -> Mapping[str, Mapping[str, str]]:

@@ -1,13 +1,13 @@
 """Whether the cluster answers and has what is needed: said when it changes, and for as long as it lasts."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
 
 from tests.fakes.clock import FakeClock
 from worker.cluster_watch import ClusterWatch, needed_topics
-from worker.kafka.errors import BrokerUnreachable
+from worker.kafka.errors import BrokerUnreachable, KafkaProblem, TimedOut
 from worker.settings_loading import load_settings
 from worker.topic_directory import TopicDirectory
 
@@ -110,21 +110,52 @@ def test_a_topic_that_has_gone_is_told_once_and_when_it_is_back(
 
 
 def test_a_topic_that_is_another_one_by_now_is_told(bench: Bench) -> None:
-    """Once, whether anybody saw that it was away or not."""
-    ids = dict.fromkeys(bench.cluster.topics, "1")
+    """Once, whether anybody saw that it was away or not; one that is not known of now is no other one."""
+    ids: dict[str, str | KafkaProblem] = dict.fromkeys(bench.cluster.topics, "1")
+    asked: list[Sequence[str]] = []
+
+    def topic_ids(names: Sequence[str]) -> Mapping[str, str | KafkaProblem]:
+        asked.append(names)
+        return {name: ids[name] for name in names}
+
     watch = ClusterWatch(
-        bench.directory, tuple(bench.cluster.topics), (), topic_id=ids.__getitem__, clock=bench.clock
+        bench.directory, tuple(bench.cluster.topics), (), topic_ids=topic_ids, clock=bench.clock
     )
     told: list[str] = []
     watch.on_made_again = told.append
     watch.look()
-    ids["requests"] = "2"
+    ids |= {"requests": "2", "replies": TimedOut("no answer")}
 
     for _ in range(2):
         bench.directory.look_again()
         watch.step()
 
     assert told == ["requests"]
+    assert asked == [sorted(bench.cluster.topics)] * 3, "once for all of them"
+    ids["replies"] = "1"
+    bench.directory.look_again()
+    watch.step()
+    assert told == ["requests"]
+
+
+def test_topics_that_cannot_be_asked_about_now_are_no_others(bench: Bench) -> None:
+    """The next look tells."""
+    away = [False, True, False]
+
+    def topic_ids(names: Sequence[str]) -> Mapping[str, str | KafkaProblem]:
+        if away.pop(0):
+            raise TimedOut("no answer")
+        return dict.fromkeys(names, "1")
+
+    watch = ClusterWatch(
+        bench.directory, tuple(bench.cluster.topics), (), topic_ids=topic_ids, clock=bench.clock
+    )
+    told: list[str] = []
+    watch.on_made_again = told.append
+    for _ in range(3):
+        watch.look()
+
+    assert told == []
 
 
 def test_each_binding_needs_its_topics() -> None:

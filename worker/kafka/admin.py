@@ -114,14 +114,19 @@ class Admin:
         """
         admin_configs.change_group(self._calls, group, changes, self._timeout_seconds)
 
-    def topic_id(self, name: str) -> str:
-        """What tells a topic from another one that is made later under its name.
+    def topic_ids(self, names: Sequence[str]) -> Mapping[str, str | errors.KafkaProblem]:
+        """What tells each topic from another one that is made later under its name, or why that is not known.
 
         Raises:
-            TopicMissing: there is none.
-            KafkaProblem: no answer, or no right.
+            KafkaProblem: nobody could be asked.
         """
-        return str(self._calls.result(self._describe([name])[name], topic=name).topic_id)
+        found: dict[str, str | errors.KafkaProblem] = {}
+        for name, future in self._describe(names).items() if names else ():
+            try:
+                found[name] = str(self._calls.result(future, topic=name).topic_id)
+            except errors.KafkaProblem as problem:
+                found[name] = problem
+        return found
 
     def _describe(self, names: Sequence[str], **options: bool) -> Mapping[str, Any]:
         """A future for each topic, of what the cluster says about it."""
@@ -243,7 +248,7 @@ def _described(about: Any) -> TopicInfo:
     replication = len(about.partitions[0].replicas) if about.partitions else 0
     rights = about.authorized_operations
     known = None if rights is None else frozenset(each.name for each in rights)
-    return TopicInfo(about.name, len(about.partitions), replication, None, known)
+    return TopicInfo(about.name, len(about.partitions), replication, None, known, str(about.topic_id))
 
 
 def _topic_info(found: Any) -> TopicInfo:

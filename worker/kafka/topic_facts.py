@@ -16,6 +16,7 @@ class TopicInfo:
         replication: replicas of its first partition.
         problem: why nothing is known of it (no right to see it, no leader).
         rights: what this user may do with it, by Kafka's names (READ, WRITE, DESCRIBE_CONFIGS); None: not known.
+        id: what tells it from another one that is made later under its name; None: not known.
     """
 
     name: str
@@ -23,6 +24,7 @@ class TopicInfo:
     replication: int
     problem: errors.KafkaProblem | None = None
     rights: frozenset[str] | None = None
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import TopicFactory
 from tests.kit.broker import Broker, free_port
 from tests.kit.kafka_worlds import Witness
-from tests.kit.waiting import PATIENCE_SECONDS
+from tests.kit.waiting import PATIENCE_SECONDS, wait_until
 from worker.kafka import client_config, clients, errors
 from worker.kafka.admin import Admin
 from worker.kafka.records import TopicPartition
@@ -105,3 +105,21 @@ def test_a_broker_that_is_not_there_is_named() -> None:
     assert "check the address" in str(caught.value)
     with pytest.raises(errors.BrokerUnreachable, match=address):
         admin.create_topics([TopicSpec("x")])
+
+
+def test_a_topic_that_is_made_again_has_another_id(admin: Admin, topic: TopicFactory) -> None:
+    """Several are asked about at once; one that is not there says so, and keeps no other from being told."""
+    stays, goes, never = topic("stays"), topic("goes"), f"never-{uuid.uuid4().hex}"
+    before = admin.topic_ids([stays, goes, never])
+    assert admin.delete_topics([goes]) == {goes: None}
+    wait_until(lambda: goes not in admin.topics(), "the topic's end")
+    assert admin.create_topics([TopicSpec(goes, 1, 1)]) == {goes: None}
+
+    after = admin.topic_ids([stays, goes, never])
+
+    assert isinstance(before[stays], str)
+    assert before[stays] == after[stays] == admin.find([stays])[stays].id
+    assert isinstance(after[goes], str)
+    assert after[goes] != before[goes]
+    assert isinstance(after[never], errors.TopicMissing)
+    assert admin.topic_ids([]) == {}
