@@ -134,3 +134,7 @@ class TooManyRows(InvalidRequest):
 
 class InvalidTensor(InvalidRequest):
     """A tensor lies about itself: shape against bytes, dimensions, dtype, or two of one name."""
+
+
+class InvalidClaim(InvalidTensor):
+    """A claim to a tensor's data cannot be read, or is not for such a tensor."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
+from schemas.claim import check_claims, claims_of
 from schemas.status import Status
 from schemas.tensor import Tensor, check_names
 
@@ -18,7 +19,8 @@ class PredictReply:
         outputs: the tensors that were asked for; empty beside an error.
         error: None when the request was served.
         id: the request's id.
-        parameters: additions that older readers pass over.
+        parameters: additions that older readers pass over, among them the claims to the data of outputs that
+            have none here (`schemas.claim`).
     """
 
     record_name: ClassVar[str] = "PredictReply"
@@ -33,10 +35,12 @@ class PredictReply:
     def to_wire(self) -> dict[str, Any]:
         """The fields by their Avro names. Raises InvalidTensor as `from_wire` does."""
         check_names(self.outputs)
+        claims = claims_of(self.parameters)
+        check_claims(self.outputs, claims)
         return {
             "model": self.model,
             "version": self.version,
-            "outputs": [tensor.to_wire() for tensor in self.outputs],
+            "outputs": [tensor.to_wire(empty=tensor.name in claims) for tensor in self.outputs],
             "error": None if self.error is None else self.error.to_wire(),
             "id": self.id,
             "parameters": dict(self.parameters),
@@ -47,11 +51,13 @@ class PredictReply:
         """The checked reply of decoded fields.
 
         Raises:
-            InvalidTensor: a tensor contradicts itself or its name is given twice.
+            InvalidTensor: a tensor contradicts itself or its name is given twice, or a claim cannot be read.
         """
         error = wire["error"]
-        outputs = tuple(map(Tensor.from_wire, wire["outputs"]))
+        claims = claims_of(wire["parameters"])
+        outputs = tuple(Tensor.from_wire(each, empty=each["name"] in claims) for each in wire["outputs"])
         check_names(outputs)
+        check_claims(outputs, claims)
         return cls(
             wire["model"],
             wire["version"],

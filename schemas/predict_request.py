@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
+from schemas.claim import check_claims, claims_of
 from schemas.errors import InvalidRequest
 from schemas.tensor import Tensor, check_names
 
@@ -21,7 +22,8 @@ class PredictRequest:
         outputs: the outputs wanted; empty for all of the signature's.
         inputs: the tensors, each name once.
         id: repeated in the reply; a consumer of replies drops duplicates by it.
-        parameters: additions that older releases pass over; kept as they are.
+        parameters: additions that older releases pass over, among them the claims to the data of inputs that
+            have none here (`schemas.claim`); kept as they are.
     """
 
     record_name: ClassVar[str] = "PredictRequest"
@@ -46,13 +48,15 @@ class PredictRequest:
     def to_wire(self) -> dict[str, Any]:
         """The fields by their Avro names. Raises as `from_wire` does."""
         self.check()
+        claims = claims_of(self.parameters)
+        check_claims(self.inputs, claims)
         return {
             "model": self.model,
             "version": self.version,
             "label": self.label,
             "signature": self.signature,
             "outputs": list(self.outputs),
-            "inputs": [tensor.to_wire() for tensor in self.inputs],
+            "inputs": [tensor.to_wire(empty=tensor.name in claims) for tensor in self.inputs],
             "id": self.id,
             "parameters": dict(self.parameters),
         }
@@ -63,20 +67,22 @@ class PredictRequest:
 
         Raises:
             InvalidRequest: version and label are both set.
-            InvalidTensor: a tensor contradicts itself or its name is given twice.
+            InvalidTensor: a tensor contradicts itself or its name is given twice, or a claim cannot be read.
         """
         try:
+            claims = claims_of(wire["parameters"])
             request = cls(
                 wire["model"],
                 wire["version"],
                 wire["label"],
                 wire["signature"],
                 tuple(wire["outputs"]),
-                tuple(map(Tensor.from_wire, wire["inputs"])),
+                tuple(Tensor.from_wire(each, empty=each["name"] in claims) for each in wire["inputs"]),
                 wire["id"],
                 wire["parameters"],
             )
             request.check()
+            check_claims(request.inputs, claims)
         except InvalidRequest as error:
             raise error.of_request(wire["id"], wire["model"]) from None
         return request

@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+from schemas.claim import Claim, claims_of
 from schemas.dtype import DType
 from schemas.layout_cache import Match
 from schemas.predict_request import PredictRequest
@@ -211,6 +212,14 @@ class RequestColumns:
     def __len__(self) -> int:
         """The number of requests."""
         return len(self.ids)
+
+    def claims(self) -> dict[str, Claim]:
+        """The claims of a request of its own, by the tensor's name; empty for requests without parameters."""
+        return {} if self.parameters is None else claims_of(self.parameters[0])
+
+    def with_data(self, data: DecodedData) -> "RequestColumns":
+        """The same request with the data that it has claimed; the parameters have done their work."""
+        return RequestColumns(self.kind, self.rows_each, self.indices, self.ids, None, data)
 
     @property
     def rows(self) -> int:

@@ -67,10 +67,6 @@ class Tensor:
         Raises:
             InvalidTensor: they do not belong together; the message says what was expected.
         """
-        if self.dtype is DType.UNKNOWN:
-            raise InvalidTensor(
-                f"tensor '{self.name}': unknown dtype; known are DT_FLOAT, DT_INT64, DT_STRING and the like"
-            )
         elements = self._checked_elements()
         if self.dtype is DType.DT_STRING:
             if not isinstance(self.data, tuple):
@@ -90,8 +86,24 @@ class Tensor:
                 f"takes {expected} {unit} of data, given {given}"
             )
 
+    def check_empty(self) -> None:
+        """Compare shape and dtype of a tensor whose data lies elsewhere.
+
+        Raises:
+            InvalidTensor: they do not belong together, or the tensor has data all the same.
+        """
+        self._checked_elements()
+        if len(self.data):
+            raise InvalidTensor(
+                f"tensor '{self.name}': there is a claim to its data, and it has data as well"
+            )
+
     def _checked_elements(self) -> int:
-        """The shape's product. A zero among the dimensions hides no huge one."""
+        """The shape's product, for a dtype that is known. A zero among the dimensions hides no huge one."""
+        if self.dtype is DType.UNKNOWN:
+            raise InvalidTensor(
+                f"tensor '{self.name}': unknown dtype; known are DT_FLOAT, DT_INT64, DT_STRING and the like"
+            )
         elements, bound = 1, LARGEST_BYTES // self.dtype.numpy.itemsize
         without_zeros = 1
         for dimension in self.shape:
@@ -105,15 +117,18 @@ class Tensor:
                 )
         return elements
 
-    def to_wire(self) -> dict[str, Any]:
-        """The fields by their Avro names. Raises InvalidTensor as `check` does."""
-        self.check()
+    def to_wire(self, *, empty: bool = False) -> dict[str, Any]:
+        """The fields by their Avro names. Raises InvalidTensor as `check` does, or `check_empty`."""
+        if empty:
+            self.check_empty()
+        else:
+            self.check()
         data = list(self.data) if isinstance(self.data, tuple) else bytes(self.data)
         return {"name": self.name, "dtype": self.dtype.name, "shape": list(self.shape), "data": data}
 
     @classmethod
-    def from_wire(cls, wire: Mapping[str, Any]) -> Self:
-        """The checked tensor of decoded fields. Raises InvalidTensor as `check` does."""
+    def from_wire(cls, wire: Mapping[str, Any], *, empty: bool = False) -> Self:
+        """The checked tensor of decoded fields. Raises InvalidTensor as `check` does, or `check_empty`."""
         data = wire["data"]
         tensor = cls(
             wire["name"],
@@ -121,7 +136,10 @@ class Tensor:
             tuple(wire["shape"]),
             tuple(data) if isinstance(data, list) else data,
         )
-        tensor.check()
+        if empty:
+            tensor.check_empty()
+        else:
+            tensor.check()
         return tensor
 
 

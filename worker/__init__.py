@@ -13,17 +13,22 @@ The way of a request:
 * `queue_reading`, `queue_loop`, `queue_turns` (p): out of a queue, which is a share group
 * `share_group`: what that group promises
 * `polled_records`, `offset_tracker` (p): a poll's records as columns; what may be committed
-* `intake`, `admission`, `header_columns`, `reply_routing`, `reply_routes` (p): from messages to blocks, replies,
-  dead letters, or a wait
+* `intake`, `admission`, `admission_settings`, `header_columns`, `reply_routing`, `reply_routes` (p): from messages to
+  blocks, replies, dead letters, or a wait
 * `router`, `model_choice`, `told_reasons` (p): which version answers, or why none does
 * `request_block`, `batch_queues`, `model_queue_options`, `batch_sizes`: blocks, and the queues they wait in
 * `held_requests` (p): what waits for a model or a topic
+* `answering` (p): what the intake says by itself, and how it queues what goes to a model
 * `inference`, `batch_inputs`: a batch becomes replies, on the batch threads; its inputs, stacked
 * `attempts`: runs a batch again whose failure may pass
 * `giving_way`: lets a batch thread that comes out of a model give way to one that is still in it
 * `delivery`, `publisher`, `reply_ways`, `outcomes`, `reply_order`, `producer_pool`, `quiet_lane`: replies on their
   way out
-* `dead_letters`, `reply_sizes`, `refusals`: what cannot be answered, what a topic takes, and what becomes of the rest
+* `dead_letters`, `reply_sizes`, `reply_fitting`, `refusals`: what cannot be answered, what a topic takes, and what
+  becomes of the rest
+* `claims`: data that lies outside the records, put together: `claim_roots`, `claim_store`, `claim_places` (which
+  places, how they are reached, how ours are named), `claim_fetch`, `claim_writing`, `claim_threads` (what blocks, on
+  threads of their own), `claimed_requests`, `claimed_replies` (p) (what waits for that), `claim_cleaning`
 * `settlement`, `committer`, `rebalancing` (p): acknowledged, committed, given away
 * `committing`, `transactions`, `transaction_batch`, `replacements` (p): the same in transactions, exactly once
 * `failing` (p): stops reading what fails
@@ -46,7 +51,8 @@ For commands and clients:
 * `fleet`, `fleet_reader`, `convergence`, `broker_time`, `model_directory`: what the workers say, put together
 * `topic_plan`, `access_rights`: the topics that a deployment has, their settings, and who needs which rights
 * `topic_scan`, `dead_letter_entries`, `dead_letter_replay`: what dead-letter topics hold, and sending it again
-* `client`, `client_calls`, `client_errors`, `client_requests`, `client_replies`, `client_endpoints`: asking from Python
+* `client`, `client_calls`, `client_errors`, `client_requests`, `client_replies`, `client_claims`,
+  `client_endpoints`: asking from Python
 * `rest_json`, `rest_json_errors`, `rest_json_values`, `known_signatures`: TensorFlow Serving's JSON, and its dtypes
 * `commands`, `demo`: the command line, and the demonstration
 
@@ -55,10 +61,11 @@ The process:
 * `app`: the composition root
 * `request_path`, `request_clients`, `worker_process`: the request path put together; the life of a worker
 * `process_tuning`, `freed_memory`, `thread_slices`, `usable_cores`: collector, memory, turns and cores
-* `settings`, `settings_group`, `settings_kafka`, `settings_serving`, `settings_operation`, `settings_rules`,
-  `settings_sources`, `settings_loading`, `settings_secrets`, `settings_display`, `settings_docs`: what can be set
-* `log`, `metrics`, `metrics_list`, `metrics_counter`, `metrics_histogram`, `metrics_observers`, `metrics_models`,
-  `metrics_docs`, `health`: what can be seen
+* `settings`, `settings_group`, `settings_kafka`, `settings_serving`, `settings_claims`, `settings_operation`,
+  `settings_rules`, `settings_sources`, `settings_loading`, `settings_secrets`, `settings_display`, `settings_docs`:
+  what can be set
+* `log`, `metrics`, `metrics_list`, `metrics_making`, `metrics_counter`, `metrics_histogram`, `metrics_observers`,
+  `metrics_models`, `metrics_docs`, `health`: what can be seen
 * `exit_codes`, `release`: how it ends; which one it is
 * `kafka`: the seam to the client library
 """

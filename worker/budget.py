@@ -24,7 +24,7 @@ class Limits:
 
     Attributes:
         rows: rows read and not yet committed, all bindings together.
-        size_bytes: bytes of record values and keys read and not yet committed.
+        size_bytes: bytes of record values and keys read and not yet committed, and of what they claim.
         model_share: the part of a binding's budget that one model's unanswered requests may hold.
         low_watermark: a paused binding goes on once it is below this part of its budget.
     """
@@ -57,6 +57,7 @@ class Budget:
         self._ahead = ahead or ReadAhead()
         self._shares = dict(shares)
         self._bindings = {name: Use() for name in shares}
+        self._claimed = dict.fromkeys(shares, 0)
         self._models: dict[tuple[str, str], Use] = {}
         self._unanswered = {name: Use() for name in shares}
         self._record_bytes: dict[str, float] = dict.fromkeys(shares, 0.0)
@@ -65,6 +66,7 @@ class Budget:
     def take_run(self, binding: str, run: Run) -> None:
         """A run of a binding's records has been read."""
         self._bindings[binding].add(run.rows, run.size_bytes)
+        self._claimed[binding] += run.claimed_bytes
         records = max(1, run.unsettled)
         self._record_bytes[binding] = _believed(self._record_bytes[binding], run.size_bytes / records)
         self._record_rows[binding] = max(1.0, _believed(self._record_rows[binding], run.rows / records))
@@ -74,6 +76,7 @@ class Budget:
         use = self._bindings[binding]
         for run in runs:
             use.add(-run.rows, -run.size_bytes)
+            self._claimed[binding] -= run.claimed_bytes
 
     def take_model(self, binding: str, model: str, rows: int, size_bytes: int) -> None:
         """Requests of a binding for a model wait for their answer."""
@@ -112,6 +115,11 @@ class Budget:
                 most_rows = min(model_rows, self._ahead.rows(model))
                 fullest = max(fullest, held.rows / most_rows, held.size_bytes / model_bytes)
         return fullest
+
+    def room_for_claimed(self, binding: str) -> int:
+        """The bytes that fetched data of a binding may take: what its records themselves leave of its part."""
+        records_bytes = self._bindings[binding].size_bytes - self._claimed[binding]
+        return int(self.limits.size_bytes * self._shares[binding]) - records_bytes
 
     def room_records(self, bindings: Iterable[str]) -> int:
         """The records that may still be read in one poll of these bindings: the smallest room among them, at least 1.

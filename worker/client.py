@@ -12,6 +12,9 @@ few) a `reply_topic` of its own, and allow it in the workers' binding.
 
 Neither importing nor using this loads TensorFlow. One thread of the client's own serves the replies,
 deadlines and delivery reports; callbacks added to a future run on it and must not block.
+
+Inputs that are too large for their topic can go another way, and so can outputs: by a store that both sides reach
+(`claims_root`, `trusted_roots`). Then a few more threads fetch and clean up.
 """
 
 import asyncio
@@ -26,10 +29,13 @@ from typing import Any, Self, TypedDict, Unpack
 
 import numpy.typing as npt
 
+from schemas import codec
 from schemas import headers as names
+from schemas.errors import WireError
 from schemas.predict_request import PredictRequest
 from schemas.tensor import Tensor
 from worker.client_calls import Call, CallTable, Prediction
+from worker.client_claims import ClientClaims
 from worker.client_endpoints import Endpoints, connect
 from worker.client_errors import ClientClosed, NoReply, NotSent, PredictError
 from worker.client_replies import ReplyReader
@@ -70,13 +76,20 @@ class Client:
             Another is named in each request by a header, and the workers' binding must allow it.
         timeout_seconds: how long a request waits for its reply where it does not say itself.
         properties: librdkafka properties for every connection (security), by their dotted names.
+        claims_root: a place in a store, as `s3://bucket/folder`, where large inputs go; the workers' `claims.roots`
+            must allow it. The data is removed when the future is done. None: all inputs go in the record.
+        claim_above_bytes: a request with more bytes of inputs than that has the largest of them stored. By default
+            a little less than the 1 MiB that a topic takes by default.
+        trusted_roots: where the data of outputs may lie: the workers' `claims.write_root`. None: a reply whose
+            outputs lie elsewhere is an error.
         connect: what opens the connections; tests bring their own.
 
     Raises:
         KafkaProblem: the broker cannot be reached, or the reply topic does not exist.
+        ValueError: a root is none.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - where everything is, by keyword
         self,
         bootstrap_servers: str = "localhost:9092",
         *,
@@ -84,6 +97,9 @@ class Client:
         reply_topic: str | None = None,
         timeout_seconds: float = 30.0,
         properties: Mapping[str, PropertyValue] | None = None,
+        claims_root: str | None = None,
+        claim_above_bytes: int = 900_000,
+        trusted_roots: Sequence[str] = (),
         connect: Connect = connect,
     ) -> None:
         self._request_topic = request_topic
@@ -91,10 +107,17 @@ class Client:
         self._reply_header = [] if reply_topic is None else [(names.PLAIN_REPLY_TOPIC, reply_topic.encode())]
         self._encoder = RequestEncoder()
         self._calls = CallTable(os.urandom(8), request_topic)
-        endpoints = connect(bootstrap_servers, reply_topic or DEFAULT_REPLY_TOPIC, properties or {})
+        self._claims = ClientClaims(
+            claims_root, above_bytes=claim_above_bytes, trusted_roots=trusted_roots, owner=request_topic
+        )
+        try:
+            endpoints = connect(bootstrap_servers, reply_topic or DEFAULT_REPLY_TOPIC, properties or {})
+        except KafkaProblem:
+            self._claims.close()
+            raise
         self._producer = endpoints.producer
         self._user = endpoints.user
-        self._replies = ReplyReader(endpoints, self._calls, time.monotonic)
+        self._replies = ReplyReader(endpoints, self._calls, self._claims, time.monotonic)
         self._thread = threading.Thread(target=self._replies.run, name="headrace-client", daemon=True)
         self._thread.start()
 
@@ -104,7 +127,11 @@ class Client:
 
     async def predict_async(self, model: str, inputs: Inputs, **fields: Unpack[RequestFields]) -> Prediction:
         """Ask and await the answer without blocking the event loop, as `predict`."""
-        return await asyncio.wrap_future(self.submit(model, inputs, **fields))
+        if self._claims.stores:
+            submitted = await asyncio.to_thread(self.submit, model, inputs, **fields)
+        else:
+            submitted = self.submit(model, inputs, **fields)
+        return await asyncio.wrap_future(submitted)
 
     def submit(  # noqa: PLR0913 - the fields of a request, by keyword
         self,
@@ -122,7 +149,8 @@ class Client:
         """Send a request; its prediction comes through the future.
 
         The future fails with `PredictError` (the worker's code and message), `NoReply` after the time-out,
-        `NotSent`, or `ClientClosed`. Returns at once, except while the local queue of unsent records is full.
+        `NotSent`, or `ClientClosed`. Returns at once, except while the local queue of unsent records is full, or
+        while an input is stored that is too large for the record (`claims_root`).
 
         Args:
             model: the model's name on the control topic.
@@ -141,20 +169,20 @@ class Client:
             WireError: the request cannot be encoded (an array without a TensorFlow dtype, version and label
                 together).
             ClientClosed: the client is closed, or has lost its connection for good.
-            NotSent: the local queue stayed full for the whole time-out.
+            NotSent: the local queue stayed full for the whole time-out, or a large input could not be stored.
         """
         timeout = self._timeout_seconds if timeout_seconds is None else _checked_timeout(timeout_seconds)
-        value = self._encoder.encode(
-            PredictRequest(
-                model,
-                version,
-                label,
-                signature,
-                tuple(outputs),
-                tuple(_tensor(*item) for item in inputs.items()),
-            )
-        )
-        call = self._calls.open(model, time.monotonic(), timeout)
+        tensors = tuple(_tensor(*item) for item in inputs.items())
+        request = PredictRequest(model, version, label, signature, tuple(outputs), tensors)
+        request, places = self._claims.stored(request)
+        try:
+            value = codec.encode(request) if places else self._encoder.encode(request)
+            call = self._calls.open(model, time.monotonic(), timeout)
+        except (WireError, ClientClosed):
+            self._claims.remove(places)
+            raise
+        if places:
+            call.future.add_done_callback(lambda _: self._claims.remove(places))
         sent_headers = [
             (names.PLAIN_CORRELATION_ID, call.correlation_id),
             *self._reply_header,
@@ -170,6 +198,7 @@ class Client:
         self._replies.stop()
         if threading.current_thread() is not self._thread:
             self._thread.join()
+            self._claims.close()
 
     def __enter__(self) -> Self:
         return self

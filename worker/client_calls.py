@@ -103,6 +103,15 @@ class CallTable:
         """The call that a reply answers, once: None for others' replies, repeated ones and those too late."""
         return self._calls.pop(correlation_id, None)
 
+    def put_back(self, call: Call) -> None:
+        """A call whose reply has come, and whose outputs have not; its deadline stays."""
+        with self._lock:
+            if self._closed is None:
+                self._calls[call.correlation_id] = call
+                self._earliest_deadline = min(self._earliest_deadline, call.deadline)
+                return
+        call.fail(ClientClosed(call.model, self._closed))
+
     def expire(self, now: float) -> int:
         """Fail the calls whose deadline has passed, and say how many.
 

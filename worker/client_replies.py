@@ -12,6 +12,7 @@ from schemas.codec import decode
 from schemas.errors import Code, WireError
 from schemas.predict_reply import PredictReply
 from worker.client_calls import Call, CallTable
+from worker.client_claims import ClientClaims
 from worker.client_endpoints import Endpoints
 from worker.client_errors import PredictError
 from worker.kafka.errors import KafkaProblem
@@ -28,10 +29,13 @@ logger = logging.getLogger(__name__)
 class ReplyReader:
     """Owns the consumer and the producer's reports. `run` is the thread."""
 
-    def __init__(self, endpoints: Endpoints, calls: CallTable, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, endpoints: Endpoints, calls: CallTable, claims: ClientClaims, clock: Callable[[], float]
+    ) -> None:
         self._consumer = endpoints.consumer
         self._producer = endpoints.producer
         self._calls = calls
+        self._claims = claims
         self._clock = clock
         self._stopping = threading.Event()
         self._served = threading.Condition()
@@ -86,13 +90,12 @@ class ReplyReader:
             if name == names.PLAIN_CORRELATION_ID and value is not None:
                 call = self._calls.take(value)
                 if call is not None:
-                    _answer(call, message.value() or b"")
+                    self._answer(call, message.value() or b"")
 
-
-def _answer(call: Call, value: bytes) -> None:
-    try:
-        call.succeed(decode(value, PredictReply))
-    except WireError as error:
-        failure = PredictError(Code.DATA_LOSS, f"the reply cannot be read: {error}", model=call.model)
-        failure.__cause__ = error
-        call.fail(failure)
+    def _answer(self, call: Call, value: bytes) -> None:
+        try:
+            self._claims.answer(call, decode(value, PredictReply), self._calls)
+        except WireError as error:
+            failure = PredictError(Code.DATA_LOSS, f"the reply cannot be read: {error}", model=call.model)
+            failure.__cause__ = error
+            call.fail(failure)

@@ -17,6 +17,10 @@ from worker.polled_records import PolledRecords
 from worker.request_block import Part
 
 
+class PublisherClosedError(Exception):
+    """The worker ends and takes no more replies; what was not handed over is not committed."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Answer:
     """How requests were answered, for the metrics.
@@ -117,6 +121,7 @@ class Delivery:
         settles: whether its requests count as done when all of it is acknowledged; else somebody counts each of them.
         pending: records that the broker has not acknowledged yet.
         too_large: replies among them with an error in their place, because their topic does not take them.
+        unstored: likewise, because their data could not be stored elsewhere.
     """
 
     __slots__ = (
@@ -129,6 +134,7 @@ class Delivery:
         "reason",
         "settles",
         "too_large",
+        "unstored",
     )
 
     def __init__(  # noqa: PLR0913 - the facts of one delivery, each by its name
@@ -149,6 +155,7 @@ class Delivery:
         self.handed_ms = handed_ms
         self.pending = len(origin.positions)
         self.too_large = 0
+        self.unstored = 0
         self._on_settled = on_settled
         self._on_failure = on_failure
 

@@ -48,6 +48,7 @@ class Gauges:
             self._metrics.in_flight(binding, use.rows, use.size_bytes)
         self._metrics.held("loading", self._parts.intake.held_for_models.rows)
         self._metrics.held("topic", self._parts.intake.held_for_topics.rows)
+        self._metrics.held("claim", self._parts.intake.held_for_claims.rows)
         if self._consumer is not None and self._flow is not None:
             self._tell_partitions(self._consumer, self._flow)
         if self._watch is not None:

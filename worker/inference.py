@@ -25,9 +25,9 @@ from schemas import ragged_replies, reply_columns
 from schemas.errors import Code, WireError
 from worker import batch_inputs
 from worker.attempts import Attempts, Tries, may_pass
-from worker.delivery import Answer, Origin
+from worker.delivery import Answer, Origin, PublisherClosedError
 from worker.giving_way import GivingWay
-from worker.publisher import Publisher, PublisherClosedError
+from worker.publisher import Publisher
 from worker.request_block import Part, RequestBlock
 from worker.told_reasons import told
 
@@ -154,11 +154,15 @@ class _Run:
             self._publisher.batch(answered, self._answer(Code.OK))
             return
         # Outside the handler, so that the log does not show the runs of a search as consequences of each other.
-        if may_pass(failure) and self._tries.another():
-            self._observer.batch_tried_again(self._id.name)
-            self.answer(parts)
-        else:
-            self._isolate(parts, failure)
+        try:
+            if may_pass(failure) and self._tries.another():
+                self._observer.batch_tried_again(self._id.name)
+                self.answer(parts)
+            else:
+                self._isolate(parts, failure)
+        finally:
+            # It knows this frame, which knows it, as a model's own frames may: the data would stay until a collection.
+            failure.__traceback__ = None
 
     def refuse(self, part: Part, code: Code, message: str) -> None:
         """Answer requests with an error of this version."""

@@ -18,8 +18,9 @@ from schemas.request_columns import RequestColumns
 from schemas.request_decoder import Rejected, RequestDecoder
 from schemas.request_kind import RequestKind
 from worker.admission import Admission, Exceptions
-from worker.batch_queues import BatchQueues
+from worker.answering import Answering, DeadLetterObserver, Enqueuing
 from worker.budget import Budget
+from worker.claimed_requests import ClaimedRequests
 from worker.delivery import Answer, Origin
 from worker.held_requests import HeldRequests
 from worker.kafka.records import Message
@@ -27,21 +28,17 @@ from worker.offset_tracker import OffsetTracker
 from worker.polled_records import PolledRecords
 from worker.publisher import Publisher
 from worker.reply_routing import NoRouteError
-from worker.request_block import Part, RequestBlock
-from worker.router import Hold, Refused, Routed, Router, wrong_rows
+from worker.request_block import Part
+from worker.router import Hold, Refused, Routed, Router
 
 log = logging.getLogger(__name__)
 
 
-class IntakeObserver(Protocol):
+class IntakeObserver(DeadLetterObserver, Protocol):
     """Hears of what was read; implemented by the metrics. Called on the poll thread."""
 
     def records_consumed(self, topic: str, count: int) -> None:
         """Records were read."""
-        ...
-
-    def dead_lettered(self, topic: str, reason: str, count: int = 1) -> None:
-        """Records of a request topic became dead letters."""
         ...
 
 
@@ -63,7 +60,9 @@ class Intake:
         decoder: RequestDecoder,
         admission: Admission,
         router: Router,
-        queues: BatchQueues,
+        answering: Answering,
+        enqueuing: Enqueuing,
+        claims: ClaimedRequests,
         publisher: Publisher,
         tracker: OffsetTracker,
         budget: Budget,
@@ -79,7 +78,9 @@ class Intake:
         self._decoder = decoder
         self._admission = admission
         self._router = router
-        self._queues = queues
+        self._answering = answering
+        self._enqueuing = enqueuing
+        self.held_for_claims = claims
         self._publisher = publisher
         self._tracker = tracker
         self._budget = budget
@@ -87,7 +88,9 @@ class Intake:
         self._on_read = on_read
         self._wall = wall
         self.held_for_models, self.held_for_topics = (
-            HeldRequests(retry, self._expire, publisher.leave, hold_seconds=seconds, clock=clock, wall=wall)
+            HeldRequests(
+                retry, answering.expire, answering.leave, hold_seconds=seconds, clock=clock, wall=wall
+            )
             for retry, seconds in ((self._retry_model, hold_seconds), (self._retry_topic, hold_topic_seconds))
         )
 
@@ -106,11 +109,13 @@ class Intake:
         """Let go on what was held and can, answer what was held too long."""
         self.held_for_topics.step(self._tracker.departures)
         self.held_for_models.step(self._tracker.departures)
+        for part in self.held_for_claims.step(self._wall() * 1000):
+            self._dispatch(part.columns.kind, [part])
 
     @property
     def holds(self) -> bool:
         """Whether any request is held."""
-        return bool(self.held_for_models) or bool(self.held_for_topics)
+        return bool(self.held_for_models) or bool(self.held_for_topics) or bool(self.held_for_claims)
 
     def _take_topic(self, topic: str, messages: Sequence[Message], refusal: Exception | None) -> None:
         records = PolledRecords(topic, self._binding_of[topic], messages, self._wall() * 1000)
@@ -118,6 +123,9 @@ class Intake:
         columns, rejected = self._decoder.decode(
             records.values, records.lengths, one_length=records.one_length
         )
+        for each in columns:
+            if each.parameters is not None:
+                self.held_for_claims.count(records, each)
         self._follow(records, columns)
         self._observer.records_consumed(topic, len(records))
         exceptions = self._admission.admit(records)
@@ -149,9 +157,9 @@ class Intake:
         """A value that is no sound request: answered when it is known whom to answer, else a dead letter."""
         origin, error = Origin(records, [reject.index], None, 1, 0), reject.error
         if reject.index in exceptions.no_route:
-            self._dead_letter(origin, exceptions.no_route[reject.index])
+            self._answering.dead_letter(origin, exceptions.no_route[reject.index])
         elif reject.request_id is None or reject.index in exceptions.topic_unknown:
-            self._dead_letter(origin, error)
+            self._answering.dead_letter(origin, error)
         else:
             model = reject.model or ""
             payload = reply_columns.encode_error(model, None, error.code, str(error), reject.request_id)
@@ -178,14 +186,14 @@ class Intake:
 
     def _except(self, part: Part, position: int, exceptions: Exceptions) -> None:
         if position in exceptions.no_route:
-            self._dead_letter(Origin.of_part(part), exceptions.no_route[position])
+            self._answering.dead_letter(Origin.of_part(part), exceptions.no_route[position])
         elif position in exceptions.invalid:
-            self._refuse(part, Code.INVALID_ARGUMENT, exceptions.invalid[position])
+            self._answering.refuse(part, Code.INVALID_ARGUMENT, exceptions.invalid[position])
         else:
             unknown = exceptions.topic_unknown[position]
 
             def give_up(part: Part) -> None:
-                self._dead_letter(Origin.of_part(part), unknown)
+                self._answering.dead_letter(Origin.of_part(part), unknown)
 
             self.held_for_topics.hold(unknown.topic, part, give_up)
 
@@ -195,10 +203,10 @@ class Intake:
             if not self._admission.try_again(part.records, position):
                 return False
         except NoRouteError as error:
-            self._dead_letter(Origin.of_part(part), error)
+            self._answering.dead_letter(Origin.of_part(part), error)
             return True
         except InvalidHeader as error:
-            self._refuse(part, Code.INVALID_ARGUMENT, str(error))
+            self._answering.refuse(part, Code.INVALID_ARGUMENT, str(error))
             return True
         self._dispatch(part.columns.kind, [part])
         return True
@@ -210,29 +218,43 @@ class Intake:
                 besides = Origin.uncounted(part.records, part.columns.indices)
                 self._publisher.dead_letter(besides, refusal, besides=True)
                 self._observer.dead_lettered(part.records.topic, type(refusal).__name__, len(part))
-                self._refuse(part, Code.INTERNAL, str(refusal))
+                self._answering.refuse(part, Code.INTERNAL, str(refusal))
             return
         if any(part.records.deadlines_ms is not None for part in parts):
             parts = [live for part in parts for live in self._in_time(part)]
-            if not parts:
-                return
+        if parts and parts[0].records.claimed is not None:
+            parts = self._fetch(kind, parts)
+        if not parts:
+            return
         waits = self._try_route(kind, parts)
         if waits is None:
             return
         message, key = waits.message, (kind.model, kind.version, kind.label, parts[0].records.binding)
 
         def give_up(part: Part) -> None:
-            self._refuse(part, Code.UNAVAILABLE, message)
+            self._answering.refuse(part, Code.UNAVAILABLE, message)
 
         for part in parts:
             self.held_for_models.hold(key, part, give_up)
+
+    def _fetch(self, kind: RequestKind, parts: Sequence[Part]) -> list[Part]:
+        """Have the data of those fetched that have none, unless no version would take it; the others."""
+        if not any(part.columns.claims() for part in parts):
+            return list(parts)
+        outcome = self._router.route(kind, parts[0].records.binding)
+        match outcome:
+            case Refused():
+                return list(parts)
+            case Routed():
+                outcome.handle.release()
+        return [part for part in parts if not self.held_for_claims.take(part)]
 
     def _try_route(self, kind: RequestKind, parts: Sequence[Part]) -> Hold | None:
         """Send requests on their way to a version, or refuse them; what they have to wait for, if they have to."""
         outcome = self._router.route(kind, parts[0].records.binding)
         match outcome:
             case Routed():
-                self._enqueue(kind, parts, outcome)
+                self._enqueuing.enqueue(kind, parts, outcome)
             case Refused(code, message, model, version):
                 for part in parts:
                     self._publisher.refusal(part, message, Answer(model, version, "", code))
@@ -240,57 +262,11 @@ class Intake:
                 return outcome
         return None
 
-    def _enqueue(self, kind: RequestKind, parts: Sequence[Part], routed: Routed) -> None:
-        options = self._queues.options(routed.handle.id, routed.signature)
-        largest = options.max_batch_rows
-        fitting: list[Part] = []
-        if not (routed.signature.batchable and all(part.largest_rows <= largest for part in parts)):
-            parts = [alike for part in parts for alike in part.alike()]
-        for part in parts:
-            if part.columns.row_counts is not None:
-                fitting.append(part)
-                continue
-            rows = part.columns.rows_each
-            wrong = wrong_rows(kind, routed.signature, rows)
-            if wrong is not None:
-                self._refuse_routed(part, routed, Code.INVALID_ARGUMENT, wrong)
-            elif routed.signature.batchable and part.largest_rows > largest:
-                message = f"the request has {rows} rows; at most {largest} are taken in one"
-                self._refuse_routed(part, routed, Code.RESOURCE_EXHAUSTED, message)
-            else:
-                fitting.append(part)
-        if routed.signature.batchable and fitting:
-            self._queues.put(RequestBlock(kind, routed.handle, fitting), routed.signature, options)
-            return
-        with routed.handle as handle:
-            for part in fitting:
-                for n in range(len(part)):
-                    block = RequestBlock(kind, handle.another(), [part.take(n, n + 1)], stackable=False)
-                    self._queues.put(block, routed.signature, options)
-
     def _retry_model(self, part: Part) -> bool:
         return self._try_route(part.columns.kind, [part]) is None
 
     def _in_time(self, part: Part) -> list[Part]:
         live, late = part.unexpired(self._wall() * 1000)
         for expired in late:
-            self._expire(expired)
+            self._answering.expire(expired)
         return live
-
-    def _expire(self, part: Part) -> None:
-        self._refuse(
-            part, Code.DEADLINE_EXCEEDED, "the request's deadline passed before a model could take it"
-        )
-
-    def _refuse(self, part: Part, code: Code, message: str) -> None:
-        model = self._router.known_name(part.columns.kind.model)
-        self._publisher.refusal(part, message, Answer(model, None, "", code))
-
-    def _refuse_routed(self, part: Part, routed: Routed, code: Code, message: str) -> None:
-        servable_id = routed.handle.id
-        answer = Answer(servable_id.name, servable_id.version, routed.signature.name, code)
-        self._publisher.refusal(part, message, answer)
-
-    def _dead_letter(self, origin: Origin, error: Exception) -> None:
-        self._publisher.dead_letter(origin, error)
-        self._observer.dead_lettered(origin.records.topic, type(error).__name__, len(origin.positions))

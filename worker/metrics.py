@@ -5,28 +5,25 @@ metrics there are is said in `worker.metrics_list`.
 """
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
-    Gauge,
     Info,
     ProcessCollector,
     disable_created_metrics,
 )
 
 from worker import metrics_list as names
-from worker.metrics_counter import BlockCounter
-from worker.metrics_histogram import BlockHistogram, HistogramChild
+from worker.metrics_making import MadeMetrics
+
+if TYPE_CHECKING:
+    from worker.metrics_histogram import HistogramChild
 
 STATES = ("START", "LOADING", "AVAILABLE", "UNLOADING", "END")
 """The public states of a version, as `lifecycle.servable_state` names them."""
-
-
-M = TypeVar("M", BlockCounter, BlockHistogram, Counter, Gauge)
 
 
 def new_registry() -> CollectorRegistry:
@@ -51,67 +48,53 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
-        self._by_model: list[BlockCounter | BlockHistogram | Counter | Gauge] = []
+        make = self._made = MadeMetrics(registry)
         self._gone: set[str] = set()
         self._of_batches: dict[str, tuple[HistogramChild, HistogramChild]] = {}
-        self._consumed = self._block_counter(names.RECORDS_CONSUMED)
-        self._requests = self._block_counter(names.REQUESTS)
-        self._latency = self._histogram(names.REQUEST_LATENCY)
-        self._dead_letters = self._counter(names.DEAD_LETTERS)
-        self._left = self._counter(names.REQUESTS_LEFT)
-        self._released = self._counter(names.REQUESTS_RELEASED)
-        self._refused = self._counter(names.REPLIES_REFUSED)
-        self._reproduced = self._counter(names.REPLIES_REPRODUCED)
-        self._batch_rows = self._histogram(names.BATCH_ROWS)
-        self._padded_rows = self._counter(names.BATCH_PADDED_ROWS)
-        self._queue_seconds = self._histogram(names.BATCH_QUEUE_SECONDS)
-        self._run_seconds = self._histogram(names.BATCH_RUN_SECONDS)
-        self._batches_closed = self._block_counter(names.BATCHES_CLOSED)
-        self._batch_failures = self._counter(names.BATCH_FAILURES)
-        self._tried_again = self._counter(names.BATCHES_TRIED_AGAIN)
-        self._stuck = self._gauge(names.MODEL_STUCK)
-        self._queue_rows = self._gauge(names.QUEUE_ROWS)
-        self._in_flight_rows = self._gauge(names.IN_FLIGHT_ROWS)
-        self._in_flight_bytes = self._gauge(names.IN_FLIGHT_BYTES)
-        self._budget_rows = self._gauge(names.BUDGET_ROWS)
-        self._budget_bytes = self._gauge(names.BUDGET_BYTES)
-        self._held_rows = self._gauge(names.HELD_ROWS)
-        self._failing = self._gauge(names.FAILING_BINDINGS)
-        self._lag = self._gauge(names.CONSUMER_LAG)
-        self._assigned = self._gauge(names.ASSIGNED_PARTITIONS)
-        self._paused = self._gauge(names.PAUSED_PARTITIONS)
-        self._stopped = self._gauge(names.STOPPED_PARTITIONS)
-        self._unmoved = self._gauge(names.UNMOVED_PARTITION)
-        self._rebalances = self._counter(names.REBALANCES)
-        self._commits = self._counter(names.COMMITS)
-        self._kafka_problems = self._counter(names.KAFKA_PROBLEMS)
-        self._out_of_range = self._counter(names.OFFSETS_OUT_OF_RANGE)
-        self._poll_age = self._gauge(names.POLL_AGE)
-        self._model_state = self._gauge(names.MODEL_STATE)
-        self._model_loads = self._counter(names.MODEL_LOADS)
-        self._load_seconds = self._histogram(names.MODEL_LOAD_SECONDS)
-        self._control_offset = self._gauge(names.CONTROL_OFFSET)
-        self._control_records = self._counter(names.CONTROL_RECORDS)
+        self._consumed = make.block_counter(names.RECORDS_CONSUMED)
+        self._requests = make.block_counter(names.REQUESTS)
+        self._latency = make.histogram(names.REQUEST_LATENCY)
+        self._dead_letters = make.counter(names.DEAD_LETTERS)
+        self._left = make.counter(names.REQUESTS_LEFT)
+        self._released = make.counter(names.REQUESTS_RELEASED)
+        self._refused = make.counter(names.REPLIES_REFUSED)
+        self._reproduced = make.counter(names.REPLIES_REPRODUCED)
+        self._batch_rows = make.histogram(names.BATCH_ROWS)
+        self._padded_rows = make.counter(names.BATCH_PADDED_ROWS)
+        self._queue_seconds = make.histogram(names.BATCH_QUEUE_SECONDS)
+        self._run_seconds = make.histogram(names.BATCH_RUN_SECONDS)
+        self._batches_closed = make.block_counter(names.BATCHES_CLOSED)
+        self._batch_failures = make.counter(names.BATCH_FAILURES)
+        self._tried_again = make.counter(names.BATCHES_TRIED_AGAIN)
+        self._stuck = make.gauge(names.MODEL_STUCK)
+        self._queue_rows = make.gauge(names.QUEUE_ROWS)
+        self._in_flight_rows = make.gauge(names.IN_FLIGHT_ROWS)
+        self._in_flight_bytes = make.gauge(names.IN_FLIGHT_BYTES)
+        self._budget_rows = make.gauge(names.BUDGET_ROWS)
+        self._budget_bytes = make.gauge(names.BUDGET_BYTES)
+        self._held_rows = make.gauge(names.HELD_ROWS)
+        self._claim_seconds = make.histogram(names.CLAIM_SECONDS)
+        self._claim_bytes = make.counter(names.CLAIM_BYTES)
+        self._claim_failures = make.counter(names.CLAIM_FAILURES)
+        self._claims_removed = make.counter(names.CLAIMS_REMOVED)
+        self._failing = make.gauge(names.FAILING_BINDINGS)
+        self._lag = make.gauge(names.CONSUMER_LAG)
+        self._assigned = make.gauge(names.ASSIGNED_PARTITIONS)
+        self._paused = make.gauge(names.PAUSED_PARTITIONS)
+        self._stopped = make.gauge(names.STOPPED_PARTITIONS)
+        self._unmoved = make.gauge(names.UNMOVED_PARTITION)
+        self._rebalances = make.counter(names.REBALANCES)
+        self._commits = make.counter(names.COMMITS)
+        self._kafka_problems = make.counter(names.KAFKA_PROBLEMS)
+        self._out_of_range = make.counter(names.OFFSETS_OUT_OF_RANGE)
+        self._poll_age = make.gauge(names.POLL_AGE)
+        self._model_state = make.gauge(names.MODEL_STATE)
+        self._model_loads = make.counter(names.MODEL_LOADS)
+        self._load_seconds = make.histogram(names.MODEL_LOAD_SECONDS)
+        self._control_offset = make.gauge(names.CONTROL_OFFSET)
+        self._control_records = make.counter(names.CONTROL_RECORDS)
         self._control_offset.set(-1)
         self._info = Info(names.INFO.name.removesuffix("_info"), names.INFO.meaning, registry=registry)
-
-    def _counter(self, metric: names.Metric) -> Counter:
-        return self._made(metric, Counter(metric.name, metric.meaning, metric.labels, registry=self.registry))
-
-    def _block_counter(self, metric: names.Metric) -> BlockCounter:
-        return self._made(metric, BlockCounter(metric.name, metric.meaning, metric.labels, self.registry))
-
-    def _gauge(self, metric: names.Metric) -> Gauge:
-        return self._made(metric, Gauge(metric.name, metric.meaning, metric.labels, registry=self.registry))
-
-    def _histogram(self, metric: names.Metric) -> BlockHistogram:
-        made = BlockHistogram(metric.name, metric.meaning, metric.labels, metric.bounds, self.registry)
-        return self._made(metric, made)
-
-    def _made(self, metric: names.Metric, made: M) -> M:
-        if "model" in metric.labels:
-            self._by_model.append(made)
-        return made
 
     # Who this is
 
@@ -209,8 +192,21 @@ class Metrics:
         self._in_flight_bytes.labels(binding).set(size_bytes)
 
     def held(self, reason: str, rows: int) -> None:
-        """Say how many rows wait for `loading` or `topic`."""
+        """Say how many rows wait for `loading`, `topic` or `claim`."""
         self._held_rows.labels(reason).set(rows)
+
+    def claim_done(self, action: str, seconds: float, size_bytes: int) -> None:
+        """Count a `fetch` or `write` of claimed data."""
+        self._claim_seconds.labels(action).observe(seconds)
+        self._claim_bytes.labels(action).inc(size_bytes)
+
+    def claim_failed(self, action: str, code: str) -> None:
+        """Count one that failed; *code* is the name of the code that answers it."""
+        self._claim_failures.labels(action, code).inc()
+
+    def claims_removed(self, files: int) -> None:
+        """Count files that were removed because they are too old."""
+        self._claims_removed.inc(files)
 
     def failing(self, binding: str, stopped: bool) -> None:  # noqa: FBT001 - a callback
         """Say whether a binding is not read, because its requests fail."""
@@ -286,8 +282,7 @@ class Metrics:
         """Show nothing more of a model, until something happens to it again."""
         self._gone.add(model)
         self._of_batches.pop(model, None)
-        for metric in self._by_model:
-            metric.remove_by_labels({"model": model})
+        self._made.forget_model(model)
 
     def control_applied(self, offset: int, *, refused: bool = False) -> None:
         """Count a control record, and say how far the control topic has been followed."""

@@ -159,7 +159,29 @@ IN_FLIGHT_BYTES = _gauge("in_flight_bytes", "bytes", "Bytes read and not yet com
 BUDGET_ROWS = _gauge("budget_rows", "rows", "Rows that a binding may hold before it pauses.", "binding")
 BUDGET_BYTES = _gauge("budget_bytes", "bytes", "Bytes that a binding may hold before it pauses.", "binding")
 HELD_ROWS = _gauge(
-    "held_rows", "rows", "Rows that wait for a model that is loading, or for a reply topic.", "reason"
+    "held_rows",
+    "rows",
+    "Rows that wait for a model that is loading, for a reply topic, or for the data that they claim.",
+    "reason",
+)
+CLAIM_SECONDS = _histogram(
+    "claim_seconds",
+    "seconds",
+    "Time to fetch the data that one request claims, or to write that of one reply, by action (fetch, write).",
+    SECONDS,
+    "action",
+)
+CLAIM_BYTES = _counter("claim_bytes", "bytes", "Bytes of claimed data, by action (fetch, write).", "action")
+CLAIM_FAILURES = _counter(
+    "claim_failures",
+    "requests",
+    "Requests whose claimed data could not be fetched, or replies whose data could not be written, by the code that "
+    "answers them.",
+    "action",
+    "code",
+)
+CLAIMS_REMOVED = _counter(
+    "claims_removed", "files", "Files of old replies that this worker has removed from `claims.write_root`."
 )
 
 FAILING_BINDINGS = _gauge(

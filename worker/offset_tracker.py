@@ -21,11 +21,12 @@ class Run:
         next_offset: the offset after the last of them (what a commit of this run says).
         unsettled: how many of them have no acknowledged outcome yet.
         rows: their rows, for the budget.
-        size_bytes: the bytes of their values and keys, for the budget.
+        size_bytes: the bytes of their values and keys and of what they claim, for the budget.
+        claimed_bytes: those among them that lie elsewhere, or have been fetched.
         ours: whether the partition has been this worker's ever since, and has not stopped; read by the batch threads.
     """
 
-    __slots__ = ("next_offset", "ours", "partition", "rows", "size_bytes", "unsettled")
+    __slots__ = ("claimed_bytes", "next_offset", "ours", "partition", "rows", "size_bytes", "unsettled")
 
     def __init__(
         self, partition: TopicPartition, next_offset: int, records: int, rows: int, size_bytes: int
@@ -35,6 +36,7 @@ class Run:
         self.unsettled = records
         self.rows = rows
         self.size_bytes = size_bytes
+        self.claimed_bytes = 0
         self.ours = True
 
     def settle(self, records: int) -> None:

@@ -56,14 +56,16 @@ class PolledRecords:
         outcomes: what came of each record, where replies keep the order of their requests; else None.
         refusal: why none of them is given to a model; None where they are.
         settled: which of them are done, where somebody asked to have that noted; else None.
-        sizes: bytes of each record's value and key.
-        size_bytes: bytes of all values and keys.
+        claimed: bytes that records claim which lie elsewhere, by position; None where no record has a claim.
+        sizes: bytes of each record's value and key, and of what it claims.
+        size_bytes: bytes of all of them.
         timestamps_ms: each record's timestamp; one that is missing or lies in the future counts as the poll's time.
     """
 
     __slots__ = (
         "_runs",
         "binding",
+        "claimed",
         "deadlines_ms",
         "header_bytes",
         "headers",
@@ -105,6 +107,7 @@ class PolledRecords:
         self.outcomes: PollOutcomes | None = None
         self.refusal: Exception | None = None
         self.settled: bytearray | None = None
+        self.claimed: dict[int, int] | None = None
         # Now, while the messages are in the processor's caches; and as whole numbers, which cost a third less to make.
         stamps = np.fromiter(map(_milliseconds, map(client.timestamp, messages)), np.int64, len(messages))
         stamps[(stamps <= 0) | (stamps > polled_ms)] = int(polled_ms)
@@ -120,6 +123,14 @@ class PolledRecords:
 
     def __len__(self) -> int:
         return len(self.messages)
+
+    def claim(self, position: int, size_bytes: int) -> None:
+        """A record claims so many bytes that lie elsewhere; they count like its own. Before `make_runs`."""
+        if self.claimed is None:
+            self.claimed, self.sizes = {}, list(self.sizes)
+        self.claimed[position] = size_bytes
+        self.sizes[position] += size_bytes
+        self.size_bytes += size_bytes
 
     def timestamps_at(self, positions: Sequence[int]) -> "npt.NDArray[np.int64]":
         """`timestamps_ms` of the records at these positions."""
@@ -143,6 +154,7 @@ class PolledRecords:
             total = len(self) if rows is None else int(rows.sum())
             run = Run(TopicPartition(self.topic, first), end, len(self), total, self.size_bytes)
             self._runs = {first: run}
+            self._count_claimed()
             return [run]
         partitions = np.array(self.partitions, np.int64)
         rows_by = np.bincount(partitions, weights=rows)
@@ -157,7 +169,12 @@ class PolledRecords:
             )
             for p, offset in last_offsets.items()
         }
+        self._count_claimed()
         return list(self._runs.values())
+
+    def _count_claimed(self) -> None:
+        for position, size_bytes in (self.claimed or {}).items():
+            self._runs[self.partitions[position]].claimed_bytes += size_bytes
 
     @property
     def all_ours(self) -> bool:

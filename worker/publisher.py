@@ -7,17 +7,19 @@ has acknowledged it (promise 1). What the broker refuses is `worker.refusals`' b
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from schemas import reply_columns
 from worker import reply_sizes
+from worker.claimed_replies import ClaimedReplies, LargeReply
 from worker.dead_letters import DeadLetters
-from worker.delivery import Answer, Delivery, Failure, Origin, Sent
+from worker.delivery import Answer, Delivery, Failure, Origin, PublisherClosedError, Sent
 from worker.kafka.producer import OnDelivery, Producer
 from worker.kafka.records import TopicPartition
 from worker.outcomes import Outcome, Outcomes, columns_of
 from worker.polled_records import PolledRecords
 from worker.producer_pool import ProducerPool
+from worker.reply_fitting import ReplyFitting, Way
 from worker.reply_order import ReplyOrder
 from worker.reply_routes import Place
 from worker.reply_ways import Gathered, reports_of, rest, ways
@@ -27,10 +29,6 @@ from worker.topic_directory import TopicDirectory
 ROOM_WAIT_SECONDS = 0.02
 QUIET_RECORDS = 32
 """Fewer replies have reports of their own: what that costs goes unnoticed beside the rest of a small batch."""
-
-
-class PublisherClosedError(Exception):
-    """The worker ends and takes no more replies; what was not handed over is not committed."""
 
 
 class Publisher:
@@ -47,6 +45,7 @@ class Publisher:
         on_failure: told, on the poll thread, of each record that the broker did not take.
         order: keeps the replies in the order of their requests; None: each goes as soon as it is there.
         transactional: whether others take them out of the order, and settle them.
+        claims: takes replies that are too large for their topic; None: an error takes their place.
     """
 
     def __init__(  # noqa: PLR0913 - the seams of one object; each is a plain value or a callable
@@ -60,12 +59,14 @@ class Publisher:
         on_failure: Callable[[Failure], None],
         order: ReplyOrder | None = None,
         transactional: bool = False,
+        claims: ClaimedReplies | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._producers = producers
         self._order = order
         self._transactional = transactional
-        self._directory = directory
+        self._claims = claims
+        self._fitting = ReplyFitting(directory, claims)
         self._topics = topics
         self._dead_letters = dead_letters
         self._on_settled = on_settled
@@ -88,13 +89,11 @@ class Publisher:
             PublisherClosedError: the worker ends.
         """
         delivery = self._delivery(origin, answer=answer)
-        for place, columns, members, told_by in ways(origin, payloads, self._topics[origin.records.binding]):
+        for place, columns, members, told_by in self._ways(delivery, payloads):
             if self._order is None:
                 self._send_replies(delivery, place, columns, told_by)
             else:
-                self._order.put(
-                    Outcomes(delivery, members, place, self._fitting(delivery, place[0], columns))
-                )
+                self._order.put(Outcomes(delivery, members, place, columns))
 
     def batch(self, answered: Iterable[tuple[Origin, list[bytes]]], answer: Answer) -> None:
         """Send the replies to the requests of one batch; those of few requests each leave together.
@@ -110,10 +109,9 @@ class Publisher:
                 self.replies(origin, payloads, answer)
                 continue
             delivery = self._delivery(origin, answer=answer)
-            for place, columns, _, told_by in ways(origin, payloads, self._topics[origin.records.binding]):
-                fitting = self._fitting(delivery, place[0], columns)
+            for place, columns, _, told_by in self._ways(delivery, payloads):
                 reports = reports_of(delivery.report, delivery.report_at, told_by)
-                gathered.setdefault(place, Gathered()).add(fitting, reports)
+                gathered.setdefault(place, Gathered()).add(columns, reports)
         for place, together in gathered.items():
             producer = self._producers.for_replies(place[0], len(together.payloads))
             self._send(producer, place, together.columns(), together.reports)
@@ -164,6 +162,9 @@ class Publisher:
         if served and self._waiting:
             with self._room:
                 self._room.notify_all()
+        if self._claims is not None:
+            for done in self._claims.step():
+                self._send_claimed(*done)
         while self._left:
             self._on_settled(self._left.popleft())
         waiting, self._backlog = self._backlog, deque()
@@ -201,6 +202,8 @@ class Publisher:
     def close(self) -> None:
         """Take nothing more; threads that wait for room give up."""
         self._closed = True
+        if self._claims is not None:
+            self._claims.close()
         with self._room:
             self._room.notify_all()
 
@@ -226,6 +229,23 @@ class Publisher:
             on_failure=self._on_failure,
         )
 
+    def _ways(self, delivery: Delivery, payloads: list[bytes]) -> Iterator[Way]:
+        """The places that the replies to a delivery's requests go to, with what each takes."""
+        own_topic = self._topics[delivery.origin.records.binding]
+        return self._fitting.fitting(delivery, ways(delivery.origin, payloads, own_topic))
+
+    def _send_claimed(self, reply: LargeReply, value: bytes) -> None:
+        """Send a reply whose data has been written by now, or the error in its place; poll thread only."""
+        delivery, position, place = reply.delivery, reply.position, reply.place
+        delivery.handed_ms = self._wall() * 1000
+        if self._order is not None and not reply.again:
+            outcome = Outcome(delivery, position, place, value, reply.key, reply.headers)
+            self._order.put(Outcomes.of([outcome]))
+            return
+        sent = Sent(delivery, reply.headers, position, place[1])
+        columns = ([value], [reply.key], [reply.headers])
+        self._send(self._producers.for_topic(place[0]), place, columns, [sent.report])
+
     def _send_replies(
         self,
         delivery: Delivery,
@@ -238,7 +258,6 @@ class Publisher:
         *positions* tell which request each of them answers, so that one that fails can be sent again with its headers:
         the client's report has none. None where there are none, or the reply's id tells.
         """
-        columns = self._fitting(delivery, place[0], columns)
         lane = self._producers.lane(place[0]) if len(columns[0]) >= QUIET_RECORDS else None
         if lane is not None:
             handed = lane.begin(delivery)
@@ -250,22 +269,6 @@ class Publisher:
             columns, positions = rest(columns, sent), positions and positions[sent:]
         reports = reports_of(delivery.report, delivery.report_at, positions)
         self._send(self._producers.for_replies(place[0], len(columns[0])), place, columns, reports)
-
-    def _fitting(
-        self, delivery: Delivery, topic: str, columns: reply_sizes.ReplyColumns
-    ) -> reply_sizes.ReplyColumns:
-        """The replies, with an error in place of each that the topic cannot take."""
-        payloads, keys, headers = columns
-        limit = self._directory.max_message_bytes(topic) - reply_sizes.RECORD_OVERHEAD_BYTES
-        beside = max(map(reply_sizes.key_bytes, keys)) if keys else 0
-        if headers:
-            beside += delivery.origin.records.header_bytes
-        alike = isinstance(payloads, reply_columns.AlikeReplies)
-        if (len(payloads[0]) if alike else max(map(len, payloads))) <= limit - beside:
-            return columns
-        fitting = reply_sizes.fitting(topic, limit, columns)
-        delivery.too_large += sum(a is not b for a, b in zip(payloads, fitting, strict=True))
-        return fitting, keys, headers
 
     def _send(
         self,

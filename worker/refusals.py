@@ -1,8 +1,8 @@
 """What becomes of a record that the broker did not take.
 
 - Too large: one record too large fails every record of its batch, so each is sent again in a batch of its own; the
-  one that is refused there is answered with an error that says so. Where not even the error fits, because key,
-  headers or id are too large, the request becomes a dead letter: it cannot be answered.
+  one that is refused there goes by claim, or is answered with an error that says so. Where not even the error fits,
+  because key, headers or id are too large, the request becomes a dead letter: it cannot be answered.
 - A dead letter that is too large, or refused for good for another reason, is sent again alone, then without the
   headers that it can do without. Refused once more, its partition stops until an operator acts: nothing is skipped.
 - Its topic has gone, or may not be written to: a topic that the request named makes the request a dead letter; the
@@ -22,6 +22,7 @@ from schemas.errors import WireError
 from schemas.predict_reply import PredictReply
 from schemas.predict_request import PredictRequest
 from worker import dead_letters
+from worker.claimed_replies import ClaimedReplies, LargeReply
 from worker.delivery import Failure, Origin, Sent
 from worker.kafka import errors as kafka_errors
 from worker.kafka.rights import SOMEBODY, on_topic
@@ -35,6 +36,8 @@ from worker.topic_directory import TopicDirectory
 log = logging.getLogger(__name__)
 
 AGAIN_AFTER_SECONDS = 1.0
+UNKNOWN_ROOM_BYTES = 16_384
+"""What is taken to fit a topic whose limit is not known yet, when a reply has claims in place of its data."""
 UNKNOWN_REQUEST = "a reply is refused, and which request it answers cannot be told"
 
 
@@ -53,6 +56,7 @@ class Refusals:
         on_dead_letter: counts what became a dead letter, by request topic and the kind of error.
         on_refused: counts what was refused, by the kind of problem.
         on_reproduced: counts what was sent again in a batch of its own.
+        claims: takes replies that are too large; None: an error takes their place.
         user: whom the broker takes the producers for.
     """
 
@@ -65,9 +69,11 @@ class Refusals:
         on_dead_letter: Callable[[str, str], None],
         on_refused: Callable[[str], None],
         on_reproduced: Callable[[], None],
+        claims: ClaimedReplies | None = None,
         user: str = SOMEBODY,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._claims = claims
         self._own_topics = own_topics
         self._directory = directory
         self._on_stuck = on_stuck
@@ -155,6 +161,15 @@ class Refusals:
         limit = self._directory.max_message_bytes(topic) - RECORD_OVERHEAD_BYTES
         # None: the topic takes less than was known of it.
         known = limit if len(value) > limit else None
+        room = UNKNOWN_ROOM_BYTES if known is None else known
+        if self._claims is not None and len(value) > room and not is_error(value):
+            sent = failure.sent or Sent(delivery, None, -1)
+            place = topic, sent.partition
+            key = failure.message.key()
+            self._claims.put(
+                LargeReply(delivery, sent.position, place, value, key, sent.headers, room, again=True)
+            )
+            return
         refused = None if is_error(value) else too_large(value, known, topic)
         if refused is not None and len(refused) < len(value):
             delivery.too_large += 1

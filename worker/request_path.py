@@ -17,10 +17,12 @@ from schemas.catalog import Catalog
 from schemas.request_decoder import RequestDecoder
 from schemas.wire_limits import WireLimits
 from worker import committing
-from worker.admission import Admission
+from worker.admission_settings import admission_of
+from worker.answering import Answering, Enqueuing
 from worker.attempts import Attempts
 from worker.batch_queues import BatchQueues
 from worker.budget import Budget, Limits
+from worker.claims import Claims
 from worker.committing import MakeTransactional
 from worker.consumer_reports import ConsumerReports
 from worker.dead_letters import DeadLetters
@@ -46,7 +48,6 @@ from worker.queue_reading import QueueReading
 from worker.read_ahead import ReadAhead
 from worker.refusals import Refusals
 from worker.reply_order import ReplyOrder
-from worker.reply_routing import ReplyRouting
 from worker.router import Manager, Router
 from worker.settings import Settings
 from worker.settlement import Settlement
@@ -102,6 +103,7 @@ class RequestPath:
         binding_of = {topic: b.name for b in bindings for topic in b.request_topics}
         dead_letter_topics = {t: b.dead_letter_topic_of(t) for b in bindings for t in b.request_topics}
         self._tracker = OffsetTracker()
+        self._claims = Claims(settings, metrics, clock=clock, wall=wall)
         limits = Limits(delivery.budget_rows, delivery.budget_bytes, delivery.model_share)
         self._budget = Budget(limits, {b.name: b.share for b in bindings}, ReadAhead(clock))
         for binding in bindings:
@@ -126,6 +128,7 @@ class RequestPath:
             on_dead_letter=metrics.dead_lettered,
             on_refused=metrics.replies_refused,
             on_reproduced=metrics.replies_reproduced,
+            claims=self._claims.replies,
             user=clients.user,
             clock=clock,
         )
@@ -165,9 +168,11 @@ class RequestPath:
             on_failure=self._refusals.note,
             order=order,
             transactional=committing.transactional(delivery),
+            claims=self._claims.replies,
             wall=wall,
         )
 
+        router = Router(table, manager, {b.name: b.models for b in bindings})
         options = ModelQueueOptions(settings.batching, table)
         self.scheduler = SharedScheduler(
             settings.batching.threads,
@@ -189,28 +194,17 @@ class RequestPath:
             options.of,
             max_batch_bytes=settings.batching.max_batch_bytes,
         )
-        forbidden = own_topics | binding_of.keys() | {settings.topics.control, settings.topics.status}
+        answering = Answering(self._publisher, router, metrics)
         self._intake = Intake(
             binding_of=binding_of,
             decoder=RequestDecoder(
                 catalog, WireLimits(wire.record_bytes, wire.tensors, wire.rows, wire.dims)
             ),
-            admission=Admission(
-                {
-                    b.name: ReplyRouting(
-                        b.reply_topic,
-                        b.allowed_reply_topics,
-                        forbidden=forbidden - {b.reply_topic},
-                        carried=delivery.carried_headers,
-                        directory=directory,
-                    )
-                    for b in bindings
-                },
-                header_bytes=wire.header_bytes,
-                coordinates=delivery.request_coordinates,
-            ),
-            router=Router(table, manager, {b.name: b.models for b in bindings}),
-            queues=self._queues,
+            admission=admission_of(settings, directory, own_topics),
+            router=router,
+            answering=answering,
+            enqueuing=Enqueuing(self._queues, answering),
+            claims=self._claims.requests(answering, self._budget),
             publisher=self._publisher,
             tracker=self._tracker,
             budget=self._budget,
@@ -278,6 +272,7 @@ class RequestPath:
         """Let go of threads and clients, whatever state they are in; what is not committed is repeated."""
         self.reading.end_by(-math.inf)
         self._publisher.close()
+        self._claims.close()
         self._queues.drop_waiting()
         for block in self.scheduler.close(drain=False, wait=False):
             block.handle.release()

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from worker.settings_claims import ClaimsSettings
 from worker.settings_group import NAME_PATTERN, SettingsGroup
 from worker.settings_kafka import Binding, KafkaSettings, TopicsSettings
 from worker.settings_operation import HttpSettings, LogSettings, StatusSettings
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
     batching: BatchingSettings = BatchingSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
     tensorflow: TensorFlowSettings = TensorFlowSettings()
+    claims: ClaimsSettings = ClaimsSettings()
     join: JoinSettings = JoinSettings()
     limits: LimitsSettings = LimitsSettings()
     wire: WireSettings = WireSettings()

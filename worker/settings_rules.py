@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from worker.settings_claims import ClaimsSettings
 from worker.settings_kafka import Binding, TopicsSettings
 from worker.settings_operation import HttpSettings, StatusSettings
 from worker.settings_serving import BatchingSettings, DeliverySettings, LimitsSettings
@@ -32,6 +33,10 @@ class Configuration(Protocol):
     @property
     def limits(self) -> LimitsSettings:
         """What one request may be."""
+
+    @property
+    def claims(self) -> ClaimsSettings:
+        """What may lie outside the records."""
 
     @property
     def http(self) -> HttpSettings:
@@ -150,4 +155,11 @@ def _sizes(settings: Configuration) -> Iterator[tuple[str, str]]:
         yield (
             "limits.record_bytes",
             f"{record} is more than the smallest binding's part of delivery.budget_bytes ({part}): {why}",
+        )
+    claims = settings.claims
+    if claims.roots and claims.request_bytes > part:
+        why = "one request's data alone would not fit"
+        yield (
+            "claims.request_bytes",
+            f"{claims.request_bytes} is more than the smallest binding's part of delivery.budget_bytes ({part}): {why}",
         )

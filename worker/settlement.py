@@ -39,11 +39,17 @@ class Settlement:
             return
         if not answered:
             return
-        too_large = min(delivery.too_large, len(answered))
-        if too_large:
-            self._count(answer, Code.RESOURCE_EXHAUSTED, too_large)
-        if too_large < len(answered):
-            self._count(answer, answer.code, len(answered) - too_large)
+        left = len(answered)
+        for code, count in (
+            (Code.RESOURCE_EXHAUSTED, delivery.too_large),
+            (Code.UNAVAILABLE, delivery.unstored),
+        ):
+            failed = min(count, left)
+            if failed:
+                self._count(answer, code, failed)
+                left -= failed
+        if left:
+            self._count(answer, answer.code, left)
         # Not until now: a lane tells late, and for many at once, that replies are safe.
         waited = np.subtract(delivery.handed_ms, records.timestamps_at(answered), dtype=np.float64)
         waited /= 1000

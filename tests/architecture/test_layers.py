@@ -18,6 +18,7 @@ OWNERS = {
     "confluent_kafka": {"worker.kafka"},
     "tensorflow": {"lifecycle.saved_model", "worker.demo.training"},
     "fastavro": {"schemas.catalog", "schemas.codec"},
+    "fsspec": {"worker.claim_store"},
     "pydantic": {"worker.settings"},
     "pydantic_settings": {"worker.settings"},
     "prometheus_client": {"worker.metrics", "worker.health"},

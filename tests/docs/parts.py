@@ -128,10 +128,14 @@ _CODES = {
     Code.INVALID_ARGUMENT: "the request contradicts itself or the model's signature; the message says what "
     "was expected",
     Code.DEADLINE_EXCEEDED: "the time in `headrace-timeout-ms` was over before a model could take the request",
-    Code.NOT_FOUND: "the model or the version is not on the control topic, or not served by this request topic",
-    Code.RESOURCE_EXHAUSTED: "the request has more rows, or its reply more bytes, than are taken",
+    Code.NOT_FOUND: "the model or the version is not on the control topic, or not served by this request topic; or "
+    "there is no data at the place that a [claim](#claims) names",
+    Code.PERMISSION_DENIED: "the worker may not read the place that a claim names",
+    Code.RESOURCE_EXHAUSTED: "the request has more rows, claims more, or its reply has more bytes, than are taken",
+    Code.FAILED_PRECONDITION: "the worker takes no claims, or has no library for the store that a claim names",
     Code.INTERNAL: "the model failed while it ran; the worker's log has the details",
-    Code.UNAVAILABLE: "the model is on the control topic, and no version of it can answer now",
+    Code.UNAVAILABLE: "the model is on the control topic, and no version of it can answer now; or the store of claimed "
+    "data does not answer",
 }
 
 

@@ -9,7 +9,7 @@ from schemas.errors import Code
 from schemas.predict_reply import PredictReply
 from schemas.predict_request import PredictRequest
 from tests.fakes.request_path import REPLIES
-from tests.fuzzing import served
+from tests.fuzzing import hostile_claims, served
 from tests.fuzzing.agreement import Refusal, Verdict
 from tests.fuzzing.records import Record
 from worker.kafka.records import Headers
@@ -176,7 +176,10 @@ def expected(record: Record, verdict: Verdict, timestamp_ms: float, now_ms: floa
             (verdict.request_id or b"").decode(),
         )
     else:
+        verdict, unfetched = hostile_claims.resolved(verdict)
         codes, model, request_id = _codes(verdict, route, timestamp_ms, now_ms), verdict.model, verdict.id
+        if unfetched and not route.wrong_timeout:
+            codes = (codes - {int(Code.OK), int(Code.INTERNAL)}) | unfetched
     beside = len(record.key or b"") + sum(len(name) + len(value or b"") + 8 for name, value in route.echoed)
     beside += len(model.encode()) + len(request_id.encode()) + _OVERHEAD_BYTES
     dead: set[str] = set()

@@ -10,7 +10,7 @@ from schemas.model_config import ModelConfig
 from schemas.predict_reply import PredictReply
 from schemas.predict_request import PredictRequest
 from schemas.tensor import Tensor
-from tests.fuzzing import served
+from tests.fuzzing import hostile_claims, served
 from tests.fuzzing.families import (
     TEXTS,
     Family,
@@ -54,6 +54,8 @@ HELD = ("loading", None, None)
 ROWS = (0, 1, 1, 1, 1, 2, 3, 7, 64, 65)
 MOST_POISON = 2
 """Poisoned requests of one poll: where many fail in a row, the worker gives a batch up, and says so in its design."""
+CLAIMED = 0.02
+"""So many of the requests have data that lies elsewhere, or say so."""
 GIGANTIC_BYTES = (20_000, 60_000)
 
 
@@ -123,6 +125,8 @@ class RequestSource:
         rng = self._rng
         if rng.random() < 0.01:
             return self._odd()
+        if rng.random() < CLAIMED:
+            return hostile_claims.claimed(rng, first_member(rng, self._fitting_family(ASKED)))
         pieces = another_member(rng, rng.choice(members), id_bytes)
         if rng.random() >= damaged:
             return self._perhaps_poisoned(pieces)

@@ -16,7 +16,7 @@ from schemas.predict_reply import PredictReply
 from schemas.wire_limits import WireLimits
 from tests.fakes.kafka_broker import FakeMessage
 from tests.fakes.request_path import DEAD_LETTERS, REPLIES, REQUESTS, Lab, Worker
-from tests.fuzzing import served
+from tests.fuzzing import hostile_claims, served
 from tests.fuzzing.agreement import Reference
 from tests.fuzzing.expectations import (
     ALLOWED,
@@ -99,6 +99,11 @@ class PathRig:
             batching={"max_batch_rows": served.MOST_ROWS},
             limits={"record_bytes": RECORD_BYTES, "header_bytes": HEADER_BYTES},
             delivery=VARIANTS[variant],
+            claims={
+                "roots": [hostile_claims.ROOT],
+                "request_bytes": hostile_claims.REQUEST_BYTES,
+                "threads": 0,
+            },
         ).join()
         limits = self._worker.settings.limits
         self._reference = Reference(
@@ -164,7 +169,7 @@ class PathRig:
             "model names seen": (len(of_router._served), router.MAX_CHECKED_KINDS),
             "models' rates": (len(ahead._windows), read_ahead.MOST_MODELS),
             "reply topics remembered": (len(remembered), reply_routing.MOST_REMEMBERED_TOPICS + 1),
-            "queues": (len(intake._queues._queues), batch_queues.MAX_QUEUES),
+            "queues": (len(self._worker.path._queues._queues), batch_queues.MAX_QUEUES),
             "series of metrics": (sum(len(family.samples) for family in families), MOST_SERIES),
         }
 
@@ -193,6 +198,7 @@ class PathRig:
             "refused records": path._refusals.waiting,
             "held requests": path._intake.holds,
             "outstanding records": path._publisher.outstanding(),
+            "bytes of claims": sum(path._budget._claimed.values()),
         }
         return next((f"{what} are not empty: {value}" for what, value in left.items() if value), None)
 

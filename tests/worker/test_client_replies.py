@@ -8,6 +8,7 @@ from schemas.predict_reply import PredictReply
 from tests.fakes.clock import FakeClock
 from tests.fakes.kafka import FakeBroker, FakeConsumer, FakeProducer
 from worker.client_calls import Call, CallTable
+from worker.client_claims import ClientClaims
 from worker.client_endpoints import Endpoints, ReaderEvents, listen
 from worker.client_errors import ClientClosed, NoReply
 from worker.client_replies import ReplyReader
@@ -31,7 +32,8 @@ class World:
         self.consumer = events.consumer = FakeConsumer(self.broker, events)
         self.producer = FakeProducer(self.broker)
         listen(self.consumer, "replies", PARTITIONS)
-        self.reader = ReplyReader(Endpoints(self.producer, self.consumer), self.calls, self.clock)
+        claims = ClientClaims(None, above_bytes=0, trusted_roots=(), owner="requests")
+        self.reader = ReplyReader(Endpoints(self.producer, self.consumer), self.calls, claims, self.clock)
 
     def call(self, timeout_seconds: float = 10.0) -> Call:
         """A request under way."""

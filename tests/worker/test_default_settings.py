@@ -67,6 +67,14 @@ DEFAULTS = {
         "step_seconds": 0.1,
     },
     "tensorflow": {"intra_op_threads": 0, "inter_op_threads": -1},
+    "claims": {
+        "roots": (),
+        "write_root": "",
+        "request_bytes": 67_108_864,
+        "threads": 4,
+        "seconds": 30.0,
+        "keep_seconds": 86_400.0,
+    },
     "join": {"when": "settled", "without_models": False, "timeout_seconds": 600.0, "instance_seconds": 90.0},
     "limits": {
         "record_bytes": 16_777_216,

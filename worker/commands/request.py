@@ -241,6 +241,7 @@ def _client(settings: "Settings", binding: "Binding") -> "Client":
         request_topic=binding.request_topics[0],
         reply_topic=None if binding.reply_topic == DEFAULT_REPLY_TOPIC else binding.reply_topic,
         properties=where.properties,
+        trusted_roots=[root] if (root := settings.claims.write_root) else [],
     )
 
 

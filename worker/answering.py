@@ -1,0 +1,91 @@
+"""What the intake says by itself: errors, dead letters, and nothing to requests that are another worker's."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from schemas.errors import Code
+from schemas.request_kind import RequestKind
+from worker.batch_queues import BatchQueues
+from worker.delivery import Answer, Origin
+from worker.publisher import Publisher
+from worker.request_block import Part, RequestBlock
+from worker.router import Routed, Router, wrong_rows
+
+
+class DeadLetterObserver(Protocol):
+    """Hears of dead letters; implemented by the metrics. Called on the poll thread."""
+
+    def dead_lettered(self, topic: str, reason: str, count: int = 1) -> None:
+        """Records of a request topic became dead letters."""
+        ...
+
+
+class Answering:
+    """Answers for the intake; owned by the poll thread."""
+
+    def __init__(self, publisher: Publisher, router: Router, observer: DeadLetterObserver) -> None:
+        self._publisher = publisher
+        self._router = router
+        self._observer = observer
+
+    def refuse(self, part: Part, code: Code, message: str) -> None:
+        """Answer requests with an error of no version."""
+        model = self._router.known_name(part.columns.kind.model)
+        self._publisher.refusal(part, message, Answer(model, None, "", code))
+
+    def refuse_routed(self, part: Part, routed: Routed, code: Code, message: str) -> None:
+        """Answer requests with an error of the version that they were routed to."""
+        servable_id = routed.handle.id
+        answer = Answer(servable_id.name, servable_id.version, routed.signature.name, code)
+        self._publisher.refusal(part, message, answer)
+
+    def expire(self, part: Part) -> None:
+        """Answer requests whose deadline has passed."""
+        message = "the request's deadline passed before a model could take it"
+        self.refuse(part, Code.DEADLINE_EXCEEDED, message)
+
+    def leave(self, part: Part) -> None:
+        """Say nothing to requests that are another worker's to answer."""
+        self._publisher.leave(part)
+
+    def dead_letter(self, origin: Origin, error: Exception) -> None:
+        """Records that cannot be answered."""
+        self._publisher.dead_letter(origin, error)
+        self._observer.dead_lettered(origin.records.topic, type(error).__name__, len(origin.positions))
+
+
+class Enqueuing:
+    """Puts routed requests into the queues, and refuses those that no batch of their signature takes."""
+
+    def __init__(self, queues: BatchQueues, answering: Answering) -> None:
+        self._queues = queues
+        self._answering = answering
+
+    def enqueue(self, kind: RequestKind, parts: Sequence[Part], routed: Routed) -> None:
+        """Queue requests of one kind; takes over the handle."""
+        options = self._queues.options(routed.handle.id, routed.signature)
+        largest = options.max_batch_rows
+        fitting: list[Part] = []
+        if not (routed.signature.batchable and all(part.largest_rows <= largest for part in parts)):
+            parts = [alike for part in parts for alike in part.alike()]
+        for part in parts:
+            if part.columns.row_counts is not None:
+                fitting.append(part)
+                continue
+            rows = part.columns.rows_each
+            wrong = wrong_rows(kind, routed.signature, rows)
+            if wrong is not None:
+                self._answering.refuse_routed(part, routed, Code.INVALID_ARGUMENT, wrong)
+            elif routed.signature.batchable and part.largest_rows > largest:
+                message = f"the request has {rows} rows; at most {largest} are taken in one"
+                self._answering.refuse_routed(part, routed, Code.RESOURCE_EXHAUSTED, message)
+            else:
+                fitting.append(part)
+        if routed.signature.batchable and fitting:
+            self._queues.put(RequestBlock(kind, routed.handle, fitting), routed.signature, options)
+            return
+        with routed.handle as handle:
+            for part in fitting:
+                for n in range(len(part)):
+                    block = RequestBlock(kind, handle.another(), [part.take(n, n + 1)], stackable=False)
+                    self._queues.put(block, routed.signature, options)

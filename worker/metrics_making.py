@@ -1,0 +1,48 @@
+"""Metrics as `worker.metrics_list` describes them, on one registry."""
+
+from typing import TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from worker.metrics_counter import BlockCounter
+from worker.metrics_histogram import BlockHistogram
+from worker.metrics_list import Metric
+
+M = TypeVar("M", BlockCounter, BlockHistogram, Counter, Gauge)
+
+
+class MadeMetrics:
+    """Makes them, and knows which have a label for the model."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._by_model: list[BlockCounter | BlockHistogram | Counter | Gauge] = []
+
+    def counter(self, metric: Metric) -> Counter:
+        """One that is counted up now and then."""
+        return self._kept(
+            metric, Counter(metric.name, metric.meaning, metric.labels, registry=self._registry)
+        )
+
+    def block_counter(self, metric: Metric) -> BlockCounter:
+        """One that is counted up for each block."""
+        return self._kept(metric, BlockCounter(metric.name, metric.meaning, metric.labels, self._registry))
+
+    def gauge(self, metric: Metric) -> Gauge:
+        """One that is set."""
+        return self._kept(metric, Gauge(metric.name, metric.meaning, metric.labels, registry=self._registry))
+
+    def histogram(self, metric: Metric) -> BlockHistogram:
+        """One that counts values, many at a time."""
+        made = BlockHistogram(metric.name, metric.meaning, metric.labels, metric.bounds, self._registry)
+        return self._kept(metric, made)
+
+    def forget_model(self, model: str) -> None:
+        """Remove every series of a model."""
+        for metric in self._by_model:
+            metric.remove_by_labels({"model": model})
+
+    def _kept(self, metric: Metric, made: M) -> M:
+        if "model" in metric.labels:
+            self._by_model.append(made)
+        return made
