@@ -36,12 +36,14 @@ class IdleConsumer:
 
     def __init__(self, polls: Sequence[list[Message]]) -> None:
         self._polls: Iterator[list[Message]] = itertools.cycle(polls)
+        self._assigned: list[TopicPartition] = []
         self.polled = 0
         """Records handed out so far."""
 
     def subscribe(self, topics: Sequence[str], listener: RebalanceListener) -> None:
         """Be assigned one partition of each topic at once."""
-        listener.assigned([TopicPartition(topic, 0) for topic in topics])
+        self._assigned = [TopicPartition(topic, 0) for topic in topics]
+        listener.assigned(self._assigned)
 
     def assign(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Nobody asks."""
@@ -83,14 +85,14 @@ class IdleConsumer:
         del partition, timeout_seconds
         return (0, self.polled)
 
+    def positions(self) -> Mapping[TopicPartition, int]:
+        """As many as were handed out."""
+        return dict.fromkeys(self._assigned, self.polled)
+
     def cached_high(self, partition: TopicPartition) -> int | None:
         """As many as were handed out."""
         del partition
         return self.polled
-
-    def positions(self) -> Mapping[TopicPartition, int]:
-        """Nobody needs to know."""
-        return {}
 
     def membership(self) -> object:
         """Nobody asks."""

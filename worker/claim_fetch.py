@@ -76,7 +76,8 @@ class Fetch:
             if not self._given_up.is_set():
                 self.tensors = tuple(whole)
         except ClaimError as error:
-            self.failure = error
+            # Its frames know this object and a chunk of data, which would stay until a collection.
+            self.failure = error.with_traceback(None)
         except WireError as error:
             self.failure = ClaimError(error.code, str(error))
         finally:
@@ -101,6 +102,7 @@ class Fetch:
                 raise
             except Exception as error:  # noqa: BLE001 - what a store's library raises is its own affair
                 failure = _told(tensor.name, error)
+                error.__traceback__ = None  # likewise
                 if failure.code is not Code.UNAVAILABLE or pause_seconds is None:
                     raise failure from None
             if self._given_up.wait(pause_seconds):

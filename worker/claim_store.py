@@ -28,6 +28,17 @@ class NoPlainFileError(OSError):
     """What a place of this machine names is a folder, a link, a pipe or the like, or lies behind a link."""
 
 
+def lacking(root: str) -> str | None:
+    """Why nothing can be read or written under a root whatever its store says: a library that is missing; else None."""
+    import fsspec  # noqa: PLC0415 - takes 80 ms, which only those pay who use claims
+
+    try:
+        fsspec.get_filesystem_class(root.partition("://")[0])
+    except (ImportError, ValueError) as error:
+        return str(error)
+    return None
+
+
 @contextlib.contextmanager
 def reading(uri: str, root: str) -> Iterator[BinaryIO]:
     """What lies at a place under a root (both checked by `worker.claim_roots`), opened for reading.

@@ -5,6 +5,7 @@ commit, so reading pauses for it. One poll may claim more than the whole budget 
 time than the records leave of their binding's part, in the order in which they came, and at least one request's.
 """
 
+import itertools
 import logging
 import weakref
 from collections import deque
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SETTING = "claims.roots"
+LOOK_SECONDS = 0.05
+"""Between two looks at whether those that wait are still wanted, of which there may be a whole budget's."""
+MOST_BEGUN = 256
+"""Fetches that threads may have before them: they are looked at each time the poll loop comes round."""
 
 
 class FetchedData(DecodedData):
@@ -82,7 +87,9 @@ class ClaimedRequests:
         self._clock = clock
         self._retries = retries or Retries()
         self._occasionally = Occasionally(log, seconds=10.0, clock=clock)
-        self._waiting: deque[_Waiting] = deque()
+        self._queued: dict[str, deque[_Waiting]] = {}
+        self._begun: list[_Waiting] = []
+        self._next_look = 0.0
         self._fetched: dict[str, int] = {}
         self._let_go: deque[tuple[str, int]] = deque()  # by whichever thread lets go of the data last
 
@@ -105,45 +112,50 @@ class ClaimedRequests:
             return True
         tensors = _tensors(part.columns)
         fetch = Fetch(tensors, claims, self._roots, retries=self._retries, clock=self._clock)
-        self._waiting.append(_Waiting(part, fetch))
+        self._queued.setdefault(part.records.binding, deque()).append(_Waiting(part, fetch))
         return True
 
     def step(self, now_ms: float) -> list[Part]:
         """Begin what there is room for, answer what has failed; the requests whose data is there."""
-        if not self._waiting and not self._let_go:
-            return []
-        self._threads.step()
         while self._let_go:
             binding, size_bytes = self._let_go.popleft()
             self._fetched[binding] -= size_bytes
+        if not self:
+            return []
+        self._threads.step()
+        now = self._clock()
+        if now >= self._next_look:
+            self._next_look = now + LOOK_SECONDS
+            self._begun = [each for each in self._begun if self._is_wanted(each, now_ms)]
+            for binding, queued in self._queued.items():
+                self._queued[binding] = deque(each for each in queued if self._is_wanted(each, now_ms))
+        for binding, queued in self._queued.items():
+            # In order, whatever their sizes: a large one would wait for ever for small ones.
+            while (
+                queued
+                and len(self._begun) < MOST_BEGUN
+                and self._has_room(binding, queued[0].fetch.size_bytes)
+            ):
+                self._begin(queued.popleft())
         ready: list[Part] = []
-        waiting, self._waiting = self._waiting, deque()
-        full: set[str] = set()
-        while waiting:
-            each = waiting.popleft()
-            if not self._is_wanted(each, now_ms):
-                continue
-            binding = each.part.records.binding
-            if not each.begun and binding not in full:
-                if self._has_room(binding, each.fetch.size_bytes):
-                    self._begin(each)
-                else:
-                    full.add(binding)  # nothing overtakes it: a large one would wait for ever
+        begun, self._begun = self._begun, []
+        for each in begun:
             if each.fetch.ended:
                 ready += self._done(each)
             elif self._threads.is_late(each.fetch):
                 self._late(each)
             else:
-                self._waiting.append(each)
+                self._begun.append(each)
         return ready
 
     @property
     def rows(self) -> int:
         """Rows that wait."""
-        return sum(each.part.rows for each in self._waiting)
+        queued = itertools.chain.from_iterable(self._queued.values())
+        return sum(each.part.rows for each in itertools.chain(self._begun, queued))
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._begun) + sum(map(len, self._queued.values()))
 
     def _refusal(self, claims: Mapping[str, Claim]) -> ClaimError | None:
         try:
@@ -167,6 +179,7 @@ class ClaimedRequests:
         binding = each.part.records.binding
         self._fetched[binding] = self._fetched.get(binding, 0) + each.fetch.size_bytes
         each.begun = True
+        self._begun.append(each)
         self._threads.begin(each.fetch)
 
     def _is_wanted(self, each: _Waiting, now_ms: float) -> bool:
@@ -184,14 +197,11 @@ class ClaimedRequests:
             self._let_go.append((each.part.records.binding, each.fetch.size_bytes))
 
     def _late(self, each: _Waiting) -> None:
-        hangs = each.begun and each.fetch.started is not None
+        if each.fetch.started is None:
+            why = "was not asked for, because too many fetches hang in a store that does not answer"
+        else:
+            why = f"was not there within {self._seconds:g} s (claims.seconds)"
         self._give_up(each)
-        why = (
-            f"was not there within {self._seconds:g} s (claims.seconds)"
-            if hangs
-            else "was not asked for, because"
-        )
-        why += "" if hangs else " too many fetches hang in a store that does not answer"
         names = ", ".join(f"'{name}'" for name in each.part.columns.claims())
         self._fail(
             each.part, ClaimError(Code.UNAVAILABLE, f"tensor {names}: its data {why}; try again", HANGS)

@@ -1,9 +1,10 @@
 """Data that lies outside the records, put together: fetching for requests, writing for replies, cleaning up."""
 
+import logging
 from collections.abc import Callable
 
 from lifecycle.threads import PeriodicStep, new_executor
-from worker import thread_slices
+from worker import claim_store, thread_slices
 from worker.answering import Answering
 from worker.budget import Budget
 from worker.claim_cleaning import ClaimCleaning
@@ -14,6 +15,8 @@ from worker.claimed_replies import ClaimedReplies
 from worker.claimed_requests import SETTING, ClaimedRequests
 from worker.metrics import Metrics
 from worker.settings import Settings
+
+log = logging.getLogger(__name__)
 
 WAITING_PART = 4
 """Replies that wait to be written may take a fourth of what the whole budget has in bytes, beside the budget."""
@@ -42,7 +45,13 @@ class Claims:
         self._metrics = metrics
         self._clock = clock
         self._roots = Roots(own.roots, SETTING)
-        used = bool(own.roots or own.write_root)
+        used = [root for root in (*own.roots, own.write_root) if root]
+        for root in used:
+            if (why := claim_store.lacking(root)) is not None:
+                log.error(
+                    "a store of claims cannot be used; requests and replies that need it are answered with errors",
+                    extra={"root": root, "problem": why},
+                )
         executor = new_executor(own.threads if used else 0, "claims", on_start=thread_slices.run_as_usual)
         self._threads = ClaimThreads(executor, seconds=own.seconds, clock=clock)
         self.replies: ClaimedReplies | None = None

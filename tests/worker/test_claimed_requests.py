@@ -16,7 +16,7 @@ from tests.fakes.stores import TroubledStore, claimed, new_root
 from tests.kit.waiting import wait_until
 from worker import claim_store
 from worker.budget import Budget, Limits
-from worker.claimed_requests import ClaimedRequests
+from worker.claimed_requests import MOST_BEGUN, ClaimedRequests
 from worker.polled_records import PolledRecords
 from worker.settings import Settings
 
@@ -37,11 +37,17 @@ def no_trouble() -> Iterator[None]:
         MADE.pop().close()
 
 
+LONG_SECONDS = 3600.0
+"""The clock of a lab is not that of the threads, which may be slow: nothing ends while they are waited for."""
+
+
 def serving(root: str, *, claims: dict[str, Any] | None = None, **groups: Any) -> tuple[Lab, Worker]:
     """A lab with a model, and a worker that has joined and allows a root."""
     lab = Lab()
     lab.set_model()
-    worker = lab.worker(claims={"roots": [root], "threads": 0, **(claims or {})}, **groups)
+    worker = lab.worker(
+        claims={"roots": [root], "threads": 0, "seconds": LONG_SECONDS, **(claims or {})}, **groups
+    )
     MADE.append(worker)
     return lab, worker.join()
 
@@ -239,7 +245,7 @@ def test_a_request_that_waits_for_its_data_holds_up_no_other() -> None:
 def test_a_request_that_waits_keeps_its_deadline() -> None:
     """It is answered then, not when the store is done."""
     root = new_root("troubled")
-    lab, worker = serving(root, claims={"threads": 1, "seconds": 3600})
+    lab, worker = serving(root, claims={"threads": 1})
     lab.send(claimed(request(1, id="r"), root), headers=[("headrace-timeout-ms", b"2000")])
     TroubledStore.gate.clear()
 
@@ -254,13 +260,14 @@ def test_a_request_that_waits_keeps_its_deadline() -> None:
 def test_a_store_that_hangs_is_waited_for_no_longer_than_set() -> None:
     """UNAVAILABLE then; another thread stands in for the one that hangs, which goes when it comes back."""
     root, memory = new_root("troubled"), new_root()
-    lab, worker = serving(root, claims={"roots": [root, memory], "threads": 1, "seconds": 5})
+    lab, worker = serving(root, claims={"roots": [root, memory], "threads": 1, "seconds": LONG_SECONDS})
     lab.send(claimed(request(1, id="hangs"), root))
     TroubledStore.gate.clear()
     TroubledStore.entered.clear()
     step_until(worker, TroubledStore.entered.is_set, "a thread that hangs")
 
-    worker.run_for(6.0)
+    lab.clock.advance(LONG_SECONDS)
+    worker.run_for(1.0)
     assert lab.codes() == {"hangs": Code.UNAVAILABLE}
     assert "claims.seconds" in lab.messages()["hangs"]
 
@@ -326,7 +333,7 @@ def test_fetched_data_never_takes_more_than_the_budget_leaves() -> None:
 
     worker.run_for(0.5)
     assert sum(waiting(worker)._fetched.values()) <= budget
-    assert len([each for each in waiting(worker)._waiting if each.begun]) == 2
+    assert len(waiting(worker)._begun) == 2
 
     most = 0
 
@@ -423,3 +430,28 @@ def test_trouble_of_the_store_is_in_the_log_and_that_of_a_requester_is_not(
     (record,) = caplog.records
     assert "PermissionError" in str(vars(record))
     assert not [secret for secret in ("pass123", "abc123") if secret in str(vars(record))]
+
+
+def test_more_than_may_be_begun_at_once_are_all_answered() -> None:
+    """The rest waits its turn; in order where that is promised."""
+    root = new_root()
+    lab, worker = serving(root, delivery={"reply_order": "partition"})
+    count = 2 * MOST_BEGUN + 7
+    for n in range(count):
+        lab.send(claimed(request(n, id=str(n)), root))
+
+    worker.until_committed(count)
+
+    assert [reply.id for reply in lab.replies()] == [str(n) for n in range(count)]
+    assert answers(lab)["500"] == [[1001, 1001]]
+    worker.until(lambda: waiting(worker)._fetched == {BINDING: 0}, "all data let go of")
+
+
+def test_a_store_without_its_library_is_told_at_the_start(caplog: pytest.LogCaptureFixture) -> None:
+    """Not only when the first request needs it."""
+    serving("nosuchstore://bucket/in")
+
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert vars(record)["root"] == "nosuchstore://bucket/in"
+    assert "nosuchstore" in vars(record)["problem"]

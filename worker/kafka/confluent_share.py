@@ -51,6 +51,10 @@ class ConfluentShareMember:
             self._client: Any = confluent_kafka.ShareConsumer({**config, **callbacks})
         except confluent_kafka.KafkaException as error:
             raise errors.translate(error) from error
+        except ValueError as error:  # what a consumer group has and a queue has not
+            raise errors.InvalidProperty(
+                f"a property of the Kafka client does not fit a queue: {error}"
+            ) from error
         self._client.set_acknowledgement_commit_callback(self._on_acknowledged)
 
     def subscribe(self, topics: Sequence[str]) -> None:

@@ -172,6 +172,14 @@ def test_a_property_that_does_not_fit_the_protocol_is_refused() -> None:
         )
 
 
+def test_a_property_that_does_not_fit_a_queue_is_refused() -> None:
+    """A member of a share group has no place to keep: a static id is no use to it."""
+    where = client_config.connection("localhost:1")
+
+    with pytest.raises(errors.InvalidProperty, match=r"does not fit a queue.*group\.instance\.id"):
+        clients.share_member(where, "g", Witness(), {"group.instance.id": "one"})
+
+
 def test_a_broker_that_is_not_there_is_a_problem_and_no_stop() -> None:
     """The consumer goes on polling, says what is wrong, and can be closed."""
     witness = Witness()
