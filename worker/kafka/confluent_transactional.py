@@ -26,6 +26,10 @@ _SLICE_SECONDS = 1.0
 """One call of the client waits so long at most; then it is called again."""
 
 
+_NO_MEMBER = b"CGMDv2:\xff\xff\xff\xff"
+"""How the client writes the membership of a consumer that its group has put out, until it has joined again. A broker
+would take it for that of a client of old, and move the group's offsets to wherever it is told, even backwards."""
+
 _TRIES = 3
 """After a refused batch the client counts its records on, and the broker does not: the next transaction fails, and only
 the one after that begins anew (seen in librdkafka 2.16)."""
@@ -80,6 +84,8 @@ class ConfluentTransactionalProducer:
         alone: bool = False,
     ) -> None:
         """See `TransactionalProducer.transact`."""
+        if isinstance(membership, bytes) and membership.startswith(_NO_MEMBER):
+            raise errors.StaleMember("this consumer is no member of its group at the moment")
         self.start()
         for left in reversed(range(_TRIES)):
             try:
