@@ -8,7 +8,7 @@ import pytest
 from schemas.predict_request import PredictRequest
 from schemas.tensor import Tensor
 from tests.kit import gated_models, numpy_models
-from tests.kit.deployment import MISSED_SOON, DeploymentFactory
+from tests.kit.deployment import MISSED_SOON, Deployment, DeploymentFactory
 from tests.kit.waiting import wait_until
 from tests.kit.worker import RunningWorker
 
@@ -65,17 +65,23 @@ def test_a_model_slower_than_every_time_limit_costs_no_membership(
     assert set(found.repeated()) <= {f"slow {n}" for n in range(8)}
 
 
+def beside_one_that_hangs(deployed: Deployment, folder: Path) -> RunningWorker:
+    """A worker with a quick model and one that never returns."""
+    numpy_models.write_dense(folder / "hangs", 1, sleep_seconds=3600.0)
+    numpy_models.write_dense(folder / "quick", 1)
+    for name in ("hangs", "quick"):
+        deployed.set_model(name, folder / name, [1])
+    worker = deployed.start_worker()
+    worker.wait_until_assigned(4)
+    return worker
+
+
 def test_a_partition_that_waits_for_a_model_that_hangs_is_told(
     deployment: DeploymentFactory, tmp_path: Path
 ) -> None:
     """The log names the partition and the model, the metric counts; partitions with other models' requests move."""
     deployed = deployment({"delivery.unmoved_seconds": 2, "lifecycle.warmup": False})
-    numpy_models.write_dense(tmp_path / "hangs", 1, sleep_seconds=3600.0)
-    numpy_models.write_dense(tmp_path / "quick", 1)
-    for name in ("hangs", "quick"):
-        deployed.set_model(name, tmp_path / name, [1])
-    worker = deployed.start_worker()
-    worker.wait_until_assigned(4)
+    worker = beside_one_that_hangs(deployed, tmp_path)
 
     deployed.send([ask("quick", n) for n in range(3)], partition=1)
     deployed.send([ask("hangs", n) for n in range(3)], partition=2)
@@ -96,12 +102,7 @@ def test_a_worker_lives_until_every_batch_thread_is_in_a_model_that_hangs(
 ) -> None:
     """`/livez` fails with the model's name; as soon as another model's request has a thread stand in, it does not."""
     deployed = deployment({"http.stuck_seconds": 2, "lifecycle.warmup": False})
-    numpy_models.write_dense(tmp_path / "hangs", 1, sleep_seconds=3600.0)
-    numpy_models.write_dense(tmp_path / "quick", 1)
-    for name in ("hangs", "quick"):
-        deployed.set_model(name, tmp_path / name, [1])
-    worker = deployed.start_worker()
-    worker.wait_until_assigned(4)
+    worker = beside_one_that_hangs(deployed, tmp_path)
     assert worker.get("/livez")[0] == 200
 
     deployed.send([ask("hangs", n) for n in range(3)])

@@ -35,6 +35,14 @@ def send(lab: Lab, count: int, partitions: int = 1, first: int = 0) -> None:
         lab.send(request(n, id=f"{n}"), partition=n % partitions)
 
 
+def by_hand(worker: Worker) -> tuple[Transactions, ManualExecutor]:
+    """A worker's transactions, and what they run on from now on: each when the test says so."""
+    transactions, threads = worker.group.committer, ManualExecutor()
+    assert isinstance(transactions, Transactions)
+    transactions._executor = threads
+    return transactions, threads
+
+
 def held(worker: Worker) -> tuple[int, int]:
     """Rows read and not committed; requests not answered. A step later than the broker a worker knows of a commit."""
     worker.step()
@@ -310,10 +318,7 @@ def test_transactions_have_a_pause_between_them_and_the_first_has_none() -> None
 def test_a_transaction_that_hangs_in_the_client_is_left_alone(*, committed: bool) -> None:
     """Another producer, on another thread, goes on; what the first had committed by then is not repeated."""
     lab, worker = serving()
-    threads = ManualExecutor()
-    transactions = worker.group.committer
-    assert isinstance(transactions, Transactions)
-    transactions._executor = threads
+    transactions, threads = by_hand(worker)
     send(lab, 5)
     worker.step(3)
     (hanging,) = threads.jobs
@@ -341,10 +346,7 @@ def test_a_transaction_that_hangs_in_the_client_is_left_alone(*, committed: bool
 def test_a_transaction_whose_calls_come_back_is_waited_for() -> None:
     """Brokers may take their time, and so may the process itself: only a call that does not return is given up."""
     lab, worker = serving()
-    threads = ManualExecutor()
-    transactions = worker.group.committer
-    assert isinstance(transactions, Transactions)
-    transactions._executor = threads
+    _, threads = by_hand(worker)
     send(lab, 5)
     worker.step(3)
 
@@ -365,10 +367,7 @@ def test_nothing_more_is_read_while_the_next_transaction_waits(monkeypatch: pyte
     """What is read then would only fill the budget; but a member that never polls is none for long."""
     monkeypatch.setattr("worker.transactions.MOST_REQUESTS", 5)
     lab, worker = serving()
-    threads = ManualExecutor()
-    committer = worker.group.committer
-    assert isinstance(committer, Transactions)
-    committer._executor = threads
+    committer, threads = by_hand(worker)
     send(lab, 5)
     worker.step(3)
     send(lab, 5, first=5)
