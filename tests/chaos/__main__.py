@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.chaos.faults import FAULTS
 from tests.chaos.run import Plan, run
 from tests.kit.broker import BrokerFailed
 from tests.kit.maven_jars import JavaUnavailable
@@ -37,6 +38,8 @@ def main() -> int:
         metavar=("SHORTEST", "LONGEST"),
         help="seconds between two faults (default: 1 to 4; 25 to 35 with SavedModels, which take long to load)",
     )
+    parser.add_argument("--protocol", choices=("classic", "consumer"), default="classic", help="of the group")
+    parser.add_argument("--only", nargs="+", choices=FAULTS, default=(), help="faults (default: all)")
     parser.add_argument("--seed", type=int, help="decides the faults (default: chance)")
     options = parser.parse_args()
     seed = secrets.randbits(32) if options.seed is None else options.seed
@@ -50,6 +53,8 @@ def main() -> int:
         options.loader,
         options.mode,
         options.ordered,
+        only=tuple(options.only),
+        protocol=options.protocol,
     )
     folder = Path(tempfile.mkdtemp(prefix="headrace-chaos-"))
     _say(f"seed {seed}; logs in {folder}")

@@ -1,7 +1,7 @@
 """What can go wrong, drawn by chance from a seed."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from tests.chaos.scene import Scene, tried
 
@@ -95,9 +95,10 @@ def concerned(name: str, workers: int) -> int:
     return 0 if name == "switch versions" else workers
 
 
-def strike(scene: Scene, chance: random.Random) -> str:
-    """One fault; its name. Faults of workers wait for a worker that they can strike."""
-    name = chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+def strike(scene: Scene, chance: random.Random, only: Collection[str] = ()) -> str:
+    """One fault (of *only* these, where there are any); its name. Faults of workers need one that they can strike."""
+    weights = {name: weight for name, weight in WEIGHTS.items() if not only or name in only}
+    name = chance.choices(list(weights), list(weights.values()))[0]
     if name in OF_WORKERS and not scene.running():
         name = "one worker more"
     FAULTS[name](scene, chance)

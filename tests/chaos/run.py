@@ -1,5 +1,6 @@
 """One run: requests on schedule, faults at random; afterwards every request is accounted for."""
 
+import json
 import math
 import random
 import time
@@ -50,6 +51,8 @@ class Plan:
         mode: `at_least_once`, `exactly_once` or `queue`.
         ordered: whether replies are to keep the order of their requests, and that is looked at.
         faults: how many strike, at least, however long each of them takes here.
+        only: the faults that there are; all where none is named.
+        protocol: of the group: `classic` or `consumer`.
     """
 
     seed: int
@@ -61,6 +64,8 @@ class Plan:
     mode: str = "at_least_once"
     ordered: bool = False
     faults: int = 1
+    only: tuple[str, ...] = ()
+    protocol: str = "classic"
 
 
 @dataclass(slots=True)
@@ -131,7 +136,7 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Verdict:
     mixed = MixedRequests(most_rows=MOST_ROWS)
     models = _models(plan.loader, folder)
     settings = {
-        **({} if plan.mode == QUEUE else MISSED_SOON),
+        **_member_settings(plan),
         "delivery.mode": plan.mode,
         "delivery.budget_rows": BUDGET_ROWS,
         "delivery.poll_records": 512,
@@ -142,8 +147,8 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Verdict:
     rate = plan.requests / plan.seconds
     struck: Counter[str] = Counter()
     with KafkaBroker() as broker, Deployment(broker, folder, settings, partitions=PARTITIONS) as deployed:
-        if plan.mode == QUEUE:
-            deployed.admin.change_group_config(deployed.group, {LOCK_MS: str(QUEUE_LOCK_MS)})
+        if group_config := _group_config(plan):
+            deployed.admin.change_group_config(deployed.group, group_config)
         scene = Scene(deployed, broker, models[MODEL].base_path, loader=plan.loader, workers=plan.workers)
         deployed.set_model(SLOW, models[SLOW].base_path, [VERSIONS[0]])
         scene.desire()
@@ -165,7 +170,7 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Verdict:
                 or struck.total() < plan.faults
             ):
                 scene.sleep(chance.uniform(*plan.pauses))
-                name = faults.strike(scene, chance)
+                name = faults.strike(scene, chance, plan.only)
                 struck[name] += 1
                 say(f"{time.monotonic() - began:6.1f} s, {traffic.sent:,} sent: {name}")
         say("healing")
@@ -173,6 +178,8 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Verdict:
         deployed.wait_until_answered(ANSWER_SECONDS)
         found = deployed.account()
         verdict = _account(found, traffic.sent, mixed, models)
+        if verdict.repeated:
+            _list_repeated(found, folder / "repeated.jsonl")
         if plan.ordered:
             verdict.out_of_order = out_of_order(found.all_replies())
         verdict.struck, verdict.unexpected = struck, scene.unexpected
@@ -183,6 +190,22 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Verdict:
             concerned = sum(count * faults.concerned(name, plan.workers) for name, count in struck.items())
             verdict.allowed_rows = BUDGET_ROWS * concerned
         return verdict
+
+
+def _member_settings(plan: Plan) -> Mapping[str, object]:
+    """What lets a group miss a worker soon, as far as members say it."""
+    if plan.mode == QUEUE:
+        return {}
+    if plan.protocol == "consumer":
+        return {"kafka.consumer_properties.group.protocol": "consumer"}
+    return MISSED_SOON
+
+
+def _group_config(plan: Plan) -> Mapping[str, str]:
+    """The same, as far as the broker is told."""
+    if plan.mode == QUEUE:
+        return {LOCK_MS: str(QUEUE_LOCK_MS)}
+    return {"consumer.session.timeout.ms": "6000"} if plan.protocol == "consumer" else {}
 
 
 def _account(found: Account, sent: int, mixed: MixedRequests, models: Mapping[str, "_Model"]) -> Verdict:
@@ -201,6 +224,14 @@ def _account(found: Account, sent: int, mixed: MixedRequests, models: Mapping[st
             verdict.repeated += 1
             verdict.repeated_rows += request.rows * (len(replies) - 1)
     return verdict
+
+
+def _list_repeated(found: Account, file: Path) -> None:
+    """Requests with several replies, a line each: where those lie, and when they were made."""
+    with file.open("w", encoding="utf-8") as lines:
+        for request_id in found.repeated():
+            places = [(r.partition, r.offset, r.timestamp_ms) for r in found.replies[request_id]]
+            lines.write(json.dumps({"id": request_id, "replies": places}) + "\n")
 
 
 def _model_of(number: int) -> str:

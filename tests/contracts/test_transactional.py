@@ -113,6 +113,26 @@ def test_a_member_that_the_group_has_moved_past_is_refused(
     assert values(read(replies, 1)) == [b"in time"]
 
 
+def test_a_member_that_was_put_out_and_has_not_heard_of_it_is_refused(
+    world: World, group: str, read: Callable[[str, int], list[Message]]
+) -> None:
+    """Its own word for its membership is of no use then: brokers would take its heir's offsets back."""
+    requests, replies = world.topic(), world.topic()
+    late, heirs = (world.transactional(Witness(), f"{group}-{name}") for name in ("late", "heir"))
+    late.start()
+    consumer = member(world, group, requests, missed_soon=True)
+    world.evict(consumer)
+    heir = member(world, group, requests)
+    heirs.transact([Send(replies, 0, [b"the heir's"])], {TopicPartition(requests, 0): 9}, heir.membership())
+
+    with pytest.raises(errors.StaleMember):
+        late.transact([Send(replies, 0, [b"late"])], {TopicPartition(requests, 0): 5}, consumer.membership())
+
+    assert world.committed(group) == {TopicPartition(requests, 0): 9}
+    heirs.transact([Send(replies, 0, [b"more"])], {TopicPartition(requests, 0): 10}, heir.membership())
+    assert values(read(replies, 2)) == [b"the heir's", b"more"]
+
+
 @pytest.mark.kafka
 def test_a_new_producer_of_the_same_id_takes_over(
     kafka_broker: Broker, topic: Callable[..., str], group: str

@@ -52,7 +52,11 @@ def read_topic(where: Connection, topic: str, partitions: int) -> list[Message]:
                     left.discard(number)
     finally:
         consumer.close()
-    return sorted(found, key=lambda message: (message.partition(), message.offset()))
+    found.sort(key=lambda message: (message.partition(), message.offset()))
+    times = Counter((message.partition(), message.offset()) for message in found)
+    twice = [place for place, count in times.items() if count > 1]
+    assert not twice, f"{topic}: the client returned {len(twice)} records twice, the first at {min(twice)}"
+    return found
 
 
 @dataclass(frozen=True)

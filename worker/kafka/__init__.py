@@ -12,9 +12,9 @@ In reading order:
 * `errors` - what can go wrong, in an operator's words; `rights` - what a user may lack, and how it is given
 * `consumer`, `share`, `producer`, `transactional` - the protocols
 * `client_config` - librdkafka's properties; `java_properties` - those of `--command-config`
-* `confluent_consumer` - the consumer's adapter; `assignment` - its answers to rebalances; `first_start` -
-  where it starts without a committed offset; `leaders` - asks those of partitions; `resuming` - goes on with
-  paused ones
+* `confluent_consumer` - the consumer's adapter; `assignment` - its answers to rebalances; `places` - where a
+  partition is read that the client has no place in; `leaders` - asks those of partitions; `resuming` - goes on
+  with paused ones
 * `confluent_share` - the adapter of a member of a share group
 * `confluent_producer`, `confluent_transactional` - the producers' adapters
 * `admin`, `topic_facts` - topics, their configurations, groups' lag; `admin_calls`, `admin_configs` - how it asks;

@@ -27,7 +27,7 @@ from worker.kafka import errors, leaders, resuming
 from worker.kafka.assignment import Assignment, bare, theirs
 from worker.kafka.client_config import ClientConfig, is_incremental, user_of
 from worker.kafka.consumer import CommitDone, ConsumerEvents, RebalanceListener
-from worker.kafka.first_start import FirstStart
+from worker.kafka.places import Places
 from worker.kafka.records import Message, TopicPartition
 from worker.kafka.rights import on_topic
 
@@ -70,8 +70,8 @@ class ConfluentConsumer:
         self._clock = clock
         self._kept: list[Message] = []  # read, but a poll could not return them
         self._commits: list[tuple[dict[TopicPartition, int], CommitDone | None]] = []
-        self._first_start = FirstStart(self, events)
-        self._assignment = Assignment(is_incremental(config), self._first_start.forget)
+        self._places = Places(self, events, clock)
+        self._assignment = Assignment(is_incremental(config), self._places.forget)
         self._closed = False
         callbacks: dict[str, Any] = {"error_cb": self._on_error, "on_commit": self._on_commit}
         if log is not None:
@@ -100,7 +100,7 @@ class ConfluentConsumer:
 
     def poll(self, max_records: int, timeout_seconds: float) -> Sequence[Message]:
         """See `Consumer.poll`."""
-        self._first_start.serve()
+        self._places.serve()
         if self._kept:
             messages, self._kept = self._kept, []
             return messages
@@ -129,7 +129,8 @@ class ConfluentConsumer:
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
         """See `Consumer.resume`."""
         ours = self._assignment.partitions.intersection(partitions)
-        self._call(resuming.resume, self._client, bare(ours))
+        for place in self._call(resuming.resume, self._client, bare(ours)):
+            self._places.given(TopicPartition(place.topic, place.partition), place.offset)
 
     def commit(self, offsets: Mapping[TopicPartition, int], timeout_seconds: float = 5.0) -> None:
         """See `Consumer.commit`."""
@@ -158,7 +159,6 @@ class ConfluentConsumer:
         """See `Consumer.commit_async`."""
         if not offsets:
             return
-        self._first_start.forget(offsets)
         self._commits.append((dict(offsets), on_done))
         try:
             self._call(self._client.commit, offsets=theirs(offsets), asynchronous=True)
@@ -172,7 +172,7 @@ class ConfluentConsumer:
             raise errors.StaleMember(
                 f"{partition} is not assigned to this consumer", resource=partition.topic
             )
-        self._first_start.forget((partition,))
+        self._places.given(partition, offset)
         try:
             self._client.seek(confluent_kafka.TopicPartition(partition.topic, partition.partition, offset))
         except confluent_kafka.KafkaException:
@@ -251,18 +251,20 @@ class ConfluentConsumer:
         """Take an event that came in a record's place; False, so that it is not taken for a record."""
         error = message.error()
         if error.name() in _OUT_OF_RANGE:
-            self._without_place(_partition_of(message), message.offset())
+            self._without_place(_partition_of(message), message.offset(), error.str())
         elif error.name() != "_PARTITION_EOF":
             self._on_error(error, message.topic())
         return False
 
-    def _without_place(self, partition: TopicPartition, offset: int | None) -> None:
+    def _without_place(self, partition: TopicPartition, offset: int | None, why: str) -> None:
+        """The client does not know where to go on; where it names an offset, that one is not there."""
         if partition not in self._assignment.partitions:
             return
-        if offset is None or offset < 0:
-            self._first_start.needed(partition)
-        else:
+        if offset is not None and offset >= 0:
             self._events.on_out_of_range(partition, offset)
+            return
+        position = self._client.position(bare((partition,)))[0].offset
+        self._places.lost(partition, position if position >= 0 else None, why)
 
     def _on_error(self, error: Any, topic: str | None = None) -> None:
         problem = self._problem(error, topic)

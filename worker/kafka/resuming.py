@@ -18,21 +18,28 @@ from typing import Any
 import confluent_kafka
 
 
-def resume(client: Any, partitions: Sequence[Any]) -> None:
+def resume(client: Any, partitions: Sequence[Any]) -> list[Any]:
     """Fetch from these partitions again, from where the last poll stopped.
+
+    Returns:
+        Those whose position has been set, each with it: the client does not tell it before the next record.
 
     Raises:
         KafkaException: the client knows no such partition.
     """
-    for place in client.position(partitions):
-        if place.offset >= 0:
+    moved = []
+    for known in client.position(partitions):
+        if known.offset >= 0:
+            place = confluent_kafka.TopicPartition(known.topic, known.partition, known.offset)
             try:
-                client.seek(confluent_kafka.TopicPartition(place.topic, place.partition, place.offset))
+                client.seek(place)
             except confluent_kafka.KafkaException:
                 continue  # it is not being fetched (no leader, say): going on takes the longer way
+            moved.append(place)
     client.resume(partitions)
     for partition in partitions:
         try:
             client.get_watermark_offsets(partition, timeout=0.0)
         except confluent_kafka.KafkaException:
             continue  # it has had no time to be answered, as wanted
+    return moved

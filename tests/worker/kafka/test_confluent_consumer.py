@@ -222,3 +222,26 @@ def test_a_position_passes_over_what_is_no_record(
 
     producer.abort_transaction(30)
     poll_until(lambda: consumer.positions() == {partition: 4}, consumer)
+
+
+@pytest.mark.kafka
+def test_a_log_that_seems_cut_off_is_read_on_where_it_was(
+    where: Connection, topic: TopicFactory, make: MakeConsumer
+) -> None:
+    """The client has no place then, as in a partition that the group has no offset for: nothing is read again."""
+    name, witness = topic(), Witness()
+    partition = TopicPartition(name, 0)
+    fill(where, name, 5)
+    consumer = make(witness)
+    consumer.subscribe([name], witness)
+    take(consumer, 5)
+    consumer.seek(partition, 3)
+    beyond = confluent_kafka.TopicPartition(name, 0, 400, leader_epoch=0)
+    consumer._client.seek(beyond)  # type: ignore[attr-defined] # where this epoch never came
+
+    read_on = take(consumer, 2)
+
+    assert [message.offset() for message in read_on] == [3, 4]
+    assert ["lost its place" in str(problem) for problem in witness.problems] == [True]
+    assert witness.out_of_range == []
+    assert consumer.committed([partition]) == {partition: 0}
