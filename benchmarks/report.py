@@ -80,8 +80,10 @@ def measured_on(content: Mapping[str, Any]) -> str:
     """When and on what, of a file's content, in a line."""
     its = content["machine"]
     releases = ", ".join(f"{name} {release}" for name, release in content["versions"].items())
+    rounds = content["rounds"]
+    counted = "one run" if rounds == 1 else f"medians of {rounds} rounds"
     return (
-        f"{content['at'][:10]}; medians of {content['rounds']} rounds; {its['cpu']}, {its['cores']} cores, "
+        f"{content['at'][:10]}; {counted}; {its['cpu']}, {its['cores']} cores, "
         f"{its['system']}, Python {its['python']}; {releases}."
     )
 

@@ -65,6 +65,7 @@ def test_what_is_kept_reads_back_as_it_was(tmp_path: Path, monkeypatch: pytest.M
     assert content["environment"]["HEADRACE_BATCHING__THREADS"] == "2"
     assert content["machine"]["cores"]
     assert "medians of 3 rounds" in report.measured_on(content)
+    assert "; one run; " in report.measured_on({**content, "rounds": 1})
     assert "Apache Kafka" in report.measured_on(content)
 
 
