@@ -157,7 +157,10 @@ class PartitionWatch:
                 "for another's requests needs a binding of its own"
             )
         if end is None:
-            return "its first fetch; is there a leader for it, and may this user read it?"
+            return (
+                "its first fetch; is there a leader for it, may this user read it, "
+                "and does a transaction hold its committed offset open?"
+            )
         return (
             "records that do not come although its end is ahead: a transaction that a producer left open holds them "
             "back (kafka-transactions.sh find-hanging), or its leader does not answer"

@@ -13,7 +13,7 @@ producer that sends at once, as long as few are on their way by it; more of them
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from worker.kafka.producer import Producer
 from worker.quiet_lane import QuietLane
@@ -69,32 +69,35 @@ class ProducerPool:
         self._make = make
         self._directory = directory
         self.batch_bytes = min(batch_bytes, MAX_BATCH_BYTES)
-        self._main = make(ProducerKind(self.batch_bytes))
+        self._main = ProducerKind(self.batch_bytes)
+        self._prompt = ProducerKind(self.batch_bytes, prompt=True)
         self._lock = threading.Lock()
-        self._small: dict[int, Producer] = {}  # written under the lock
-        self._alone: Producer | None = None  # written under the lock
+        self._made: dict[ProducerKind, Producer] = {}  # written under the lock
+        self._reporting: tuple[Producer, ...] = ()  # the same, in the order of their making
         quiet = ProducerKind(self.batch_bytes, only_failures=True)
         self._lanes = {
             topic: QuietLane(make(quiet), most_records=quiet_records, clock=clock)
             for topic in dict.fromkeys(quiet_topics)
         }
-        self._prompt = make(ProducerKind(self.batch_bytes, prompt=True))
+
+    def make_usual(self) -> None:
+        """Have those that serve nearly everything: the first record of a new one waits for half a second."""
+        self._of(self._main)
+        self._of(self._prompt)
 
     def for_topic(self, topic: str) -> Producer:
         """The producer whose batches that topic takes."""
         if self._takes_batches(topic):
-            return self._main
+            return self._of(self._main)
         limit = self._directory.max_message_bytes(topic)
-        size = max(SMALLEST_CLASS_BYTES, 1 << (limit.bit_length() - 1))
-        with self._lock:
-            if size not in self._small:
-                self._small[size] = self._make(ProducerKind(size))
-            return self._small[size]
+        return self._of(ProducerKind(max(SMALLEST_CLASS_BYTES, 1 << (limit.bit_length() - 1))))
 
     def for_replies(self, topic: str, records: int) -> Producer:
         """The producer for so many replies: the one that sends at once where few are on their way, or the topic's."""
-        if records + len(self._prompt) <= PROMPT_RECORDS and self._takes_batches(topic):
-            return self._prompt
+        if records <= PROMPT_RECORDS and self._takes_batches(topic):
+            prompt = self._of(self._prompt)
+            if records + len(prompt) <= PROMPT_RECORDS:
+                return prompt
         return self.for_topic(topic)
 
     def lane(self, topic: str) -> QuietLane | None:
@@ -104,10 +107,7 @@ class ProducerPool:
 
     def alone(self) -> Producer:
         """The producer that sends each record in a batch of its own."""
-        with self._lock:
-            if self._alone is None:
-                self._alone = self._make(ProducerKind(self.batch_bytes, batch_records=1))
-            return self._alone
+        return self._of(ProducerKind(self.batch_bytes, batch_records=1))
 
     def serve(self, timeout_seconds: float) -> int:
         """Take the reports of all producers, waiting so long for the main one's first; poll thread only.
@@ -116,7 +116,7 @@ class ProducerPool:
             Fatal: a producer is of no use any more.
         """
         served = sum(lane.serve() for lane in self._lanes.values())
-        for n, producer in enumerate(self._reporting()):
+        for n, producer in enumerate(self._reporting):
             served += producer.poll(timeout_seconds if n == 0 else 0.0)
         return served
 
@@ -129,23 +129,24 @@ class ProducerPool:
         """Let go of the clients; what they still hold is given up."""
         for lane in self._lanes.values():
             lane.producer.close()
-        for producer in self._reporting():
+        for producer in self._reporting:
             producer.close()
 
     def __len__(self) -> int:
         """Records handed over and not yet known to be safe, in all producers."""
-        return sum(map(len, self._reporting())) + sum(map(len, self._lanes.values()))
+        return sum(map(len, self._reporting)) + sum(map(len, self._lanes.values()))
 
     def _takes_batches(self, topic: str) -> bool:
         """Whether a topic takes the batches of the main producer, and of those that are like it."""
         return self._directory.max_message_bytes(topic) >= self.batch_bytes
 
-    def _reporting(self) -> Iterator[Producer]:
-        """The producers that report each record, the main one first."""
-        yield self._main
-        yield self._prompt
+    def _of(self, kind: ProducerKind) -> Producer:
+        """The producer of a kind; made at the first call."""
+        found = self._made.get(kind)
+        if found is not None:
+            return found
         with self._lock:
-            others = list(self._small.values())
-            if self._alone is not None:
-                others.append(self._alone)
-        yield from others
+            if kind not in self._made:
+                self._made[kind] = self._make(kind)
+                self._reporting = tuple(self._made.values())
+            return self._made[kind]

@@ -16,8 +16,11 @@ from worker.kafka.records import TopicPartition
 
 log = logging.getLogger(__name__)
 
-_ASK_SECONDS = 1.0  # the consumer's thread waits for the answer
-AGAIN_AFTER_SECONDS = 0.5
+_SHORTEST_ASK_SECONDS, _LONGEST_ASK_SECONDS = 0.25, 1.0
+"""The consumer's thread waits for the answer: who gets none in time asks longer next time, and later."""
+_REST = 4
+AGAIN_AFTER_SECONDS = _REST * _LONGEST_ASK_SECONDS
+"""At most; so a fifth of that thread's time goes into asking."""
 
 
 class Places:
@@ -32,6 +35,7 @@ class Places:
         self._given: dict[TopicPartition, int] = {}
         self._wanted: dict[TopicPartition, int | None] = {}
         self._committing = False
+        self._ask_seconds = _SHORTEST_ASK_SECONDS
         self._not_before = clock()
 
     def given(self, partition: TopicPartition, offset: int) -> None:
@@ -42,9 +46,10 @@ class Places:
     def lost(self, partition: TopicPartition, position: int | None, why: str) -> None:
         """The client does not know where to go on in an assigned partition.
 
-        The group may have no offset for it; or the client takes the log for cut off, rightly or not: then it has been
-        reading, until *position* where it knows that, and must begin neither at what was committed nor at the first
-        record.
+        The group may have no offset for it. Or it has one, but a transaction holds that open (of a worker that was
+        killed, say), and a rebalance has come while the client asked for it: librdkafka 2.16 then says that there is
+        none. Or the client takes the log for cut off, rightly or not: then it has been reading, until *position* where
+        it knows that, and must begin neither at what was committed nor at the first record.
         """
         place = self._given.get(partition) if position is None else position
         self._wanted[partition] = place
@@ -66,15 +71,17 @@ class Places:
             self._place()
         except KafkaProblem as problem:
             self._failed(problem)
+        else:
+            self._ask_seconds = _SHORTEST_ASK_SECONDS
 
     def _place(self) -> None:
         places = dict(self._wanted)
         if unknown := [partition for partition, place in places.items() if place is None]:
-            places.update(self._consumer.committed(unknown, _ASK_SECONDS))
+            places.update(self._consumer.committed(unknown, self._ask_seconds))
         first: dict[TopicPartition, int] = {}
         for partition, place in places.items():
             if place is None:
-                first[partition], _ = self._consumer.watermarks(partition, _ASK_SECONDS)
+                first[partition], _ = self._consumer.watermarks(partition, self._ask_seconds)
             else:
                 self._consumer.seek(partition, place)
                 self.given(partition, place)
@@ -99,5 +106,6 @@ class Places:
             )
 
     def _failed(self, problem: KafkaProblem) -> None:
-        self._not_before = self._clock() + AGAIN_AFTER_SECONDS
+        self._not_before = self._clock() + _REST * self._ask_seconds
+        self._ask_seconds = min(2 * self._ask_seconds, _LONGEST_ASK_SECONDS)
         self._events.on_problem(problem)

@@ -1,5 +1,6 @@
 """What only the consumer on librdkafka can get wrong: brokers that stand still, properties, listeners' errors."""
 
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 
@@ -50,10 +51,10 @@ def make(where: Connection) -> Iterator[MakeConsumer]:
         consumer.close()
 
 
-def fill(where: Connection, topic: str, count: int) -> None:
+def fill(where: Connection, topic: str, count: int, partition: int = -1) -> None:
     """Put some records into a topic."""
     producer = clients.producer(where, Witness().on_problem)
-    producer.send(topic, [b"%d" % n for n in range(count)])
+    producer.send(topic, [b"%d" % n for n in range(count)], partition=partition)
     assert producer.flush(PATIENCE_SECONDS) == 0
     producer.close()
 
@@ -245,3 +246,51 @@ def test_a_log_that_seems_cut_off_is_read_on_where_it_was(
     assert ["lost its place" in str(problem) for problem in witness.problems] == [True]
     assert witness.out_of_range == []
     assert consumer.committed([partition]) == {partition: 0}
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("protocol", ["classic", "consumer"])
+def test_an_offset_that_a_transaction_holds_open_is_waited_for(
+    where: Connection, topic: TopicFactory, protocol: str
+) -> None:
+    """After a rebalance the client says that there is none; who believed that would read the partition again."""
+    name, group = topic("held", 4), f"group-{uuid.uuid4().hex[:8]}"
+    held = TopicPartition(name, 1)
+    fill(where, name, 10, held.partition)
+    properties = {"heartbeat.interval.ms": 200} if protocol == "classic" else {"group.protocol": protocol}
+    members: list[Consumer] = []
+    seen: list[int] = []  # of the partition whose offset is held open
+
+    def join() -> None:
+        members.append(clients.group_consumer(where, group, Witness(), properties))
+        members[-1].subscribe([name], Witness())
+        poll_until(lambda: bool(members[-1].assignment()), *members)
+
+    def poll_for(seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not seen:
+            for member in members:
+                seen.extend(message.offset() for message in member.poll(100, 0.05))
+
+    join()
+    take(members[0], 10)
+    members[0].commit({held: 10})
+    own = {"bootstrap.servers": where.bootstrap_servers, "transactional.id": f"id-{name}"}
+    producer = confluent_kafka.Producer(own)
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    further = confluent_kafka.TopicPartition(*held, 11)
+    producer.send_offsets_to_transaction([further], members[0].membership(), 30)
+    members.pop().close()
+
+    for _ in range(3):
+        join()
+        poll_for(2.0)
+    assert seen == []
+    producer.abort_transaction(30)
+    fill(where, name, 10, held.partition)
+    poll_for(PATIENCE_SECONDS)
+
+    for member in members:
+        member.close()
+    assert seen[0] == 10
