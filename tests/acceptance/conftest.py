@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.kit import gated_models
+from tests.kit import gated_models, numpy_models
 from tests.kit.broker import Broker
 from tests.kit.deployment import Deployment, DeploymentFactory
 from tests.kit.maven_jars import JavaUnavailable, do_without
+from tests.kit.mixed_requests import RowAnswers
 from tests.kit.secured_broker import SecuredBroker
 
 
@@ -23,6 +24,24 @@ def deployment(kafka_broker: Broker, tmp_path: Path) -> Iterator[DeploymentFacto
             return made.enter_context(Deployment(kafka_broker, tmp_path, *arguments, **keywords))
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def numpy_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Base path of a NumPy model of three signatures, version 1."""
+    return numpy_models.write_three_signatures(tmp_path_factory.mktemp("numpy")).parent
+
+
+@pytest.fixture(scope="session")
+def busy_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, but every call takes a few milliseconds."""
+    return numpy_models.write_three_signatures(tmp_path_factory.mktemp("busy"), sleep_seconds=0.005).parent
+
+
+@pytest.fixture(scope="session")
+def numpy_answers(numpy_model: Path) -> RowAnswers:
+    """What both answer to each row."""
+    return RowAnswers.of("numpy", str(numpy_model / "1"), 1)
 
 
 @pytest.fixture

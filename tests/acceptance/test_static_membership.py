@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit import numpy_models
 from tests.kit.broker import KafkaBroker
 from tests.kit.deployment import Deployment, DeploymentFactory
 from tests.kit.maven_jars import JavaUnavailable, do_without
@@ -29,21 +28,6 @@ SHORT_SESSIONS = {
     "group.consumer.min.heartbeat.interval.ms": "500",
     "group.consumer.heartbeat.interval.ms": "500",
 }
-
-
-@pytest.fixture(scope="module")
-def numpy_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Base path of a NumPy model whose every call takes a few milliseconds."""
-    base = tmp_path_factory.mktemp("numpy") / MODEL
-    numpy_models.write_three_signatures(base, sleep_seconds=0.005)
-    return base
-
-
-@pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> RowAnswers:
-    """What that model answers to each row."""
-    path = numpy_models.write_three_signatures(tmp_path_factory.mktemp("answers"))
-    return RowAnswers.of("numpy", str(path), 1)
 
 
 @pytest.fixture
@@ -83,11 +67,11 @@ def assert_right(deployed: Deployment, requests: list[MixedRequest], answers: Ro
     ("protocol", "ending"), [("classic", "kill"), ("classic", "stop"), ("broker-side", "stop")]
 )
 def test_a_member_that_is_started_again_gets_its_partitions_back(
-    deployment: DeploymentFactory, numpy_model: Path, answers: RowAnswers, protocol: str, ending: str
+    deployment: DeploymentFactory, busy_model: Path, numpy_answers: RowAnswers, protocol: str, ending: str
 ) -> None:
     """The other one has no rebalance at all, in the middle of the work; nothing is missing or wrong."""
     deployed = deployment({**SMALL_STEPS, **PROTOCOLS[protocol]})
-    first, second = start_two(deployed, numpy_model)
+    first, second = start_two(deployed, busy_model)
     before = moves(second)
     mixed = MixedRequests()
 
@@ -98,7 +82,7 @@ def test_a_member_that_is_started_again_gets_its_partitions_back(
         again.wait_until_assigned(2)
         wait_until(lambda: again.metric("headrace_requests_total") > 100, "answers by the one started again")
 
-    assert_right(deployed, mixed.first(traffic.sent), answers)
+    assert_right(deployed, mixed.first(traffic.sent), numpy_answers)
     assert [event for event, _ in moves(again)] == ["partitions assigned"]
     assert moves(second) == before
     if ending == "stop":
@@ -106,10 +90,10 @@ def test_a_member_that_is_started_again_gets_its_partitions_back(
 
 
 def test_a_killed_member_of_the_new_protocol_comes_back_when_its_session_is_over(
-    impatient: Deployment, numpy_model: Path, answers: RowAnswers
+    impatient: Deployment, busy_model: Path, numpy_answers: RowAnswers
 ) -> None:
     """The broker takes nobody else of its id before; the worker waits, says for what, and joins then."""
-    first, second = start_two(impatient, numpy_model)
+    first, second = start_two(impatient, busy_model)
     requests = MixedRequests().first(10_000)
     impatient.begin_sending([request.record(MODEL) for request in requests])
     wait_until(lambda: first.unanswered() > 0, "a worker with unanswered requests", every_seconds=0.01)
@@ -119,16 +103,16 @@ def test_a_killed_member_of_the_new_protocol_comes_back_when_its_session_is_over
     wait_until(lambda: "group.instance.id" in str(again.not_ready()), "what it waits for")
     again.wait_until_assigned(2)
 
-    assert_right(impatient, requests, answers)
+    assert_right(impatient, requests, numpy_answers)
     assert [worker.stop() for worker in (again, second)] == [0, 0]
 
 
 def test_a_second_worker_of_one_id_ends_the_first_in_a_classic_group(
-    deployment: DeploymentFactory, numpy_model: Path, answers: RowAnswers
+    deployment: DeploymentFactory, busy_model: Path, numpy_answers: RowAnswers
 ) -> None:
     """The first ends, by a status that says that starting it again is of no use; the second goes on in its place."""
     deployed = deployment(SMALL_STEPS)
-    first, other = start_two(deployed, numpy_model)
+    first, other = start_two(deployed, busy_model)
     before = moves(other)
     requests = MixedRequests().first(10_000)
     deployed.begin_sending([request.record(MODEL) for request in requests])
@@ -140,17 +124,17 @@ def test_a_second_worker_of_one_id_ends_the_first_in_a_classic_group(
     (told,) = [entry for entry in first.log() if entry["event"].startswith("another worker has this one's")]
     assert "group.instance.id (kafka.consumer_properties)" in told["problem"]
     second.wait_until_assigned(2)
-    assert_right(deployed, requests, answers)
+    assert_right(deployed, requests, numpy_answers)
     assert moves(other) == before
     assert [worker.stop() for worker in (second, other)] == [0, 0]
 
 
 def test_a_second_worker_of_one_id_ends_itself_in_a_group_of_the_new_protocol(
-    deployment: DeploymentFactory, numpy_model: Path, answers: RowAnswers
+    deployment: DeploymentFactory, busy_model: Path, numpy_answers: RowAnswers
 ) -> None:
     """It waits for as long as it may, and ends; the first does not notice."""
     deployed = deployment({**SMALL_STEPS, **PROTOCOLS["broker-side"], "join.instance_seconds": 3})
-    first, other = start_two(deployed, numpy_model)
+    first, other = start_two(deployed, busy_model)
     before = moves(first), moves(other)
 
     second = deployed.start_worker({INSTANCE: "one"})
@@ -160,5 +144,5 @@ def test_a_second_worker_of_one_id_ends_itself_in_a_group_of_the_new_protocol(
     assert "group.instance.id (kafka.consumer_properties)" in told["problem"]
     requests = MixedRequests().first(1000)
     deployed.send([request.record(MODEL) for request in requests])
-    assert_right(deployed, requests, answers)
+    assert_right(deployed, requests, numpy_answers)
     assert (moves(first), moves(other)) == before

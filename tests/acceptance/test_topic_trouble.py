@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit import numpy_models
 from tests.kit.deployment import Deployment, DeploymentFactory
 from tests.kit.mixed_requests import MixedRequests, RowAnswers, wrong_replies
 from tests.kit.sending import Sender
@@ -20,14 +19,6 @@ pytestmark = pytest.mark.kafka
 
 MODEL = "mixed"
 MIXED = MixedRequests(most_rows=4)
-
-
-@pytest.fixture(scope="module")
-def numpy_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Base path of a NumPy model of three signatures."""
-    base = tmp_path_factory.mktemp("models") / MODEL
-    numpy_models.write_three_signatures(base)
-    return base
 
 
 SOON = {

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit import numpy_models
 from tests.kit.deployment import MISSED_SOON, Deployment, DeploymentFactory
 from tests.kit.mixed_requests import MixedRequest, MixedRequests, RowAnswers, wrong_replies
 from tests.kit.models import SavedModels
@@ -17,21 +16,6 @@ pytestmark = pytest.mark.kafka
 MODEL = "mixed"
 SMALL_STEPS = {"delivery.budget_rows": 16_384, "delivery.poll_records": 256}
 """Whoever is killed has read some, and much is still to come."""
-
-
-@pytest.fixture(scope="module")
-def numpy_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Base path of a NumPy model of three signatures whose every call takes a few milliseconds."""
-    base = tmp_path_factory.mktemp("numpy") / MODEL
-    numpy_models.write_three_signatures(base, sleep_seconds=0.005)
-    return base
-
-
-@pytest.fixture(scope="module")
-def numpy_answers(tmp_path_factory: pytest.TempPathFactory) -> RowAnswers:
-    """What that model answers to each row."""
-    path = numpy_models.write_three_signatures(tmp_path_factory.mktemp("answers"))
-    return RowAnswers.of("numpy", str(path), 1)
 
 
 def start_two(deployed: Deployment) -> list[RunningWorker]:
@@ -84,11 +68,11 @@ def test_20_000_requests_for_a_saved_model_get_one_right_reply_each(
 
 
 def test_sigterm_in_the_middle_loses_and_repeats_nothing(
-    deployment: DeploymentFactory, numpy_model: Path, numpy_answers: RowAnswers
+    deployment: DeploymentFactory, busy_model: Path, numpy_answers: RowAnswers
 ) -> None:
     """A worker that is asked to end finishes what it has read, and the other one goes on behind it."""
     deployed = deployment(SMALL_STEPS)
-    deployed.set_model(MODEL, numpy_model, [1])
+    deployed.set_model(MODEL, busy_model, [1])
     first, second = start_two(deployed)
     requests = MixedRequests().first(20_000)
 
@@ -105,11 +89,11 @@ def test_sigterm_in_the_middle_loses_and_repeats_nothing(
 
 
 def test_a_worker_that_joins_in_the_middle_loses_and_repeats_nothing(
-    deployment: DeploymentFactory, numpy_model: Path, numpy_answers: RowAnswers
+    deployment: DeploymentFactory, busy_model: Path, numpy_answers: RowAnswers
 ) -> None:
     """Partitions go over to it once what was read from them is answered and committed."""
     deployed = deployment(SMALL_STEPS)
-    deployed.set_model(MODEL, numpy_model, [1])
+    deployed.set_model(MODEL, busy_model, [1])
     first = deployed.start_worker()
     first.wait_until_assigned(4)
     mixed = MixedRequests()
@@ -126,11 +110,11 @@ def test_a_worker_that_joins_in_the_middle_loses_and_repeats_nothing(
 
 
 def test_sigkill_in_the_middle_loses_nothing(
-    deployment: DeploymentFactory, numpy_model: Path, numpy_answers: RowAnswers
+    deployment: DeploymentFactory, busy_model: Path, numpy_answers: RowAnswers
 ) -> None:
     """What a killed worker had not committed is answered by the other; at most a budget of rows is repeated."""
     deployed = deployment({**SMALL_STEPS, **MISSED_SOON})
-    deployed.set_model(MODEL, numpy_model, [1])
+    deployed.set_model(MODEL, busy_model, [1])
     first, _ = start_two(deployed)
     requests = MixedRequests().first(20_000)
 

@@ -143,7 +143,7 @@ class FakeConsumer:
         self, partitions: Iterable[TopicPartition], timeout_seconds: float = 5.0
     ) -> Mapping[TopicPartition, int | None]:
         """See `Consumer.committed`."""
-        if self._broker.unreachable:
+        if self._broker.unreachable or not self._broker.held_open.isdisjoint(partitions):
             raise errors.TimedOut("no answer", error_name="_TIMED_OUT")
         known = self._broker.committed(self.group)
         return {partition: known.get(partition) for partition in partitions}

@@ -207,6 +207,7 @@ class FakeBroker:
         stalled: while true, producers' records stay on the way.
         unreachable: while true, commits and questions fail; records stay on the way.
         commits: every commit that was kept, in order, as (group, offsets).
+        held_open: partitions whose committed offset a transaction holds, so that no group is told of it.
     """
 
     def __init__(self, wall: Callable[[], float] = lambda: 1_700_000_000.0) -> None:
@@ -219,6 +220,7 @@ class FakeBroker:
         self.stalled = False
         self.unreachable = False
         self.commits: list[tuple[str, dict[TopicPartition, int]]] = []
+        self.held_open: set[TopicPartition] = set()
 
     # What a test sets up, and what it looks at
 

@@ -34,7 +34,7 @@ class Places:
         self._clock = clock
         self._given: dict[TopicPartition, int] = {}
         self._wanted: dict[TopicPartition, int | None] = {}
-        self._committing = False
+        self._committing = self._one_by_one = False
         self._ask_seconds = _SHORTEST_ASK_SECONDS
         self._not_before = clock()
 
@@ -75,16 +75,15 @@ class Places:
             self._ask_seconds = _SHORTEST_ASK_SECONDS
 
     def _place(self) -> None:
-        places = dict(self._wanted)
-        if unknown := [partition for partition, place in places.items() if place is None]:
-            places.update(self._consumer.committed(unknown, self._ask_seconds))
+        for partition, place in list(self._wanted.items()):
+            if place is not None:
+                self._go_to(partition, place)
         first: dict[TopicPartition, int] = {}
-        for partition, place in places.items():
+        for partition, place in self._told().items():
             if place is None:
                 first[partition], _ = self._consumer.watermarks(partition, self._ask_seconds)
             else:
-                self._consumer.seek(partition, place)
-                self.given(partition, place)
+                self._go_to(partition, place)
         if first:
             self._committing = True
             try:
@@ -93,6 +92,33 @@ class Places:
             except KafkaProblem:
                 self._committing = False
                 raise
+
+    def _go_to(self, partition: TopicPartition, place: int) -> None:
+        self._consumer.seek(partition, place)
+        self.given(partition, place)
+
+    def _told(self) -> Mapping[TopicPartition, int | None]:
+        """What the group has committed for those that nobody knows a place for; None: nothing."""
+        if not self._wanted:
+            return {}
+        unknown = list(self._wanted)
+        # One that is held open keeps the others from being told of.
+        asked = unknown[:1] if self._one_by_one else unknown
+        try:
+            told = self._consumer.committed(asked, self._ask_seconds)
+        except KafkaProblem as problem:
+            self._one_by_one = True
+            self._wanted[asked[0]] = self._wanted.pop(asked[0])  # it is the last one's turn now
+            if not problem.retriable:
+                raise
+            names = ", ".join(map(str, asked))
+            raise Retriable(
+                f"it is not known yet where to read {names}: the group's coordinator does not say, or a transaction "
+                f"holds the committed offset open: {problem}",
+                resource=asked[0].topic,
+            ) from problem
+        self._one_by_one = False
+        return told
 
     def _committed(self, offsets: Mapping[TopicPartition, int], problem: KafkaProblem | None) -> None:
         self._committing = False

@@ -9,16 +9,17 @@ from worker.kafka.records import TopicPartition
 PARTITION = TopicPartition("t", 0)
 
 
-def make() -> tuple[FakeBroker, FakeConsumer, Places, Witness, FakeClock]:
-    """A partition whose first record is number 3."""
+def make(partitions: int = 1) -> tuple[FakeBroker, FakeConsumer, Places, Witness, FakeClock]:
+    """Partitions whose first record is number 3, and that have been read to their end."""
     broker = FakeBroker()
-    broker.create_topic("t")
-    for _ in range(5):
-        broker.append("t", b"x")
-    broker.delete_records(PARTITION, 3)
+    broker.create_topic("t", partitions)
+    for number in range(partitions):
+        for _ in range(5):
+            broker.append("t", b"x", partition=number)
+        broker.delete_records(TopicPartition("t", number), 3)
     witness, clock = Witness(), FakeClock()
     consumer = FakeConsumer(broker, witness)
-    consumer.assign({PARTITION: 5})
+    consumer.assign({TopicPartition("t", number): 5 for number in range(partitions)})
     return broker, consumer, Places(consumer, witness, clock), witness, clock
 
 
@@ -94,6 +95,31 @@ def test_a_broker_that_does_not_say_is_asked_again() -> None:
     places.serve()
 
     assert broker.committed("group") == {PARTITION: 3}
+    assert len(witness.problems) == 1
+
+
+def test_one_that_is_held_open_keeps_no_other_waiting() -> None:
+    """Those that somebody knows a place for are read at once, the others a question later, and it in the end."""
+    broker, consumer, places, witness, clock = make(partitions=3)
+    held, told, known = (TopicPartition("t", number) for number in range(3))
+    consumer.commit({held: 4, told: 4})
+    broker.held_open.add(held)
+    for partition in (held, told):
+        places.lost(partition, None, "why")
+    places.lost(known, 4, "why")
+    del witness.problems[:]
+
+    places.serve()
+    assert [message.partition() for message in consumer.poll(10, 0.0)] == [known.partition]
+    assert f"{held}, {told}" in str(witness.problems[0])
+    assert "a transaction holds" in str(witness.problems[0])
+    clock.advance(AGAIN_AFTER_SECONDS)
+    places.serve()
+    assert [message.partition() for message in consumer.poll(10, 0.0)] == [told.partition]
+    broker.held_open.clear()
+    places.serve()
+
+    assert [message.partition() for message in consumer.poll(10, 0.0)] == [held.partition]
     assert len(witness.problems) == 1
 
 
