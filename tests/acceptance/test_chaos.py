@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.faults import OF_WORKERS
 from tests.chaos.run import Plan, Verdict, run
 from tests.kit.maven_jars import JavaUnavailable, do_without
 
@@ -26,6 +27,16 @@ def test_random_faults_lose_nothing_and_repeat_no_more_than_the_budget(tmp_path:
 
     assert verdict.failures() == []
     assert verdict.requests >= 15_000
+
+
+def test_random_faults_of_workers_repeat_nothing_exactly_once(tmp_path: Path) -> None:
+    """Workers come and go; the broker stays, because it may forget transactions when it goes (`run.FORGOTTEN`)."""
+    only = (*OF_WORKERS, "switch versions")
+    plan = Plan(SEED + 3, seconds=20.0, requests=8_000, faults=5, workers=3, mode="exactly_once", only=only)
+
+    verdict = struck(plan, tmp_path)
+
+    assert verdict.failures() == []
 
 
 def test_random_faults_keep_the_order_of_replies(tmp_path: Path) -> None:
