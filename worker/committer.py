@@ -24,10 +24,14 @@ class Commits(Protocol):
 
     Attributes:
         is_behind: whether what is ready is more than it can commit soon, so that to read more helps nobody.
+        on_its_way: what may still be committed although its partitions are forgotten, an object each; None: nothing.
     """
 
     @property
     def is_behind(self) -> bool: ...  # noqa: D102 - above
+
+    @property
+    def on_its_way(self) -> object | None: ...  # noqa: D102 - above
 
     def serve(self) -> None:
         """See to what is on its way; called often."""
@@ -68,6 +72,7 @@ class Committer:
         self._clock = clock
         self._last = clock()
         self.is_behind = False
+        self.on_its_way = None  # a commit holds no replies: who reads anew repeats them anyway
         self._outstanding = False
         self._occasionally = Occasionally(log, seconds=10.0, clock=clock)
 

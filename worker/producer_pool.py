@@ -79,9 +79,8 @@ class ProducerPool:
             topic: QuietLane(make(quiet), most_records=quiet_records, clock=clock)
             for topic in dict.fromkeys(quiet_topics)
         }
-
-    def make_usual(self) -> None:
-        """Have those that serve nearly everything: the first record of a new one waits for half a second."""
+        # Those that serve nearly everything: the first record of a new one waits for half a second. And who waits for
+        # reports waits in the main one, also where replies go in transactions.
         self._of(self._main)
         self._of(self._prompt)
 

@@ -18,6 +18,8 @@ from worker.offset_tracker import OffsetTracker, Run
 log = logging.getLogger(__name__)
 
 PUMP_SECONDS = 0.01
+LONGEST_END_SECONDS = 60.0
+"""Longer than any transaction whose coordinator answers."""
 
 
 class RebalanceObserver(Protocol):
@@ -101,11 +103,27 @@ class Rebalancing:
         """Forget what is another's already."""
         unsettled = self._tracker.unsettled(partitions)
         self._forget(partitions)
+        self._let_end()
         self._observer.rebalanced("lost", partitions)
         log.warning(
             "partitions lost; another worker repeats what was not committed",
             extra={"partitions": _shown(partitions), "unanswered": unsettled},
         )
+
+    def _let_end(self) -> None:
+        """Wait for the end of what is on its way, before the consumer joins its group again.
+
+        With the protocol of KIP-848 it may come back as the member that it was (its broker stood still, say, and has
+        not missed it): then the group takes the offsets of a transaction from before, and has told it by then to read
+        again what that has answered.
+        """
+        on_its_way = self._committer.on_its_way
+        deadline = min(self._clock() + LONGEST_END_SECONDS, self._end_by)
+        while on_its_way is not None and self._committer.on_its_way is on_its_way:
+            if self._clock() >= deadline:
+                log.warning("a transaction has not ended; what it holds may be repeated by this worker")
+                return
+            self._pump(PUMP_SECONDS)
 
     def _forget(self, partitions: Sequence[TopicPartition]) -> None:
         self._on_forgotten(self._tracker.forget(partitions))

@@ -160,8 +160,6 @@ class RequestPath:
             quiet_records=delivery.budget_rows // 4,
             clock=clock,
         )
-        if not committing.transactional(delivery):
-            producers.make_usual()
         self._publisher = Publisher(
             producers,
             directory,

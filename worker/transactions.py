@@ -130,6 +130,13 @@ class Transactions:
         """Whether a transaction is on its way, and another one's replies have come."""
         return self._attempt is not None and self._order.waiting >= MOST_REQUESTS
 
+    @property
+    def on_its_way(self) -> object | None:
+        """What the transaction holds that has begun and whose end is not known."""
+        if self._attempt is not None:
+            return self._attempt.batch
+        return self._next if self._unknown else None
+
     def step(self, *, budget_is_short: bool) -> None:
         """Nothing: offsets are committed with the replies."""
 

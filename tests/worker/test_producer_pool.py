@@ -23,17 +23,14 @@ class Topics:
 class Bench:
     """A pool, and what its producers are like."""
 
-    def __init__(self, *, used: bool = True) -> None:
+    def __init__(self) -> None:
         self.kinds: dict[FakeProducer, ProducerKind] = {}
         self.broker = FakeBroker()
         self.broker.create_topic("usual")
         directory = TopicDirectory(Topics())
         directory.watch(["usual", "small"])
         directory.refresh()
-        quiet = ["usual"] if used else ()
-        self.pool = ProducerPool(self._make, directory, batch_bytes=1_000_000, quiet_topics=quiet)
-        if used:
-            self.pool.make_usual()
+        self.pool = ProducerPool(self._make, directory, batch_bytes=1_000_000, quiet_topics=["usual"])
 
     def kind_for(self, topic: str, records: int) -> ProducerKind:
         """What the producer for so many replies is like."""
@@ -51,16 +48,6 @@ class Bench:
 def bench() -> Bench:
     """A pool that nobody has used."""
     return Bench()
-
-
-def test_a_pool_that_is_not_needed_yet_makes_no_producer() -> None:
-    """Exactly once, replies go in transactions: each idle client would cost threads and connections."""
-    bench = Bench(used=False)
-    assert bench.pool.serve(0.0) == len(bench.pool) == len(bench.kinds) == 0
-
-    assert bench.kind_for("usual", 1).prompt
-    assert bench.kind_for("usual", 1).prompt
-    assert len(bench.kinds) == 1
 
 
 def test_few_replies_go_at_once(bench: Bench) -> None:

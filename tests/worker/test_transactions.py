@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from schemas.model_config import BatchingOptions
-from tests.fakes.kafka import FakeError
+from tests.fakes.kafka import FakeError, FakeMembership
 from tests.fakes.request_path import DEAD_LETTERS, GROUP, REPLIES, REQUESTS, Lab, Worker, request
 from tests.fakes.servables import ManualExecutor
 from worker.kafka import errors
@@ -361,6 +361,36 @@ def test_a_transaction_whose_calls_come_back_is_waited_for() -> None:
 
     assert len(worker.transactional) == 1
     assert lab.committed() == 5
+
+
+def test_who_loses_partitions_waits_for_the_transaction_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group may still take it, from one that comes back as the member that it was: until then nothing is read."""
+    monkeypatch.setattr(FakeMembership, "is_current", True)
+    lab, worker = serving()
+    _, threads = by_hand(worker)
+    send(lab, 5)
+    worker.step(3)
+    assert len(threads.jobs) == 1
+    listener = worker.group._listener
+    pump, pumped = listener._pump, []
+
+    def slowly(seconds: float) -> None:
+        pumped.append(seconds)
+        if len(pumped) == 3:
+            threads.run()
+        pump(seconds)
+
+    monkeypatch.setattr(listener, "_pump", slowly)
+    lab.broker.evict(worker.consumer)
+
+    worker.step(3)
+    while threads.jobs:
+        threads.run()
+        worker.step(3)
+
+    assert len(pumped) == 3
+    assert lab.committed() == 5
+    assert [reply.id for reply in lab.replies()] == [f"{n}" for n in range(5)]
 
 
 def test_nothing_more_is_read_while_the_next_transaction_waits(monkeypatch: pytest.MonkeyPatch) -> None:
