@@ -69,34 +69,28 @@ class ProducerPool:
         self._make = make
         self._directory = directory
         self.batch_bytes = min(batch_bytes, MAX_BATCH_BYTES)
-        self._main = ProducerKind(self.batch_bytes)
-        self._prompt = ProducerKind(self.batch_bytes, prompt=True)
         self._lock = threading.Lock()
         self._made: dict[ProducerKind, Producer] = {}  # written under the lock
-        self._reporting: tuple[Producer, ...] = ()  # the same, in the order of their making
+        self._reporting: tuple[Producer, ...] = ()  # the same, the main one first; written under the lock
+        self._main = self._of(ProducerKind(self.batch_bytes))
         quiet = ProducerKind(self.batch_bytes, only_failures=True)
         self._lanes = {
             topic: QuietLane(make(quiet), most_records=quiet_records, clock=clock)
             for topic in dict.fromkeys(quiet_topics)
         }
-        # Those that serve nearly everything: the first record of a new one waits for half a second. And who waits for
-        # reports waits in the main one, also where replies go in transactions.
-        self._of(self._main)
-        self._of(self._prompt)
+        self._prompt = self._of(ProducerKind(self.batch_bytes, prompt=True))
 
     def for_topic(self, topic: str) -> Producer:
         """The producer whose batches that topic takes."""
         if self._takes_batches(topic):
-            return self._of(self._main)
+            return self._main
         limit = self._directory.max_message_bytes(topic)
         return self._of(ProducerKind(max(SMALLEST_CLASS_BYTES, 1 << (limit.bit_length() - 1))))
 
     def for_replies(self, topic: str, records: int) -> Producer:
         """The producer for so many replies: the one that sends at once where few are on their way, or the topic's."""
-        if records <= PROMPT_RECORDS and self._takes_batches(topic):
-            prompt = self._of(self._prompt)
-            if records + len(prompt) <= PROMPT_RECORDS:
-                return prompt
+        if records + len(self._prompt) <= PROMPT_RECORDS and self._takes_batches(topic):
+            return self._prompt
         return self.for_topic(topic)
 
     def lane(self, topic: str) -> QuietLane | None:
@@ -141,9 +135,6 @@ class ProducerPool:
 
     def _of(self, kind: ProducerKind) -> Producer:
         """The producer of a kind; made at the first call."""
-        found = self._made.get(kind)
-        if found is not None:
-            return found
         with self._lock:
             if kind not in self._made:
                 self._made[kind] = self._make(kind)

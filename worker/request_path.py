@@ -152,16 +152,15 @@ class RequestPath:
                 order=order,
                 on_idle=on_idle,
             )
-        producers = ProducerPool(
-            clients.producer,
-            directory,
-            batch_bytes=batch_bytes,
-            quiet_topics=[b.reply_topic for b in bindings] if order is None and not in_queue else (),
-            quiet_records=delivery.budget_rows // 4,
-            clock=clock,
-        )
         self._publisher = Publisher(
-            producers,
+            ProducerPool(
+                clients.producer,
+                directory,
+                batch_bytes=batch_bytes,
+                quiet_topics=[b.reply_topic for b in bindings] if order is None and not in_queue else (),
+                quiet_records=delivery.budget_rows // 4,
+                clock=clock,
+            ),
             directory,
             topics={b.name: b.reply_topic for b in bindings},
             dead_letters=DeadLetters(dead_letter_topics, settings.kafka.group, settings.worker_id),

@@ -85,13 +85,9 @@ class Places:
             else:
                 self._go_to(partition, place)
         if first:
+            # A later poll tells how it ended; the round after that finds them committed, and places them.
+            self._consumer.commit_async(first, self._committed)
             self._committing = True
-            try:
-                # The next round finds them committed, and places them.
-                self._consumer.commit_async(first, self._committed)
-            except KafkaProblem:
-                self._committing = False
-                raise
 
     def _go_to(self, partition: TopicPartition, place: int) -> None:
         self._consumer.seek(partition, place)

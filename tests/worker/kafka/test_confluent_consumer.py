@@ -59,17 +59,24 @@ def fill(where: Connection, topic: str, count: int, partition: int = -1) -> None
     producer.close()
 
 
+def having_read_five(
+    where: Connection, topic: str, make: MakeConsumer
+) -> tuple[Consumer, TopicPartition, Witness]:
+    """A member that has read the five records of a partition, and who hears of it."""
+    witness = Witness()
+    fill(where, topic, 5)
+    consumer = make(witness)
+    consumer.subscribe([topic], witness)
+    take(consumer, 5)
+    return consumer, TopicPartition(topic, 0), witness
+
+
 @pytest.mark.kafka
 def test_a_commit_does_not_wait_longer_than_told(
     where: Connection, topic: TopicFactory, make: MakeConsumer, frozen: KafkaBroker
 ) -> None:
     """A broker that stands still makes a commit a problem, and not a stop; afterwards all goes on."""
-    name, witness = topic(), Witness()
-    partition = TopicPartition(name, 0)
-    fill(where, name, 5)
-    consumer = make(witness)
-    consumer.subscribe([name], witness)
-    take(consumer, 5)
+    consumer, partition, _ = having_read_five(where, topic(), make)
     consumer.commit({partition: 1})
 
     frozen.freeze()
@@ -230,14 +237,9 @@ def test_a_log_that_seems_cut_off_is_read_on_where_it_was(
     where: Connection, topic: TopicFactory, make: MakeConsumer
 ) -> None:
     """The client has no place then, as in a partition that the group has no offset for: nothing is read again."""
-    name, witness = topic(), Witness()
-    partition = TopicPartition(name, 0)
-    fill(where, name, 5)
-    consumer = make(witness)
-    consumer.subscribe([name], witness)
-    take(consumer, 5)
+    consumer, partition, witness = having_read_five(where, topic(), make)
     consumer.seek(partition, 3)
-    beyond = confluent_kafka.TopicPartition(name, 0, 400, leader_epoch=0)
+    beyond = confluent_kafka.TopicPartition(*partition, 400, leader_epoch=0)
     consumer._client.seek(beyond)  # type: ignore[attr-defined] # where this epoch never came
 
     read_on = take(consumer, 2)

@@ -1,4 +1,4 @@
-"""Where a group starts without a committed offset, when the broker does not make it easy."""
+"""Where a partition is read that the client has no place in, when the broker does not make it easy."""
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.kafka import FakeBroker, FakeConsumer
