@@ -77,6 +77,8 @@ class ClaimThreads:
 
     def step(self) -> None:
         """Let the stand-ins go whose threads have come back."""
+        if not self._hanging:
+            return
         back = [job for job in self._hanging if job.ended]
         for job in back:
             self._hanging.remove(job)

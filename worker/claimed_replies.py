@@ -111,9 +111,9 @@ class ClaimedReplies:
             )
             self._writing.append((reply, write))
             self._threads.begin(write)
+        self._threads.step()
         if not self._writing:
             return []
-        self._threads.step()
         done: list[tuple[LargeReply, bytes]] = []
         for each in list(self._writing):
             reply, write = each

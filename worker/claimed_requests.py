@@ -120,9 +120,9 @@ class ClaimedRequests:
         while self._let_go:
             binding, size_bytes = self._let_go.popleft()
             self._fetched[binding] -= size_bytes
+        self._threads.step()
         if not self:
             return []
-        self._threads.step()
         now = self._clock()
         if now >= self._next_look:
             self._next_look = now + LOOK_SECONDS

@@ -276,8 +276,9 @@ def test_a_store_that_hangs_is_waited_for_no_longer_than_set() -> None:
     threads = worker.path._claims._threads
     assert len(threads._hanging) == 1
     TroubledStore.gate.set()
+    step_until(worker, lambda: not threads._hanging, "its thread is back, though nothing waits for it")
     lab.send(claimed(request(3, id="last"), memory))
-    step_until(worker, lambda: not threads._hanging and lab.codes().get("last") == 0, "its thread is back")
+    step_until(worker, lambda: lab.codes().get("last") == 0, "answered as well")
 
 
 def test_requests_of_a_partition_that_goes_are_left() -> None:
