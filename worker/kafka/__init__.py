@@ -14,7 +14,7 @@ In reading order:
 * `client_config` - librdkafka's properties; `java_properties` - those of `--command-config`
 * `confluent_consumer` - the consumer's adapter; `assignment` - its answers to rebalances; `places` - where a
   partition is read that the client has no place in; `leaders` - asks those of partitions; `resuming` - goes on
-  with paused ones
+  with paused ones; `repeats` - leaves out what the client returns twice
 * `confluent_share` - the adapter of a member of a share group
 * `confluent_producer`, `confluent_transactional` - the producers' adapters
 * `admin`, `topic_facts` - topics, their configurations, groups' lag; `admin_calls`, `admin_configs` - how it asks;

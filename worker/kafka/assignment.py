@@ -12,6 +12,7 @@ import confluent_kafka
 
 from worker.kafka import errors
 from worker.kafka.records import TopicPartition
+from worker.kafka.repeats import Repeats
 
 if TYPE_CHECKING:
     from worker.kafka.consumer import RebalanceListener
@@ -32,6 +33,11 @@ def ours(partitions: Iterable[Any]) -> list[TopicPartition]:
     return [TopicPartition(tp.topic, tp.partition) for tp in partitions]
 
 
+def read_up_to(positions: Iterable[Any]) -> dict[TopicPartition, int]:
+    """Our names of the client's partitions, each with its offset (negative: not known)."""
+    return {TopicPartition(tp.topic, tp.partition): tp.offset for tp in positions}
+
+
 class Assignment:
     """The partitions of one consumer. Its thread only touches it; the callbacks run inside the client's poll.
 
@@ -42,6 +48,7 @@ class Assignment:
         listener: told of rebalances; None without a group.
         partitions: what is assigned now.
         gone: what was revoked or lost during the present poll, and has not come back.
+        repeats: what the client may return twice of those that stay.
         failure: what is to leave the present poll.
     """
 
@@ -49,6 +56,7 @@ class Assignment:
         self.listener: RebalanceListener | None = None
         self.partitions: set[TopicPartition] = set()
         self.gone: set[TopicPartition] = set()
+        self.repeats = Repeats()
         self.failure: BaseException | None = None
         self._incremental = incremental
         self._on_gone = on_gone
@@ -65,6 +73,7 @@ class Assignment:
     def on_assign(self, client: Any, partitions: Sequence[Any]) -> None:
         """Take them as they came: librdkafka asks for the committed offsets by itself, and goes on asking."""
         came = ours(partitions)
+        self._stay(client, self.partitions.difference(came))
         self.partitions.update(came)
         self.gone.difference_update(came)
         self.guarded(client.incremental_assign if self._incremental else client.assign, list(partitions))
@@ -74,12 +83,14 @@ class Assignment:
 
     def on_revoke(self, client: Any, partitions: Sequence[Any]) -> None:
         """Let the listener finish and commit, then give them back."""
+        self._stay(client, self.partitions.difference(ours(partitions)))
         if self.listener is not None:
             self.guarded(self.listener.revoked, ours(partitions))
         self._give_up(client, partitions)
 
     def on_lost(self, client: Any, partitions: Sequence[Any]) -> None:
         """Tell the listener, and forget them."""
+        self._stay(client, self.partitions.difference(ours(partitions)))
         if self.listener is not None:
             self.guarded(self.listener.lost, ours(partitions))
         self._give_up(client, partitions)
@@ -124,10 +135,16 @@ class Assignment:
         if failure is not None:
             raise failure
 
+    def _stay(self, client: Any, partitions: Iterable[TopicPartition]) -> None:
+        """Note how far those have been read that a rebalance leaves here."""
+        if stay := bare(partitions):
+            self.guarded(lambda: self.repeats.stay(read_up_to(client.position(stay))))
+
     def _give_up(self, client: Any, partitions: Sequence[Any]) -> None:
         gone = ours(partitions)
         self.gone.update(gone)
         self.partitions.difference_update(gone)
+        self.repeats.forget(gone)
         self._on_gone(gone)
         if self._incremental:
             self.guarded(client.incremental_unassign, list(partitions))

@@ -12,6 +12,7 @@ What the client library does by itself and this adapter does otherwise, each see
 * `consume(n, t)` waits the whole time unless *n* records are there; `poll(t)` and then `consume(n - 1, 0)`
   does not.
 * A rebalance can happen between those two calls; the record of the first may then belong to somebody else.
+* Partitions that stay through a rebalance may go on too far back: see `repeats`.
 """
 
 import ctypes
@@ -109,9 +110,11 @@ class ConfluentConsumer:
         if first is None:
             self._assignment.raise_failure()
             return ()
-        messages = [first]
+        repeats = self._assignment.repeats
+        repeats.begin()
+        messages = repeats.without([first])
         if max_records > 1 and self._assignment.failure is None:
-            messages += self._call(self._client.consume, max_records - 1, 0)
+            messages += repeats.without(self._call(self._client.consume, max_records - 1, 0))
         if any(map(_error, messages)):
             messages = [message for message in messages if message.error() is None or self._handle(message)]
         if gone := self._assignment.gone:
@@ -173,6 +176,7 @@ class ConfluentConsumer:
                 f"{partition} is not assigned to this consumer", resource=partition.topic
             )
         self._places.given(partition, offset)
+        self._assignment.repeats.forget([partition])
         try:
             self._client.seek(confluent_kafka.TopicPartition(partition.topic, partition.partition, offset))
         except confluent_kafka.KafkaException:

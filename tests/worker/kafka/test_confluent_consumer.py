@@ -251,6 +251,29 @@ def test_a_log_that_seems_cut_off_is_read_on_where_it_was(
 
 
 @pytest.mark.kafka
+def test_what_the_client_reads_again_after_a_rebalance_is_left_out(
+    where: Connection, topic: TopicFactory, make: MakeConsumer
+) -> None:
+    """It goes on too far back at times, in partitions that stay; here it is made to."""
+    name, witness = topic("halved", 2), Witness()
+    for partition in (0, 1):
+        fill(where, name, 5, partition)
+    consumer = make(witness)
+    consumer.subscribe([name], witness)
+    take(consumer, 10)
+    other_witness = Witness()
+    other = make(other_witness)
+    other.subscribe([name], other_witness)
+    poll_until(lambda: bool(other.assignment()), consumer, other)
+    (stays,) = consumer.assignment()
+
+    consumer._client.seek(confluent_kafka.TopicPartition(*stays, 3))  # type: ignore[attr-defined]
+    fill(where, name, 2, stays.partition)
+
+    assert [message.offset() for message in take(consumer, 2)] == [5, 6]
+
+
+@pytest.mark.kafka
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
 def test_an_offset_that_a_transaction_holds_open_is_waited_for(
     where: Connection, topic: TopicFactory, protocol: str
