@@ -128,7 +128,7 @@ class Admission:
             )
         if timeouts_ms is not None:
             deadlines_ms = _deadlines_ms(records)
-            deadlines_ms[positions] = records.timestamps_ms[positions] + timeouts_ms
+            deadlines_ms[positions] = records.timestamps_ms_at(positions) + timeouts_ms
         records.header_bytes = max(records.header_bytes, size + HEADER_OVERHEAD_BYTES * len(columns))
         return True
 
@@ -168,7 +168,7 @@ class Admission:
         for name, value in headers:
             if name == names.TIMEOUT_MS:
                 timeout_ms = names.parse_timeout_ms(value)
-                _deadlines_ms(records)[position] = records.timestamps_ms[position] + timeout_ms
+                _deadlines_ms(records)[position] = records.timestamps_ms_at([position])[0] + timeout_ms
 
     def _add_coordinates(self, records: PolledRecords, positions: Sequence[int]) -> None:
         carried = self._routes(records).headers

@@ -51,7 +51,7 @@ class Settlement:
         if left:
             self._count(answer, answer.code, left)
         # Not until now: a lane tells late, and for many at once, that replies are safe.
-        waited = np.subtract(delivery.handed_ms, records.timestamps_at(answered), dtype=np.float64)
+        waited = np.subtract(delivery.handed_ms, records.about_ms_at(answered), dtype=np.float64)
         waited /= 1000
         self._metrics.latencies_observed(answer.model, answer.version, waited)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.fakes.kafka_broker import FakeMessage
 from tests.fakes.request_path import EPOCH_SECONDS, REPLIES, REQUESTS, Lab, request
 from worker.admission import FEW, Admission
-from worker.polled_records import PolledRecords
+from worker.polled_records import MANY_RECORDS, PolledRecords
 from worker.reply_routes import ANY_PARTITION, ReplyRoutes
 from worker.reply_routing import ReplyRouting
 from worker.reply_sizes import header_bytes
@@ -124,6 +124,21 @@ def test_a_request_past_its_deadline_is_not_run() -> None:
 
     assert lab.codes() == {"late": DEADLINE_EXCEEDED, "in time": 0, "no deadline": 0}
     assert sum(rows for _, rows in lab.servable().runs) == 2
+
+
+def test_each_of_many_requests_has_its_own_deadline() -> None:
+    """Also in a poll of so many that not each is asked for its timestamp for the metrics."""
+    lab = Lab()
+    lab.set_model()
+    worker = lab.worker().join()
+    timeout = [("headrace-timeout-ms", b"1000")]
+    late = {f"r{n}": n % 3 == 1 for n in range(2 * MANY_RECORDS)}
+    for name, is_late in late.items():
+        lab.send(request(1, id=name), headers=timeout, timestamp_ms=NOW_MS - (1001 if is_late else 500))
+
+    worker.until_committed(len(late))
+
+    assert lab.codes() == {name: DEADLINE_EXCEEDED if is_late else 0 for name, is_late in late.items()}
 
 
 @pytest.mark.parametrize("timestamp_ms", [0, NOW_MS + 3_600_000], ids=["missing", "from the future"])
