@@ -44,7 +44,7 @@ class Place:
     def client(self, **options: Any) -> Client:
         """A client of these topics."""
         topics = {"request_topic": self.requests, "reply_topic": self.replies}
-        usual = {"properties": QUICK_FETCH, "timeout_seconds": PATIENCE_SECONDS}
+        usual: dict[str, Any] = {"properties": QUICK_FETCH, "timeout_seconds": PATIENCE_SECONDS}
         return Client(self.bootstrap_servers, **(topics | usual | options))
 
     def responder(self, answer: Answer) -> Responder:

@@ -11,7 +11,7 @@ NOW_MS = 1_000_000.0
 def polled(*timestamps_ms: int) -> PolledRecords:
     """Records written at these times, polled now."""
     messages = [FakeMessage("t", offset=n, timestamp_ms=time) for n, time in enumerate(timestamps_ms)]
-    return PolledRecords("t", "b", messages, NOW_MS)  # type: ignore[arg-type]
+    return PolledRecords("t", "b", messages, NOW_MS)
 
 
 def test_few_records_are_asked_each() -> None:

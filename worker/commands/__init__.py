@@ -14,7 +14,7 @@ In reading order:
 * `worker_command` - `headrace worker`
 * `topics` - `headrace topics`
 * `control_access` - the way to the control and status topics; `waiting` - until the fleet has followed
-* `models` - `headrace models`, with `model_options`, `model_actions` and `model_views`
+* `models` - `headrace models`, with `model_options`, `model_changes`, `model_actions` and `model_views`
 * `status` - `headrace status`
 * `request` - `headrace request`
 * `dead_letters` - `headrace dead-letters`, with `dead_letter_options`, `dead_letter_access`, `dead_letter_lists`,

@@ -4,9 +4,10 @@ from typing import Any
 
 import click
 
-from schemas.model_config import ModelConfig
+from schemas.model_config import ModelConfig, PastConfig
 from worker.commands.control_access import ControlAccess
 from worker.commands.failure import CommandFailedError
+from worker.commands.model_changes import Change, is_same
 from worker.commands.model_views import (
     config_document,
     differences,
@@ -21,32 +22,77 @@ from worker.control_writer import Written, overtaken_by
 from worker.convergence import Wanted
 
 
-def change_model(
+class _UnchangedError(Exception):
+    """The model is as wanted already."""
+
+
+def set_model(
     access: ControlAccess,
     name: str,
-    config: ModelConfig | None,
+    config: ModelConfig,
     output: Output,
     wait_seconds: float | None = None,
 ) -> None:
-    """Write the config (None: the removal), show what has changed, and wait for it when *wait_seconds* is given.
+    """Write the config, show what has changed, and wait for it when *wait_seconds* is given.
+
+    Raises:
+        CommandFailedError: the wait has failed.
+        InvalidControlRecord: the config breaks a rule.
+    """
+    with access.writing() as writer:
+        written = writer.write(name, lambda _before: config)
+    _follow(access, written, output, wait_seconds)
+
+
+def remove_model(access: ControlAccess, name: str, output: Output, wait_seconds: float | None = None) -> None:
+    """Write the removal, and wait for it when *wait_seconds* is given.
 
     Raises:
         CommandFailedError: there is nothing to remove, or the wait has failed.
+    """
+    with access.writing() as writer:
+        if name not in access.read().models:
+            raise CommandFailedError(f"model {name!r} is not on the control topic; nothing was removed")
+        written = writer.write(name, lambda _before: None)
+    _follow(access, written, output, wait_seconds)
+
+
+def change_model(
+    access: ControlAccess,
+    name: str,
+    change: Change,
+    output: Output,
+    wait_seconds: float | None = None,
+) -> None:
+    """Make another config of the present one, as `set_model`; nothing is written where it would say the same.
+
+    Raises:
+        CommandFailedError: the change cannot be made, or the wait has failed.
         InvalidControlRecord: the config breaks a rule.
     """
 
-    def change(_before: ModelConfig | None) -> ModelConfig | None:
-        return config
+    def changed(before: ModelConfig | None) -> ModelConfig:
+        after = change(before)
+        if before is not None and is_same(before, after):
+            raise _UnchangedError
+        return after
 
-    with access.writing() as writer:
-        if config is None and name not in access.read().models:
-            raise CommandFailedError(f"model {name!r} is not on the control topic; nothing was removed")
-        written = writer.write(name, change)
+    try:
+        with access.writing() as writer:
+            written = writer.write(name, changed)
+    except _UnchangedError:
+        entry = access.read().models[name]
+        written = Written(name, entry.offset, entry.config, entry)
+    _follow(access, written, output, wait_seconds)
+
+
+def _follow(access: ControlAccess, written: Written, output: Output, wait_seconds: float | None) -> None:
+    """Show what has changed, and wait for it when *wait_seconds* is given."""
     overtaken = overtaken_by(written)
     before = written.before.config if written.before else None
     changed = [] if written.config is None else list(differences(before, written.config))
     document: dict[str, Any] = {
-        "model": name,
+        "model": written.name,
         "offset": written.offset,
         "config": None if written.config is None else config_document(written.config),
         "changed": {field: {"from": old, "to": new} for field, old, new in changed},
@@ -112,6 +158,28 @@ def show_models(access: ControlAccess, output: Output) -> None:
         _tell(f"warning: control record {offset} names no model: {reason}")
 
 
+def show_history(access: ControlAccess, name: str, output: Output) -> None:
+    """Show a model's configs, the present one first, and what each has changed.
+
+    Raises:
+        CommandFailedError: it is not on the control topic.
+    """
+    _, config = _config(access, name)
+    configs: list[ModelConfig | PastConfig] = [config, *config.history]
+    documents, rows = [], []
+    for each, older in zip(configs, [*configs[1:], None], strict=True):
+        # Of the oldest that is kept nobody knows what it has changed, unless it was the model's first.
+        known = older is not None or each.revision == 1
+        changed = list(differences(older, each)) if known else []
+        document = {field: {"from": old, "to": new} for field, old, new in changed}
+        documents.append(config_document(each) | {"changed": document if known else None})
+        lines = [f"{field}: {old} → {new}" if old else f"{field}: {new}" for field, old, new in changed]
+        said = ("\n".join(lines) or "nothing") if known else None
+        rows.append((each.revision, time_text(each.time), each.author, each.comment, said))
+    columns = ("revision", "time", "author", "comment", "changed")
+    output.show({"model": name, "configs": documents}, table(columns, rows))
+
+
 def await_model(
     access: ControlAccess, name: str, version: int | None, timeout_seconds: float, output: Output
 ) -> None:
@@ -120,26 +188,34 @@ def await_model(
     Raises:
         CommandFailedError: it is not on the control topic, has failed, or takes too long.
     """
-    entry = access.read().models.get(name)
-    if entry is None:
-        raise CommandFailedError(f"model {name!r} is not on the control topic")
-    if entry.config is None:
-        raise CommandFailedError(f"the control record of model {name!r} is not valid: {entry.problem}")
-    wanted = Wanted(name, entry.offset, entry.config.versions, version)
+    offset, config = _config(access, name)
+    wanted = Wanted(name, offset, config.versions, version)
     served = wait_until_served(access, wanted, timeout_seconds, _tell)
     document = {
         "model": name,
-        "offset": entry.offset,
+        "offset": offset,
         "workers": {worker: list(versions) for worker, versions in served.workers.items()},
     }
     rows = [(worker, ", ".join(map(str, versions))) for worker, versions in served.workers.items()]
     output.show(document, table(("worker", "versions available"), rows))
 
 
+def _config(access: ControlAccess, name: str) -> tuple[int, ModelConfig]:
+    """A model's record: its offset, and what it says."""
+    entry = access.read().models.get(name)
+    if entry is None:
+        raise CommandFailedError(f"model {name!r} is not on the control topic")
+    if entry.config is None:
+        raise CommandFailedError(f"the control record of model {name!r} is not valid: {entry.problem}")
+    return entry.offset, entry.config
+
+
 def _sentence(written: Written) -> str:
     if written.config is None:
         return f"model {written.name!r} is removed (control offset {written.offset})"
     revision = written.config.revision
+    if written.before is not None and written.before.offset == written.offset:
+        return f"model {written.name!r} is as wanted already (revision {revision}, control offset {written.offset})"
     return f"model {written.name!r} is set (revision {revision}, control offset {written.offset})"
 
 

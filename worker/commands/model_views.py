@@ -67,7 +67,9 @@ def entry_document(entry: ControlEntry) -> dict[str, Any]:
     return document
 
 
-def differences(before: ModelConfig | None, after: ModelConfig) -> Iterator[tuple[str, str, str]]:
+def differences(
+    before: ModelConfig | PastConfig | None, after: ModelConfig | PastConfig
+) -> Iterator[tuple[str, str, str]]:
     """What a change changes: field, old and new text; author, revision and time are not among them."""
     for name, show in _SHOWN.items():
         old = "" if before is None else show(before)
@@ -76,7 +78,7 @@ def differences(before: ModelConfig | None, after: ModelConfig) -> Iterator[tupl
             yield name, old, new
 
 
-def _batching_text(config: ModelConfig) -> str:
+def _batching_text(config: ModelConfig | PastConfig) -> str:
     batching = batching_document(config.batching)
     return " ".join(f"{name}={value}" for name, value in (batching or {}).items())
 

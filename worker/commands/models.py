@@ -100,7 +100,7 @@ def set_model(
     record is applied.
     """
     from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
-    from worker.commands.model_actions import change_model  # noqa: PLC0415 - likewise
+    from worker.commands.model_actions import set_model  # noqa: PLC0415 - likewise
 
     options = (max_batch_rows, batch_timeout_seconds, allowed_batch_rows)
     config = ModelConfig(
@@ -111,7 +111,91 @@ def set_model(
         None if options == (None, None, None) else BatchingOptions(*options),
         comment=comment,
     )
-    change_model(access_of(loaded.settings), name, config, output, timeout if wait else None)
+    set_model(access_of(loaded.settings), name, config, output, timeout if wait else None)
+
+
+@models.command("label")
+@click.argument("name")
+@click.argument("labels", type=LabelParam(), nargs=-1, metavar="[LABEL=VERSION]...")
+@click.option(
+    "--remove", "without", multiple=True, metavar="LABEL", help="A label to take away. May be repeated."
+)
+@click.option("--comment", default="", help="Why; kept with the record and in its history.")
+@wait_options
+@settings_options
+@output_option
+def label_model(
+    loaded: "Loaded",
+    name: str,
+    labels: tuple[tuple[str, int], ...],
+    without: tuple[str, ...],
+    comment: str,
+    wait: bool,
+    timeout: float,
+    output: Output,
+) -> None:
+    """Give names to versions, move them, or take them away; what else is set of the model stays.
+
+    Where the model's versions are listed a label may only name one of them.
+    """
+    if not labels and not without:
+        raise click.UsageError("expected LABEL=VERSION, as in stable=3, or --remove LABEL")
+    from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
+    from worker.commands.model_actions import change_model  # noqa: PLC0415 - likewise
+    from worker.commands.model_changes import with_labels  # noqa: PLC0415 - likewise
+
+    change = with_labels(name, dict(labels), without, comment)
+    change_model(access_of(loaded.settings), name, change, output, timeout if wait else None)
+
+
+@models.command()
+@click.argument("name")
+@click.option(
+    "--revision",
+    type=click.IntRange(min=1),
+    help="Which of the configs in its history. Default: the one before the present one.",
+)
+@click.option(
+    "--comment", default="", help="Why; kept with the record. Default: to which revision it goes back."
+)
+@wait_options
+@settings_options
+@output_option
+def rollback(
+    loaded: "Loaded",
+    name: str,
+    revision: int | None,
+    comment: str,
+    wait: bool,
+    timeout: float,
+    output: Output,
+) -> None:
+    """Go back to an earlier config of a model, which `headrace models history` shows.
+
+    It is written as a new record, so a rollback can be rolled back. It brings back what was asked for: a config
+    that says latest or all takes what lies in the base path now.
+    """
+    from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
+    from worker.commands.model_actions import change_model  # noqa: PLC0415 - likewise
+    from worker.commands.model_changes import as_before  # noqa: PLC0415 - likewise
+
+    change = as_before(name, revision, comment)
+    change_model(access_of(loaded.settings), name, change, output, timeout if wait else None)
+
+
+@models.command()
+@click.argument("name")
+@settings_options
+@output_option
+def history(loaded: "Loaded", name: str, output: Output) -> None:
+    """Show a model's last configs: who has changed what, when and why.
+
+    The present one comes first; ten earlier ones are kept.
+    """
+    from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
+    from worker.commands.model_actions import show_history  # noqa: PLC0415 - likewise
+
+    show_history(access_of(loaded.settings), name, output)
 
 
 @models.command()
@@ -125,9 +209,9 @@ def remove(loaded: "Loaded", name: str, wait: bool, timeout: float, output: Outp
     Its history goes with it.
     """
     from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
-    from worker.commands.model_actions import change_model  # noqa: PLC0415 - likewise
+    from worker.commands.model_actions import remove_model  # noqa: PLC0415 - likewise
 
-    change_model(access_of(loaded.settings), name, None, output, timeout if wait else None)
+    remove_model(access_of(loaded.settings), name, output, timeout if wait else None)
 
 
 @models.command("list")

@@ -1,96 +1,25 @@
 """`headrace models` and `headrace status`, on topics in memory with a control loop stepped by hand."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
 
-from schemas import codec
-from schemas.model_config import BatchingOptions, ModelConfig
-from schemas.servable_status import ServableState, ServableStatus
+from schemas.model_config import BatchingOptions
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
-from schemas.worker_status import WorkerState, WorkerStatus
-from tests.fakes.clock import FakeClock
-from tests.fakes.control import Reader, Topic, Writer
-from tests.fakes.kafka_broker import FakeMessage
 from tests.kit import distributions
+from tests.worker.commands.control_world import CONFIG, World, document, version, worker
 from worker.commands import model_actions
-from worker.commands.control_access import ControlAccess
 from worker.commands.failure import CommandFailedError
 from worker.commands.model_options import LabelParam, VersionsParam, absolute, loader_name, row_sizes
 from worker.commands.model_views import versions_text
 from worker.commands.output import Output
 from worker.commands.status import show_status
 from worker.commands.waiting import wait_until_gone
-from worker.control_topic import ControlTopic
-from worker.control_writer import ControlWriter
-from worker.fleet_reader import FleetReader
 from worker.status_topic import key_of
 from worker.worker_lease import CONTROL_PROBLEM
-
-CONFIG = ModelConfig("/models/m", versions=SpecificVersions((1,)), comment="why")
-WALL_SECONDS = 1000.0
-
-
-class Worker(Reader):
-    """A reader of the status topic in front of a worker that does one thing whenever it is asked for news."""
-
-    def __init__(self, world: "World", events: Any) -> None:
-        super().__init__(world.status, events)
-        self._world = world
-
-    def poll(self, max_records: int, timeout_seconds: float) -> Sequence[FakeMessage]:
-        """The worker does its next thing."""
-        if self._world.news:
-            self._world.say(*self._world.news.pop(0))
-        return super().poll(max_records, timeout_seconds)
-
-
-class World:
-    """Both topics, and what workers will say."""
-
-    def __init__(self) -> None:
-        self.control = Topic("control", now_ms=1_000_000)
-        self.status = Topic("status", now_ms=1_000_000)
-        self.news: list[Sequence[WorkerStatus | ServableStatus]] = []
-
-    def say(self, *records: WorkerStatus | ServableStatus) -> None:
-        """A worker says something."""
-        for record in records:
-            self.status.add(key_of(record), codec.encode(record))
-
-    def access(self) -> ControlAccess:
-        """The way of a command to it."""
-
-        def topic() -> ControlTopic:
-            return ControlTopic("control", lambda e: Reader(self.control, e), self.control, clock=FakeClock())
-
-        return ControlAccess(
-            "g",
-            topic,
-            lambda: ControlWriter(topic(), Writer(self.control), author="ann@host", wall=lambda: 1.0),
-            lambda: FleetReader("status", lambda e: Worker(self, e), self.status, wall=lambda: WALL_SECONDS),
-        )
-
-
-def worker(name: str = "w", *, applied: int = 0, **fields: Any) -> WorkerStatus:
-    """A worker's word on itself."""
-    return replace(WorkerStatus(name, "g", "host", "1.0", applied, WorkerState.SERVING, 15_000, 0), **fields)
-
-
-def version(number: int = 1, *, state: str = "AVAILABLE", on: str = "w", **fields: Any) -> ServableStatus:
-    """A worker's word on a version."""
-    status = ServableStatus(on, "m", number, ServableState(state), control_offset=0, time=1_000_000)
-    return replace(status, **fields)
-
-
-def document(capsys: pytest.CaptureFixture[str]) -> Any:
-    """What was printed for programs."""
-    return json.loads(capsys.readouterr().out)
 
 
 @pytest.mark.parametrize(
@@ -175,10 +104,10 @@ def test_an_installed_loader_is_taken_without_a_word_and_a_broken_offer_is_said(
 def test_set_writes_the_record_and_says_what_has_changed(capsys: pytest.CaptureFixture[str]) -> None:
     """Field by field, against the record before."""
     world = World()
-    model_actions.change_model(world.access(), "m", CONFIG, Output("json"))
+    model_actions.set_model(world.access(), "m", CONFIG, Output("json"))
     capsys.readouterr()
     changed = replace(CONFIG, labels={"stable": 1}, batching=BatchingOptions(max_batch_rows=8))
-    model_actions.change_model(world.access(), "m", changed, Output("json"))
+    model_actions.set_model(world.access(), "m", changed, Output("json"))
 
     assert document(capsys) == {
         "model": "m",
@@ -208,7 +137,7 @@ def test_list_shows_each_model_with_its_history_and_what_is_not_valid(
     """Also records that name no model."""
     world = World()
     for config in (CONFIG, replace(CONFIG, base_path="/b")):
-        model_actions.change_model(world.access(), "m", config, Output())
+        model_actions.set_model(world.access(), "m", config, Output())
     world.control.add(b"broken", b"garbage")
     world.control.add(None, b"x")
     capsys.readouterr()
@@ -229,7 +158,7 @@ def test_removing_what_is_not_there_fails() -> None:
     """A slip of the pen is not answered with success."""
     world = World()
     with pytest.raises(CommandFailedError, match="'m' is not on the control topic"):
-        model_actions.change_model(world.access(), "m", None, Output())
+        model_actions.remove_model(world.access(), "m", Output())
     assert world.control.records == []
 
 
@@ -238,7 +167,7 @@ def test_set_can_wait_until_every_live_worker_serves_it(capsys: pytest.CaptureFi
     world = World()
     world.say(worker(applied=-1))
     world.news = [[worker()], [version(state="LOADING")], [version()]]
-    model_actions.change_model(world.access(), "m", CONFIG, Output("json"), 60.0)
+    model_actions.set_model(world.access(), "m", CONFIG, Output("json"), 60.0)
     printed = capsys.readouterr()
 
     assert json.loads(printed.out)["workers"] == {"w": [1]}
@@ -251,17 +180,17 @@ def test_set_that_waits_fails_with_worker_and_reason(capsys: pytest.CaptureFixtu
     world.say(worker(), version(state="END", code=5, message="no such directory"))
 
     with pytest.raises(CommandFailedError, match="has failed on worker w: version 1: no such directory"):
-        model_actions.change_model(world.access(), "m", CONFIG, Output("json"), 60.0)
+        model_actions.set_model(world.access(), "m", CONFIG, Output("json"), 60.0)
     assert "no such directory" in document(capsys)["failed"]
 
 
 def test_remove_can_wait_until_no_live_worker_has_it() -> None:
     """The unloads take their time."""
     world = World()
-    model_actions.change_model(world.access(), "m", CONFIG, Output())
+    model_actions.set_model(world.access(), "m", CONFIG, Output())
     world.say(worker(), version())
     with pytest.raises(CommandFailedError, match="'m' is not gone after 0 s: w: has not read"):
-        model_actions.change_model(world.access(), "m", None, Output(), 0.0)
+        model_actions.remove_model(world.access(), "m", Output(), 0.0)
 
     world.say(worker(applied=1))
     with pytest.raises(CommandFailedError, match="w: version 1 is AVAILABLE"):
@@ -274,7 +203,7 @@ def test_remove_can_wait_until_no_live_worker_has_it() -> None:
 def test_wait_shows_which_worker_serves_which_versions(capsys: pytest.CaptureFixture[str]) -> None:
     """It first waits for a live worker."""
     world = World()
-    model_actions.change_model(world.access(), "m", CONFIG, Output())
+    model_actions.set_model(world.access(), "m", CONFIG, Output())
     capsys.readouterr()
     world.news = [[worker()], [version()]]
     model_actions.await_model(world.access(), "m", None, 60.0, Output("json"))
@@ -299,7 +228,7 @@ def test_wait_for_what_is_not_configured_fails_at_once(value: bytes | None, said
 def test_wait_ends_with_its_time_and_says_what_is_missing() -> None:
     """Worker by worker."""
     world = World()
-    model_actions.change_model(world.access(), "m", CONFIG, Output())
+    model_actions.set_model(world.access(), "m", CONFIG, Output())
     world.say(worker(), worker("x", applied=-1), version())
 
     with pytest.raises(CommandFailedError, match="after 0 s: x: has not read the record yet"):

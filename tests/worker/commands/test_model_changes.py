@@ -1,0 +1,177 @@
+"""`headrace models label`, `rollback` and `history`, on topics in memory."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from schemas.model_config import BatchingOptions, ModelConfig
+from schemas.version_selection import LatestVersions, SpecificVersions
+from tests.worker.commands.control_world import CONFIG, World, document, version, worker
+from worker.commands import model_actions
+from worker.commands.failure import CommandFailedError
+from worker.commands.model_changes import Change, as_before, with_labels
+from worker.commands.output import Output
+from worker.control_record import InvalidControlRecord
+
+TWO = replace(
+    CONFIG,
+    versions=SpecificVersions((1, 2)),
+    labels={"stable": 1, "old": 1},
+    batching=BatchingOptions(max_batch_rows=8),
+    parameters={"p": b"v"},
+)
+
+
+@pytest.fixture
+def world() -> World:
+    """With a model that was set twice."""
+    made = World()
+    for config in (CONFIG, TWO):
+        model_actions.set_model(made.access(), "m", config, Output("json"))
+    return made
+
+
+def labelled(labels: Mapping[str, int], *without: str) -> Change:
+    """That change."""
+    return with_labels("m", labels, without, "moved")
+
+
+def present(world: World) -> ModelConfig:
+    """What the topic says of the model."""
+    config = world.access().read().models["m"].config
+    assert config is not None
+    return config
+
+
+def change(world: World, wanted: Change, wait_seconds: float | None = None) -> None:
+    """Have the command make that change."""
+    model_actions.change_model(world.access(), "m", wanted, Output("json"), wait_seconds)
+
+
+def test_labels_are_moved_added_and_taken_away_and_nothing_else_changes(world: World) -> None:
+    """Whoever moves a label need not know the rest."""
+    change(world, labelled({"stable": 2, "canary": 2}, "old"))
+
+    found = present(world)
+    assert found.labels == {"stable": 2, "canary": 2}
+    assert (found.revision, found.author, found.comment) == (3, "ann@host", "moved")
+    assert replace(found.as_past(), labels={}, revision=0, comment="") == replace(
+        TWO.as_past(), labels={}, comment="", author="ann@host", time=1000
+    )
+    assert [past.revision for past in found.history] == [2, 1]
+
+
+def test_a_label_that_is_there_already_writes_nothing(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command can be repeated, and still waits."""
+    capsys.readouterr()
+    model_actions.change_model(world.access(), "m", labelled({"stable": 1}), Output())
+    assert "is as wanted already (revision 2, control offset 1)" in capsys.readouterr().out
+    assert len(world.control.records) == 2
+
+    world.say(worker(applied=1), version(1, control_offset=1), version(2, control_offset=1))
+    change(world, labelled({"stable": 1}), 60.0)
+    assert document(capsys)["workers"] == {"w": [1, 2]}
+
+
+def test_taking_away_a_label_that_is_not_there_fails(world: World) -> None:
+    """It says which there are."""
+    with pytest.raises(CommandFailedError, match=r"'m' has no label 'canary', 'x'; its labels: old, stable"):
+        change(world, labelled({}, "x", "canary", "old"))
+    assert len(world.control.records) == 2
+
+
+def test_a_label_of_a_version_that_is_not_listed_is_refused(world: World) -> None:
+    """Nobody would ever serve it."""
+    with pytest.raises(InvalidControlRecord, match="label 'canary' points to version 3"):
+        change(world, labelled({"canary": 3}))
+    assert len(world.control.records) == 2
+
+
+@pytest.mark.parametrize("wanted", [labelled({"stable": 1}), as_before("m", None, "")])
+@pytest.mark.parametrize("value", [None, b"garbage"], ids=["removed", "not valid"])
+def test_a_model_without_a_valid_record_cannot_be_changed(wanted: Change, value: bytes | None) -> None:
+    """It says how to set it."""
+    world = World()
+    world.control.add(b"m", value)
+    with pytest.raises(CommandFailedError, match=r"no valid record on the control topic.*models set m"):
+        change(world, wanted)
+    assert len(world.control.records) == 1
+
+
+def test_a_rollback_brings_back_everything_as_a_new_record(world: World) -> None:
+    """And can be rolled back."""
+    change(world, as_before("m", None, ""))
+    back = present(world)
+    assert (back.versions, back.labels, back.batching) == (CONFIG.versions, {}, None)
+    assert (back.revision, back.comment) == (3, "back to revision 1")
+
+    change(world, as_before("m", None, "again"))
+    again = present(world)
+    assert replace(again.as_past(), revision=0, comment="", author="", time=0) == replace(
+        TWO.as_past(), comment=""
+    )
+    assert (again.revision, again.comment) == (4, "again")
+    assert [past.revision for past in again.history] == [3, 2, 1]
+
+
+def test_a_rollback_goes_to_any_revision_that_is_kept(world: World) -> None:
+    """Another one is refused, and told which there are."""
+    model_actions.set_model(world.access(), "m", replace(CONFIG, versions=LatestVersions(2)), Output("json"))
+    with pytest.raises(CommandFailedError, match="no earlier revision 3; its history has 2, 1"):
+        change(world, as_before("m", 3, ""))
+
+    change(world, as_before("m", 1, ""))
+    assert present(world).versions == CONFIG.versions
+
+
+def test_the_first_config_has_nothing_to_go_back_to() -> None:
+    """It says so."""
+    world = World()
+    model_actions.set_model(world.access(), "m", CONFIG, Output("json"))
+    with pytest.raises(CommandFailedError, match="no earlier config: this one is its first"):
+        change(world, as_before("m", None, ""))
+
+
+def test_history_says_who_has_changed_what_and_why(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """The present config first; of the oldest that is kept it is not known what it has changed."""
+    change(world, labelled({}, "old"))
+    capsys.readouterr()
+    model_actions.show_history(world.access(), "m", Output("json"))
+    shown: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert [(each["revision"], each["comment"]) for each in shown["configs"]] == [
+        (3, "moved"),
+        (2, "why"),
+        (1, "why"),
+    ]
+    assert shown["configs"][0]["changed"] == {"labels": {"from": "old=1 stable=1", "to": "stable=1"}}
+    assert shown["configs"][2]["changed"]["versions"] == {"from": "", "to": "1"}
+
+    for n in range(12):
+        model_actions.set_model(world.access(), "m", replace(CONFIG, comment=f"no. {n}"), Output("json"))
+    capsys.readouterr()
+    model_actions.show_history(world.access(), "m", Output("json"))
+    configs = json.loads(capsys.readouterr().out)["configs"]
+    assert [each["revision"] for each in configs] == list(range(15, 4, -1))
+    assert [each["changed"] for each in configs] == [{}] * 10 + [None]
+
+
+def test_history_for_people(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line for each config."""
+    capsys.readouterr()
+    model_actions.show_history(world.access(), "m", Output())
+    text = capsys.readouterr().out
+    for piece in (
+        "revision",
+        "ann@host",
+        "1970-01-01T00:00:01Z",
+        "labels: old=1 stable=1",
+        "versions: 1 → 1,2",
+    ):
+        assert piece in text
+    with pytest.raises(CommandFailedError, match="'x' is not on the control topic"):
+        model_actions.show_history(world.access(), "x", Output())
