@@ -81,7 +81,11 @@ def change_model(
         with access.writing() as writer:
             written = writer.write(name, changed)
     except _UnchangedError:
-        entry = access.read().models[name]
+        entry = access.read().models.get(name)
+        if entry is None:
+            raise CommandFailedError(
+                f"model {name!r} has been removed meanwhile; nothing was changed"
+            ) from None
         written = Written(name, entry.offset, entry.config, entry)
     _follow(access, written, output, wait_seconds)
 

@@ -74,6 +74,7 @@ class Assignment:
         """Take them as they came: librdkafka asks for the committed offsets by itself, and goes on asking."""
         came = ours(partitions)
         self._stay(client, self.partitions.difference(came))
+        self.repeats.forget(came)
         self.partitions.update(came)
         self.gone.difference_update(came)
         self.guarded(client.incremental_assign if self._incremental else client.assign, list(partitions))

@@ -22,9 +22,8 @@ class Repeats:
 
     def __init__(self) -> None:
         self._next: dict[TopicPartition, int] = {}
-        self._stayed: dict[
-            TopicPartition, int
-        ] = {}  # since `begin`: what is being returned may have been read before
+        # Since `begin`: what is being returned may have been read before.
+        self._stayed: dict[TopicPartition, int] = {}
         self._numbers: set[int] = set()  # of both, for a quick look
 
     def stay(self, positions: Mapping[TopicPartition, int]) -> None:

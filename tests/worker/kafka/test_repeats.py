@@ -1,8 +1,13 @@
 """Records that the client returns again after a rebalance are left out, and no others."""
 
+from collections.abc import Sequence
+from typing import Any
+
+import confluent_kafka
 import pytest
 
 from tests.fakes.kafka_broker import FakeMessage
+from worker.kafka.assignment import Assignment, bare
 from worker.kafka.records import TopicPartition
 from worker.kafka.repeats import Repeats
 
@@ -79,3 +84,30 @@ def test_a_second_rebalance_takes_nothing_back(repeats: Repeats) -> None:
     repeats.stay({STAYS: -1001})
     repeats.begin()
     assert returned(repeats, records(4, 5)) == [5]
+
+
+class Client:
+    """Has read everything up to record 5, and takes what it is assigned."""
+
+    def position(self, partitions: Sequence[Any]) -> list[Any]:
+        """The same place in each."""
+        return [confluent_kafka.TopicPartition(each.topic, each.partition, 5) for each in partitions]
+
+    def incremental_assign(self, partitions: Sequence[Any]) -> None:
+        """Nothing to see."""
+
+    resume = incremental_unassign = incremental_assign
+
+
+def test_only_what_a_rebalance_leaves_alone_is_watched() -> None:
+    """Not what comes, even where it was never given back: the group says where that is read."""
+    client, here = Client(), [TopicPartition("t", n) for n in range(3)]
+    assignment = Assignment(True, lambda _gone: None)
+    assignment.on_assign(client, bare(here))
+    assignment.on_revoke(client, bare(here[2:]))
+    assignment.on_assign(client, bare(here[:1]))
+    assignment.repeats.begin()
+
+    assert returned(assignment.repeats, records(1, partition=0)) == [1]
+    assert returned(assignment.repeats, records(1, partition=1)) == []
+    assert returned(assignment.repeats, records(1, partition=2)) == [1]
