@@ -11,6 +11,7 @@ from worker.commands.model_changes import Change, is_same
 from worker.commands.model_views import (
     config_document,
     differences,
+    differences_document,
     entry_document,
     labels_text,
     time_text,
@@ -99,7 +100,7 @@ def _follow(access: ControlAccess, written: Written, output: Output, wait_second
         "model": written.name,
         "offset": written.offset,
         "config": None if written.config is None else config_document(written.config),
-        "changed": {field: {"from": old, "to": new} for field, old, new in changed},
+        "changed": differences_document(changed),
         "replaced_unseen": [{"offset": offset, "author": author} for offset, author in overtaken.items()],
     }
     for offset, author in overtaken.items():
@@ -175,8 +176,9 @@ def show_history(access: ControlAccess, name: str, output: Output) -> None:
         # Of the oldest that is kept nobody knows what it has changed, unless it was the model's first.
         known = older is not None or each.revision == 1
         changed = list(differences(older, each)) if known else []
-        document = {field: {"from": old, "to": new} for field, old, new in changed}
-        documents.append(config_document(each) | {"changed": document if known else None})
+        documents.append(
+            config_document(each) | {"changed": differences_document(changed) if known else None}
+        )
         lines = [f"{field}: {old} → {new}" if old else f"{field}: {new}" for field, old, new in changed]
         said = ("\n".join(lines) or "nothing") if known else None
         rows.append((each.revision, time_text(each.time), each.author, each.comment, said))

@@ -1,6 +1,6 @@
 """How model configs look: as text for people, as JSON for programs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -76,6 +76,11 @@ def differences(
         new = show(after)
         if old != new:
             yield name, old, new
+
+
+def differences_document(changed: Iterable[tuple[str, str, str]]) -> dict[str, Any]:
+    """What `differences` tells, for programs."""
+    return {field: {"from": old, "to": new} for field, old, new in changed}
 
 
 def _batching_text(config: ModelConfig | PastConfig) -> str:
