@@ -1,6 +1,7 @@
 """Which version of one servable to load or unload next: a decision on a snapshot, without side effects.
 
-Source: TensorFlow Serving's `core/aspired_version_policy.h` and `core/availability_preserving_policy.h`.
+Source: TensorFlow Serving's `core/aspired_version_policy.h`, `core/availability_preserving_policy.h` and
+`core/resource_preserving_policy.h`.
 """
 
 import dataclasses
@@ -8,6 +9,7 @@ import enum
 from collections.abc import Sequence
 from typing import Protocol
 
+from lifecycle import errors
 from lifecycle.loader_harness import HarnessState
 from lifecycle.servable_id import ServableId
 
@@ -43,9 +45,32 @@ class AspiredVersionPolicy(Protocol):
         """What to do next; None when nothing is to be done, or something must be waited for.
 
         Called by the manager's step, once for each name and step, with every managed version of that name in
-        ascending order. Only a new aspired version can be loaded, and only a ready one unloaded.
+        ascending order. Only a new aspired version can be loaded, and only a ready un-aspired one unloaded;
+        `checked` tells.
         """
         ...
+
+
+def checked(action: Action | None, versions: Sequence[VersionSnapshot]) -> Action | None:
+    """The action, where it can be done to one of the versions.
+
+    Raises:
+        PolicyFailed: it cannot, or it is no action.
+    """
+    if action is None:
+        return None
+    if not isinstance(action, Action):
+        raise errors.PolicyFailed(f"it returned a {type(action).__name__}; expected an Action or None")
+    version = next((each for each in versions if each.id == action.id), None)
+    if version is None:
+        raise errors.PolicyFailed(f"it wants to {action.kind.value} {action.id}, which is not managed")
+    load = action.kind is ActionKind.LOAD
+    if (version.aspired, version.state) != (load, HarnessState.NEW if load else HarnessState.READY):
+        wanted = "aspired" if version.aspired else "un-aspired"
+        raise errors.PolicyFailed(
+            f"it wants to {action.kind.value} {action.id}, which is {wanted} and {version.state.value}"
+        )
+    return action
 
 
 class AvailabilityPreservingPolicy:
@@ -66,5 +91,27 @@ class AvailabilityPreservingPolicy:
         replaced = any(each.state is HarnessState.READY for each in aspired)
         if leaving and (not aspired or replaced or len(leaving) > 1):
             return Action(ActionKind.UNLOAD, min(leaving))
-        new = [each.id for each in aspired if each.state is HarnessState.NEW]
-        return Action(ActionKind.LOAD, max(new)) if new else None
+        return _load_highest(versions)
+
+
+class ResourcePreservingPolicy:
+    """Never has a version in memory beside the one that it replaces, at the price of a gap in availability.
+
+    1. Unload the lowest un-aspired version that is ready.
+    2. Otherwise, while any un-aspired version is not yet gone: wait.
+    3. Otherwise load the highest new aspired version.
+    """
+
+    def next_action(self, versions: Sequence[VersionSnapshot]) -> Action | None:
+        """See the class."""
+        leaving = [each for each in versions if not each.aspired]
+        ready = [each.id for each in leaving if each.state is HarnessState.READY]
+        if ready:
+            return Action(ActionKind.UNLOAD, min(ready))
+        gone = {HarnessState.DISABLED, HarnessState.ERROR}
+        return _load_highest(versions) if all(each.state in gone for each in leaving) else None
+
+
+def _load_highest(versions: Sequence[VersionSnapshot]) -> Action | None:
+    new = [each.id for each in versions if each.aspired and each.state is HarnessState.NEW]
+    return Action(ActionKind.LOAD, max(new)) if new else None

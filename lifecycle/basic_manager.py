@@ -127,6 +127,23 @@ class BasicManager:
             managed.harness.approve_load()
         self._execution.load(managed)
 
+    def refuse(self, servable_id: ServableId, error: errors.LifecycleError) -> None:
+        """End a new version without loading it, for a reason that the caller knows.
+
+        Raises:
+            NotManaged: it is not managed.
+            IllegalTransition: it is not new.
+        """
+        with self._changed:
+            managed = self._find(servable_id)
+            if managed.harness.state is not HarnessState.NEW:
+                raise errors.IllegalTransition(
+                    f"{servable_id} is {managed.harness.state.value!r} and cannot be refused any more"
+                )
+            managed.harness.fail(error)
+            self._execution.note(managed, ServableState.END)
+        self.bus.deliver()
+
     def cancel_load(self, servable_id: ServableId) -> None:
         """No further try to load it; if the one that is running succeeds, it is unloaded and never available.
 

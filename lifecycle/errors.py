@@ -31,6 +31,10 @@ class InvalidAspiration(LifecycleError):
     """A list of aspired versions contradicts itself (a foreign name, or one version twice)."""
 
 
+class PolicyFailed(LifecycleError):
+    """A policy raised, or asked for what cannot be done: what it was to load is not loaded."""
+
+
 class ManagerClosed(LifecycleError):
     """The manager has been closed and takes no new work."""
 

@@ -16,6 +16,9 @@ from lifecycle.source import AspiredVersion
 
 _log = logging.getLogger(__name__)
 
+_FALLBACK = aspired_version_policy.AvailabilityPreservingPolicy()
+"""Decides what may go where a policy has failed: what it unloads is replaced, or wanted by nobody."""
+
 ActionOrder = Callable[[Sequence[Action]], Sequence[Action]]
 
 
@@ -100,7 +103,7 @@ class Reconciliation:
             if state is (HarnessState.NEW if each in self.aspired else HarnessState.READY)
         }
         streams = self._streams(unsettled)
-        actions = (self._options.policy.next_action(streams[name]) for name in sorted(unsettled))
+        actions = [self._next_action(streams[name]) for name in sorted(unsettled)]
         for action in self._options.order([action for action in actions if action is not None]):
             try:
                 if action.kind is ActionKind.LOAD:
@@ -108,8 +111,29 @@ class Reconciliation:
                 else:
                     self._basic.unload(action.id)
             except errors.LifecycleError:
-                # The basic manager was closed meanwhile, or a policy asks for what cannot be done.
+                # The basic manager was closed meanwhile, or an order has made up an action of its own.
                 _log.exception("cannot %s %s", action.kind.value, action.id)
+
+    def _next_action(self, versions: Sequence[VersionSnapshot]) -> Action | None:
+        """What the policy says. One that fails loads nothing, and keeps nothing that is replaced or not wanted."""
+        try:
+            return self._decide(versions)
+        except errors.PolicyFailed as error:
+            for each in versions:
+                if each.aspired and each.state is HarnessState.NEW:
+                    _log.warning("%s is not loaded", each.id, exc_info=True)
+                    self._basic.refuse(each.id, errors.PolicyFailed(f"{each.id} is not loaded: {error}"))
+            action = _FALLBACK.next_action(versions)
+            return action if action is not None and action.kind is ActionKind.UNLOAD else None
+
+    def _decide(self, versions: Sequence[VersionSnapshot]) -> Action | None:
+        """What the policy says. Raises `PolicyFailed`, whatever a policy does."""
+        try:
+            action = self._options.policy.next_action(versions)
+            return aspired_version_policy.checked(action, versions)
+        except Exception as error:
+            why = str(error) if isinstance(error, errors.PolicyFailed) else f"{type(error).__name__}: {error}"
+            raise errors.PolicyFailed(f"its policy failed: {why}") from error
 
     def _streams(self, names: Iterable[str]) -> dict[str, list[VersionSnapshot]]:
         streams: dict[str, list[VersionSnapshot]] = {name: [] for name in names}
@@ -142,7 +166,10 @@ class Reconciliation:
         # The policy keeps them while nothing can replace them; waiting for their end might be for ever.
         if any(each.state is not HarnessState.READY for each in returning):
             return False
-        action = self._options.policy.next_action(managed)
+        try:
+            action = self._decide(managed)
+        except errors.PolicyFailed:
+            action = _FALLBACK.next_action(managed)
         return action is None or action.kind is ActionKind.LOAD
 
     def _unaspire(self, servable_id: ServableId) -> None:

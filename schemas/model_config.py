@@ -10,6 +10,10 @@ HISTORY_LENGTH = 10
 """Past configs that a record carries at most, so that history and rollback survive compaction."""
 
 
+POLICY = "policy"
+"""The name, among a config's parameters, of the policy by which versions replace each other."""
+
+
 @dataclass(frozen=True, slots=True)
 class BatchingOptions:
     """How this model's requests are batched; None leaves an option to the worker's settings."""
@@ -69,6 +73,11 @@ class PastConfig:
     comment: str = ""
     parameters: Mapping[str, bytes] = field(default_factory=dict)
 
+    @property
+    def policy(self) -> str | None:
+        """The name of the policy; None: the worker's own choice."""
+        return _policy(self.parameters)
+
     def to_wire(self) -> dict[str, Any]:
         """The fields by their Avro names."""
         return _config_to_wire(self)
@@ -101,6 +110,11 @@ class ModelConfig:
     history: tuple[PastConfig, ...] = ()
     parameters: Mapping[str, bytes] = field(default_factory=dict)
 
+    @property
+    def policy(self) -> str | None:
+        """The name of the policy; None: the worker's own choice."""
+        return _policy(self.parameters)
+
     def as_past(self) -> PastConfig:
         """This config as the next one's history keeps it."""
         return PastConfig(**{f.name: getattr(self, f.name) for f in fields(PastConfig)})
@@ -117,6 +131,12 @@ class ModelConfig:
     def from_wire(cls, wire: Mapping[str, Any]) -> Self:
         """The record of decoded fields."""
         return cls(**_config_from_wire(wire), history=tuple(map(PastConfig.from_wire, wire["history"])))
+
+
+def _policy(parameters: Mapping[str, bytes]) -> str | None:
+    name = parameters.get(POLICY)
+    # What is no UTF-8 becomes a name that no policy can have, and is refused with the other names.
+    return None if name is None else name.decode(errors="replace")
 
 
 def _config_to_wire(config: ModelConfig | PastConfig) -> dict[str, Any]:

@@ -40,14 +40,16 @@ The way of a request:
 Models:
 
 * `control_topic`, `control_record`, `model_table` (c): the desired models
-* `aspirations`, `version_paths`, `loaders`, `custom_loaders` (c): from desired models to aspired versions
+* `aspirations`, `version_paths` (c): from desired models to aspired versions
+* `entry_points`, `loaders`, `custom_loaders`, `policies`: what a control record may name, of ours and of others
 * `joining`, `control_loop` (c): when requests may be taken; the control thread
 * `model_log`: what becomes of versions, in the log
 * `status_topic`, `servable_reports`, `worker_lease` (c): what this worker says of itself
 
 For commands and clients:
 
-* `control_writer`: changes one model's record, and says so when another came between
+* `control_view`, `control_writer`: the desired models as a command reads and changes them; it says so when another
+  record came between
 * `fleet`, `fleet_reader`, `convergence`, `broker_time`, `model_directory`: what the workers say, put together
 * `topic_plan`, `access_rights`: the topics that a deployment has, their settings, and who needs which rights
 * `topic_scan`, `dead_letter_entries`, `dead_letter_replay`: what dead-letter topics hold, and sending it again

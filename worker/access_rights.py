@@ -104,7 +104,10 @@ def _operator(settings: Settings) -> Iterator[Need]:
     yield Need(on_topic("READ", control), "the desired models")
     if settings.topics.control_check == "checked":
         yield Need(on_topic("DESCRIBE_CONFIGS", control), "whether the topic keeps its records")
-    yield Need(on_topic("WRITE", control), "`headrace models set`, `label`, `rollback` and `remove` alone")
+    yield Need(
+        on_topic("WRITE", control),
+        "`headrace models set`, `apply`, `label`, `rollback`, `retry` and `remove` alone",
+    )
     yield Need(on_topic("READ", settings.topics.status), "`headrace status`, `models wait` and `--wait`")
     for binding in settings.bindings:
         for topic in sorted(binding.dead_letter_topics()):

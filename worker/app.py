@@ -4,7 +4,9 @@ import functools
 import logging
 import platform
 import socket
+from collections.abc import Mapping
 
+from lifecycle.aspired_version_policy import AspiredVersionPolicy
 from lifecycle.aspired_versions_manager import AspiredVersionsManager, AspiredVersionsManagerOptions
 from lifecycle.execution import BasicManagerOptions, Surroundings
 from lifecycle.loader import Loader
@@ -13,7 +15,7 @@ from lifecycle.saved_model_session import SessionOptions
 from lifecycle.threads import Executor, PeriodicStep, new_executor
 from lifecycle.warmup import WarmedLoader
 from schemas.catalog import Catalog, default_catalog
-from worker import custom_loaders, process_tuning, release, thread_slices
+from worker import custom_loaders, policies, process_tuning, release, thread_slices
 from worker.access_rights import lacking_for_requests
 from worker.aspirations import Aspirations
 from worker.cluster import Cluster
@@ -35,6 +37,7 @@ from worker.metrics_models import ModelSeries
 from worker.metrics_observers import ModelMetrics
 from worker.model_log import log_event
 from worker.model_table import ModelTable
+from worker.policies import ModelPolicies
 from worker.request_clients import request_clients
 from worker.request_path import RequestPath
 from worker.servable_reports import ServableReports
@@ -137,9 +140,9 @@ def _catalog(settings: Settings) -> Catalog:
 
 
 def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: Metrics) -> Side:
-    manager = _manager(settings, metrics)
-    loaders = _loaders(settings)
-    table = ModelTable(loaders)
+    loaders, named = _loaders(settings), _policies()
+    table = ModelTable(loaders, named)
+    manager = _manager(settings, metrics, ModelPolicies(table, named, settings.lifecycle.policy))
     aspirations = Aspirations(table, manager, loaders, executor=new_executor(1, "paths"))
     checked = settings.topics.control_check == "checked"
     topic = ControlTopic(
@@ -224,11 +227,19 @@ def _loaders(settings: Settings) -> Loaders:
     return Loaders({**ours, **custom.factories}, wrap)
 
 
+def _policies() -> Mapping[str, AspiredVersionPolicy]:
+    """Our own and those that are installed beside them."""
+    offers = policies.find()
+    for problem in offers.problems:
+        log.error("a policy cannot be used", extra={"problem": problem})
+    return policies.all_policies(offers)
+
+
 def _freed_memory(settings: Settings) -> FreedMemory:
     return FreedMemory(settings.delivery.budget_bytes // FREED_SHARE)
 
 
-def _manager(settings: Settings, metrics: Metrics) -> AspiredVersionsManager:
+def _manager(settings: Settings, metrics: Metrics, policy: AspiredVersionPolicy) -> AspiredVersionsManager:
     own = settings.lifecycle
 
     def executor(threads: int, name: str) -> Executor:
@@ -239,6 +250,7 @@ def _manager(settings: Settings, metrics: Metrics) -> AspiredVersionsManager:
             step_interval_seconds=own.step_seconds,
             retry_failed_after_seconds=own.retry_failed_seconds,
             reload_failed_when_aspired_again=True,
+            policy=policy,
             basic=BasicManagerOptions(
                 load=LoadOptions(own.load_retries, own.retry_interval_seconds, own.load_timeout_seconds)
             ),

@@ -38,6 +38,10 @@ class Manager(Protocol):
         """Every managed version."""
         ...
 
+    def pending_names(self) -> tuple[str, ...]:
+        """The names whose last list is not yet taken up."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class RetryTimes:
@@ -74,6 +78,8 @@ class _Stream:
             failed version that is aspired once more is loaded anew.
         lives: where each version that was aspired comes from, until it is gone.
         followed: the control offset by which each version was last aspired.
+        following: the same, of a list that the manager has yet to take up: until then what it says of a version
+            is said of the life before.
     """
 
     config: ModelConfig | None = None
@@ -85,6 +91,7 @@ class _Stream:
     told: bool = False
     lives: dict[int, Source] = field(default_factory=dict)
     followed: dict[int, int] = field(default_factory=dict)
+    following: dict[int, int] = field(default_factory=dict)
 
     def wanted(self) -> dict[int, Source] | None:
         """What the manager should be told; None: nothing for now."""
@@ -149,6 +156,7 @@ class Aspirations:
         self._directories = directories
         self._executor = executor or InlineExecutor()
         self._streams: dict[str, _Stream] = {}
+        self._waiting: set[str] = set()  # streams with a list that the manager may have yet to take up
         self._looked: deque[tuple[str, ModelConfig, VersionPaths]] = (
             deque()
         )  # filled by the executor's threads
@@ -169,7 +177,7 @@ class Aspirations:
         Returns:
             Whether anything was found or told, so that there is something to report.
         """
-        news = bool(self._looked)
+        news = bool(self._looked) | self._notice_taken_up()
         while self._looked:
             self._take(*self._looked.popleft(), now)
         managed: dict[str, dict[int, VersionStatus]] | None = None
@@ -185,7 +193,7 @@ class Aspirations:
         return news
 
     def follows(self, name: str, version: int) -> int | None:
-        """The control offset by which a version was last aspired; None for one that never was."""
+        """The control offset by which a version was last aspired, and taken up; None for one that never was."""
         stream = self._streams.get(name)
         return None if stream is None else stream.followed.get(version)
 
@@ -222,6 +230,18 @@ class Aspirations:
         if not found.complete:
             stream.look_at = now + self.look_times.wait_seconds(stream.looks)
 
+    def _notice_taken_up(self) -> bool:
+        """Whether the manager has taken up anything of what it was told."""
+        if not self._waiting:
+            return False
+        taken_up = self._waiting.difference(self._manager.pending_names())
+        self._waiting -= taken_up
+        for name in taken_up & self._streams.keys():
+            stream = self._streams[name]
+            stream.followed |= stream.following
+            stream.following.clear()
+        return bool(taken_up)
+
     def _managed(self) -> dict[str, dict[int, VersionStatus]]:
         """The managed versions by name: asked for once a step, since it costs a look at all of them."""
         managed: dict[str, dict[int, VersionStatus]] = {}
@@ -242,7 +262,8 @@ class Aspirations:
         if told is None or (told == stream.sent and (stream.told or not complete)):
             return False
         self._manager.set_aspired_versions(name, self._aspired(name, told))
-        stream.followed |= {v: stream.offset for v, source in told.items() if wanted.get(v) == source}
+        stream.following |= {v: stream.offset for v, source in told.items() if wanted.get(v) == source}
+        self._waiting.add(name)
         stream.lives |= told
         stream.sent, stream.told = dict(told), complete
         if stream.config is None:

@@ -8,6 +8,7 @@ removal. Commands check with the same functions before they write.
 import posixpath
 import re
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 
 from schemas import codec
 from schemas.errors import WireError
@@ -45,6 +46,19 @@ class InvalidControlRecord(Exception):
         super().__init__(cut)
 
 
+@dataclass(frozen=True)
+class Known:
+    """The names that a record may use on this worker; None does not check them.
+
+    Attributes:
+        loaders: of loaders.
+        policies: of policies.
+    """
+
+    loaders: Collection[str] | None = None
+    policies: Collection[str] | None = None
+
+
 def model_name(key: bytes | None) -> str:
     """The model that a record is about.
 
@@ -71,12 +85,17 @@ def check_loader_name(name: str) -> None:
     _check_name("loader", name)
 
 
-def read_config(value: bytes, loaders: Collection[str] | None = None) -> ModelConfig:
+def check_policy_name(name: str) -> None:
+    """Raise `InvalidControlRecord` unless *name* may name a policy."""
+    _check_name("policy", name)
+
+
+def read_config(value: bytes, known: Known | None = None) -> ModelConfig:
     """The config that a record's value holds.
 
     Args:
         value: the record's value; a removal (no value) is the caller's to recognise.
-        loaders: the names of the loaders that exist here; None checks no loader's name.
+        known: the names that exist here; by default only their form is checked.
 
     Raises:
         InvalidControlRecord: the bytes are no `ModelConfig`, or it breaks a rule.
@@ -85,25 +104,30 @@ def read_config(value: bytes, loaders: Collection[str] | None = None) -> ModelCo
         config = codec.decode(value, ModelConfig)
     except WireError as error:
         raise InvalidControlRecord(f"the value is no ModelConfig: {error}") from error
-    check_config(config, loaders)
+    check_config(config, known)
     return config
 
 
-def check_config(config: ModelConfig, loaders: Collection[str] | None = None) -> None:
+def check_config(config: ModelConfig, known: Known | None = None) -> None:
     """Raise `InvalidControlRecord`, naming everything that is wrong, unless *config* can be applied."""
     problems = [
         *_path_problems(config.base_path),
         *_name_problems("loader", config.loader),
+        *([] if config.policy is None else _name_problems("policy", config.policy)),
         *_version_problems(config.versions),
         *_label_problems(config),
         *_batching_problems(config.batching),
     ]
-    if loaders is not None and config.loader not in loaders:
-        problems.append(
-            f"loader {config.loader!r} does not exist on this worker, which has {', '.join(sorted(loaders))}"
-        )
+    if known is not None:
+        problems += _unknown("loader", config.loader, known.loaders)
+        problems += _unknown("policy", config.policy, known.policies)
     if problems:
         raise InvalidControlRecord("; ".join(problems))
+
+
+def _unknown(what: str, name: str | None, names: Collection[str] | None) -> Iterator[str]:
+    if names is not None and name is not None and name not in names:
+        yield f"{what} {name!r} does not exist on this worker, which has {', '.join(sorted(names))}"
 
 
 def _check_name(what: str, name: str) -> None:

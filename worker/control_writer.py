@@ -1,14 +1,15 @@
-"""Changes one model on the control topic, for commands: read everything, change one key, write, read back.
+"""Changes models on the control topic, for commands: read everything, change some keys, write, read back.
 
 Nobody locks the topic. Two people who change one model at the same time both succeed, the later record
 counts, and the one whose change was made without knowledge of the other's is told so.
 """
 
+import functools
 import getpass
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,10 +18,14 @@ from schemas.model_config import ModelConfig
 from worker import control_record
 from worker.control_record import InvalidControlRecord
 from worker.control_topic import ControlRecord, ControlTopic
-from worker.kafka.errors import TimedOut, translate
+from worker.control_view import ControlEntry, ControlView, read_control
+from worker.kafka.errors import KafkaProblem, TimedOut, translate
 from worker.kafka.producer import Producer
 from worker.kafka.records import Message
 from worker.kafka.rights import on_topic
+
+Plan = Callable[[ControlView], Mapping[str, ModelConfig | None]]
+"""From what is there to what is to be written, by model (None: the model is to go)."""
 
 
 def current_author() -> str:
@@ -30,51 +35,6 @@ def current_author() -> str:
     except (OSError, KeyError, ImportError):  # which of them depends on the Python version
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"
-
-
-@dataclass(frozen=True)
-class ControlEntry:
-    """The latest record of one model.
-
-    Attributes:
-        name: the model.
-        offset: where the record lies.
-        timestamp_ms: when it was written.
-        config: what it says; None: it is not valid.
-        problem: why it is not valid.
-    """
-
-    name: str
-    offset: int
-    timestamp_ms: int
-    config: ModelConfig | None
-    problem: str | None = None
-
-
-@dataclass
-class ControlView:
-    """The control topic as a command sees it: the latest record of each key."""
-
-    models: dict[str, ControlEntry] = field(default_factory=dict)
-    rejected: list[tuple[int, str]] = field(default_factory=list)
-
-    def apply(self, records: Iterable[ControlRecord]) -> None:
-        """Take in more records."""
-        for record in records:
-            try:
-                name = control_record.model_name(record.key)
-            except InvalidControlRecord as error:
-                self.rejected.append((record.offset, str(error)))
-                continue
-            if record.value is None:
-                self.models.pop(name, None)
-                continue
-            config, problem = None, None
-            try:
-                config = control_record.read_config(record.value)
-            except InvalidControlRecord as error:
-                problem = str(error)
-            self.models[name] = ControlEntry(name, record.offset, record.timestamp_ms, config, problem)
 
 
 @dataclass(frozen=True)
@@ -95,6 +55,21 @@ class Written:
     config: ModelConfig | None
     before: ControlEntry | None
     between: tuple[ControlRecord, ...] = ()
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What has come of changing some models.
+
+    Attributes:
+        view: the control topic from which the changes were made.
+        written: those that the control topic has, in the plan's order.
+        refused: why it has not taken the others, by model.
+    """
+
+    view: ControlView
+    written: tuple[Written, ...] = ()
+    refused: Mapping[str, KafkaProblem] = field(default_factory=dict)
 
 
 class ControlWriter:
@@ -137,21 +112,52 @@ class ControlWriter:
             ControlTopicError: the topic is missing or misconfigured.
             KafkaProblem: it could not be read, written or read back.
         """
-        control_record.check_model_name(name)
+        changes = self.write_all(lambda view: {name: change(view.config(name))})
+        for problem in changes.refused.values():
+            raise problem
+        return changes.written[0]
+
+    def write_all(self, plan: Plan, *, sign: bool = True) -> Changes:
+        """Change the models that *plan* names, having read the topic once.
+
+        Args:
+            plan: what to write; as in `write`, what signs a config is filled in here.
+            sign: whether it is; otherwise a config is written as it is.
+
+        Raises:
+            InvalidControlRecord: a name or a config breaks a rule; nothing was written.
+            ControlTopicError: the topic is missing or misconfigured.
+            KafkaProblem: it could not be read, or not be read back.
+        """
         view = read_control(self._topic, self._timeout_seconds, self._clock)
         known_until = self._topic.position
-        before = view.models.get(name)
-        config = change(before.config if before else None)
-        if config is not None:
-            config = self._signed(config, before.config if before else None)
-            control_record.check_config(config)
-        offset = self._send(name, None if config is None else codec.encode(config))
-        between = tuple(
-            record
-            for record in self._read_back(offset)
-            if known_until <= record.offset < offset and record.key == name.encode()
+        configs: dict[str, ModelConfig | None] = {}
+        for name, config in plan(view).items():
+            control_record.check_model_name(name)
+            configs[name] = self._signed(config, view.config(name)) if config is not None and sign else config
+        for config in configs.values():
+            if config is not None:
+                control_record.check_config(config)
+        sent = self._send(
+            {name: None if config is None else codec.encode(config) for name, config in configs.items()}
         )
-        return Written(name, offset, config, before, between)
+        offsets = {name: outcome for name, outcome in sent.items() if isinstance(outcome, int)}
+        between: dict[bytes | None, list[ControlRecord]] = {}
+        for record in self._read_back(max(offsets.values(), default=-1)):
+            if record.offset >= known_until:
+                between.setdefault(record.key, []).append(record)
+        written = tuple(
+            Written(
+                name,
+                offset,
+                configs[name],
+                view.models.get(name),
+                tuple(record for record in between.get(name.encode(), ()) if record.offset < offset),
+            )
+            for name, offset in offsets.items()
+        )
+        refused = {name: outcome for name, outcome in sent.items() if isinstance(outcome, KafkaProblem)}
+        return Changes(view, written, refused)
 
     def close(self) -> None:
         """Give reader and producer back."""
@@ -167,21 +173,36 @@ class ControlWriter:
             history=() if before is None else before.following(),
         )
 
-    def _send(self, name: str, value: bytes | None) -> int:
-        reports = []
+    def _send(self, values: Mapping[str, bytes | None]) -> dict[str, int | KafkaProblem]:
+        """Each record's offset, or why the topic has not taken it."""
+        topic = self._topic.topic
+        late = f"the control topic has not taken the record within {self._timeout_seconds:g} s"
+        outcomes: dict[str, int | KafkaProblem] = {name: TimedOut(late) for name in values}
 
-        def delivered(error: Any, message: Message) -> None:
-            reports.append((error, message))
+        def delivered(name: str, error: Any, message: Message) -> None:
+            outcomes[name] = (
+                message.offset()
+                if error is None
+                else translate(error, topic=topic, wants=[on_topic("WRITE", topic)])
+            )
 
-        self._producer.send(self._topic.topic, [value], [name.encode()], partition=0, on_delivery=delivered)
+        deadline = self._clock() + self._timeout_seconds
+        names = list(values)
+        while names:
+            taken = self._producer.send(
+                topic,
+                [values[name] for name in names],
+                [name.encode() for name in names],
+                partition=0,
+                on_delivery=[functools.partial(delivered, name) for name in names],
+            )
+            names = names[taken:]
+            if names and self._clock() >= deadline:
+                return outcomes
+            if names:
+                self._producer.poll(0.2)
         self._producer.flush(self._timeout_seconds)
-        if not reports:
-            raise TimedOut(f"the control topic has not taken the record within {self._timeout_seconds:g} s")
-        error, message = reports[0]
-        if error is not None:
-            topic = self._topic.topic
-            raise translate(error, topic=topic, wants=[on_topic("WRITE", topic)])
-        return message.offset()
+        return outcomes
 
     def _read_back(self, offset: int) -> list[ControlRecord]:
         deadline = self._clock() + self._timeout_seconds
@@ -193,27 +214,6 @@ class ControlWriter:
                     f"the record was written at offset {offset}, but could not be read back in time"
                 )
         return records
-
-
-def read_control(
-    topic: ControlTopic, timeout_seconds: float, clock: Callable[[], float] = time.monotonic
-) -> ControlView:
-    """The whole control topic as it is now.
-
-    Raises:
-        ControlTopicError: it is missing or misconfigured.
-        KafkaProblem: it could not be read in that time.
-    """
-    deadline = clock() + timeout_seconds
-    view = ControlView()
-    topic.open()
-    while not topic.caught_up:
-        view.apply(topic.poll(0.2))
-        if clock() >= deadline and not topic.caught_up:
-            raise topic.problem or TimedOut(
-                f"the control topic {topic.topic!r} could not be read to its end within {timeout_seconds:g} s"
-            )
-    return view
 
 
 def overtaken_by(written: Written) -> Mapping[int, str]:

@@ -28,8 +28,19 @@ class Wanted:
 
 
 @dataclass(frozen=True)
+class Unwanted:
+    """A model that is to go, by the removal at *offset*."""
+
+    model: str
+    offset: int
+
+
+Goal = Wanted | Unwanted
+
+
+@dataclass(frozen=True)
 class Converged:
-    """Every live worker serves it; the available versions of each."""
+    """Every live worker has done it; the available versions of each (none where the model was to go)."""
 
     workers: Mapping[str, tuple[int, ...]]
 
@@ -49,9 +60,18 @@ class Failed:
     reason: str
 
 
-def look(fleet: Fleet, group: str, wanted: Wanted, now_ms: float) -> Converged | Waiting | Failed:
-    """How far the live workers of *group* have come with *wanted*."""
+Outcome = Converged | Waiting | Failed
+
+
+def look(fleet: Fleet, group: str, goal: Goal, now_ms: float) -> Outcome:
+    """How far the live workers of *group* have come with *goal*."""
     live = fleet.live(now_ms, group)
+    if isinstance(goal, Unwanted):
+        return _look_for_end(fleet, live, goal)
+    return _look_for_all(fleet, live, group, goal)
+
+
+def _look_for_all(fleet: Fleet, live: Mapping[str, Member], group: str, wanted: Wanted) -> Outcome:
     if not live:
         return Waiting((f"no live worker in group {group!r}",))
     reasons: list[str] = []
@@ -67,16 +87,15 @@ def look(fleet: Fleet, group: str, wanted: Wanted, now_ms: float) -> Converged |
     return Waiting(tuple(reasons)) if reasons else Converged(done)
 
 
-def look_for_end(fleet: Fleet, group: str, model: str, offset: int, now_ms: float) -> Waiting | None:
-    """Which live workers of *group* have not done yet what the removal at *offset* says; None: all have."""
+def _look_for_end(fleet: Fleet, live: Mapping[str, Member], unwanted: Unwanted) -> Outcome:
     reasons = []
-    for worker, member in fleet.live(now_ms, group).items():
-        left = [s for s in fleet.servables(worker, model) if s.version != WHOLE_MODEL]
-        if member.status.control_offset < offset:
+    for worker, member in live.items():
+        left = [s for s in fleet.servables(worker, unwanted.model) if s.version != WHOLE_MODEL]
+        if member.status.control_offset < unwanted.offset:
             reasons.append(f"{worker}: has not read the record yet")
         elif left:
             reasons.append(f"{worker}: {', '.join(f'version {s.version} is {s.state}' for s in left)}")
-    return Waiting(tuple(reasons)) if reasons else None
+    return Waiting(tuple(reasons)) if reasons else Converged(dict.fromkeys(live, ()))
 
 
 def _look_at(fleet: Fleet, worker: str, member: Member, wanted: Wanted) -> tuple[int, ...] | str | Failed:

@@ -1,13 +1,11 @@
 """Loaders that other distributions bring, for models that headrace does not know.
 
 A distribution offers one by an entry point in the group `headrace.loaders`: its name is what control records say, its
-object is called with a version's directory and number and returns a `lifecycle.loader.Loader`. Which names there are is
-read from the installed metadata; nothing is imported before a version needs it, and then on a load thread, so that
-one that is broken fails its own versions alone.
+object is called with a version's directory and number and returns a `lifecycle.loader.Loader`. It is imported when a
+version first needs it, and then on a load thread, so that one that is broken fails its own versions alone.
 """
 
 import functools
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -15,24 +13,11 @@ from importlib import metadata
 from lifecycle.errors import LoadFailed, PermanentLoadFailure
 from lifecycle.loader import Loader
 from lifecycle.servable import Servable
-from worker import control_record
-from worker.control_record import InvalidControlRecord
+from worker import control_record, entry_points
+from worker.entry_points import Kind, Offer
 from worker.loaders import LoaderFactory
 
-GROUP = "headrace.loaders"
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """One entry point of the group: a distribution offers a loader by a name."""
-
-    name: str
-    distribution: str
-    release: str
-    entry_point: metadata.EntryPoint
-
-    def __str__(self) -> str:
-        return f"{self.entry_point.value} of {self.distribution} {self.release}"
+KIND = Kind("headrace.loaders", "loader", control_record.check_loader_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,63 +34,10 @@ class Found:
 
 
 def find(shipped: Iterable[str], distributions: Iterable[metadata.Distribution] | None = None) -> Found:
-    """The loaders that *distributions* (by default: everything installed) bring beside the *shipped* names.
-
-    A name that is offered twice, or that headrace has itself, is used by nobody: which of them a model gets must not
-    depend on the order in which things were installed. Raises nothing for a broken distribution.
-    """
-    offers: dict[str, list[Offer]] = {}
-    problems: list[str] = []
-    for distribution in metadata.distributions() if distributions is None else distributions:
-        try:
-            for entry_point in distribution.entry_points.select(group=GROUP):
-                offer = Offer(entry_point.name, distribution.name, distribution.version, entry_point)
-                offers.setdefault(offer.name, []).append(offer)
-        except Exception as error:  # noqa: BLE001 - other people's files; no fault in them may stop a worker
-            problems.append(
-                f"{_unreadable(distribution)} ({type(error).__name__}: {error}); install it again"
-            )
-    factories = {}
-    taken = frozenset(shipped)
-    for name, offered in sorted(offers.items()):
-        first_of_each = {_normal(offer.distribution): offer for offer in reversed(offered)}
-        problem = _problem(name, list(reversed(first_of_each.values())), taken)
-        if problem is None:
-            factories[name] = functools.partial(CustomLoader, offered[0])
-        else:
-            problems.append(problem)
-    return Found(factories, tuple(problems))
-
-
-def _normal(distribution: str) -> str:
-    """One spelling for each distribution: it may be on the path twice, and only the first one is imported from."""
-    return re.sub(r"[-_.]+", "-", distribution).lower()
-
-
-def _unreadable(distribution: metadata.Distribution) -> str:
-    try:
-        which = f"the entry points of {distribution.name}"
-    except Exception:  # noqa: BLE001 - as above
-        which = "the metadata of an installed distribution"
-    return f"{which} cannot be read, so no loader of it is known here"
-
-
-def _problem(name: str, offered: list[Offer], taken: frozenset[str]) -> str | None:
-    """Why a name cannot be used."""
-    who = " and ".join(map(str, offered))
-    if name in taken:
-        return (
-            f"loader {name!r} is headrace's own; {who} must offer its loader by another name, and is not used"
-        )
-    if len(offered) > 1:
-        return (
-            f"loader {name!r} is offered more than once, by {who}; none of them is used: remove all but one"
-        )
-    try:
-        control_record.check_loader_name(name)
-    except InvalidControlRecord as error:
-        return f"{error}; {who} is not used"
-    return None
+    """The loaders that *distributions* (by default: everything installed) bring beside the *shipped* names."""
+    offers = entry_points.find(KIND, shipped, distributions)
+    factories = {name: functools.partial(CustomLoader, offer) for name, offer in offers.usable.items()}
+    return Found(factories, offers.problems)
 
 
 class CustomLoader:

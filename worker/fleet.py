@@ -3,7 +3,7 @@
 Pure: fed with records, asked about a moment. `worker.fleet_reader` reads the topic.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from schemas import codec
@@ -29,7 +29,7 @@ class Fleet:
 
     def __init__(self) -> None:
         self._members: dict[str, Member] = {}
-        self._servables: dict[tuple[str, str, int], ServableStatus] = {}
+        self._servables: dict[tuple[str, str], dict[int, ServableStatus]] = {}
         self.unreadable = 0
         """Records that are no status that this release can read."""
 
@@ -40,7 +40,7 @@ class Fleet:
             if len(parts) == 1 and parts[0]:
                 self._apply_worker(parts[0], value, timestamp_ms)
             elif len(parts) == 3:
-                self._apply_servable((parts[0], parts[1], int(parts[2])), value)
+                self._apply_servable((parts[0], parts[1]), int(parts[2]), value)
             else:
                 self.unreadable += 1
         except (WireError, ValueError):
@@ -52,11 +52,13 @@ class Fleet:
         else:
             self._members[worker] = Member(codec.decode(value, WorkerStatus), timestamp_ms)
 
-    def _apply_servable(self, key: tuple[str, str, int], value: bytes | None) -> None:
-        if value is None:
-            self._servables.pop(key, None)
-        else:
-            self._servables[key] = codec.decode(value, ServableStatus)
+    def _apply_servable(self, key: tuple[str, str], version: int, value: bytes | None) -> None:
+        if value is not None:
+            self._servables.setdefault(key, {})[version] = codec.decode(value, ServableStatus)
+        elif versions := self._servables.get(key):
+            versions.pop(version, None)
+            if not versions:
+                del self._servables[key]
 
     @property
     def members(self) -> Mapping[str, Member]:
@@ -73,6 +75,13 @@ class Fleet:
 
     def servables(self, worker: str | None = None, model: str | None = None) -> Iterator[ServableStatus]:
         """The latest status of each version, of one worker or model or all, in order."""
-        for key in sorted(self._servables):
-            if worker in {None, key[0]} and model in {None, key[1]}:
-                yield self._servables[key]
+        keys: Iterable[tuple[str, str]]
+        if worker is not None and model is not None:
+            keys = [(worker, model)]
+        else:
+            keys = sorted(
+                key for key in self._servables if worker in {None, key[0]} and model in {None, key[1]}
+            )
+        for key in keys:
+            versions = self._servables.get(key, {})
+            yield from (versions[version] for version in sorted(versions))

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from schemas.model_config import ModelConfig
 from schemas.version_selection import SpecificVersions
 from worker import control_record
-from worker.control_record import InvalidControlRecord
+from worker.control_record import InvalidControlRecord, Known
 
 _MOST_REJECTED = 100  # a flood of garbage keys must not grow the table
 
@@ -76,9 +76,11 @@ class ModelTable:
     `apply`, `found` belong to the control thread; `lookup`, `models`, `rejected` to anybody.
     """
 
-    def __init__(self, loaders: Collection[str] | None = None) -> None:
-        """Make an empty table; *loaders* are the loaders' names that exist here (None: do not check)."""
-        self._loaders = loaders
+    def __init__(
+        self, loaders: Collection[str] | None = None, policies: Collection[str] | None = None
+    ) -> None:
+        """Make an empty table; *loaders* and *policies* are the names that exist here (None: do not check)."""
+        self._known = Known(loaders, policies)
         self._models: Mapping[str, DesiredModel] = MappingProxyType({})
         self._rejected: tuple[RejectedRecord, ...] = ()
 
@@ -111,7 +113,7 @@ class ModelTable:
             self._put(name, None)
             return (Change.NOTHING if before is None else Change.REMOVED), name
         try:
-            config = control_record.read_config(value, self._loaders)
+            config = control_record.read_config(value, self._known)
         except InvalidControlRecord as error:
             kept = before or DesiredModel(name, None, offset)
             problem = f"control record {offset} is not valid: {error}"

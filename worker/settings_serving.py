@@ -193,6 +193,12 @@ class LifecycleSettings(SettingsGroup):
     """Seconds after which a load counts as failed. Ten minutes: the largest models from slow storage take a
     few."""
 
+    policy: Literal["availability_preserving", "resource_preserving"] = "availability_preserving"
+    """How versions replace each other, for models whose record does not say it. `availability_preserving`: the old one
+    goes when the new one is available, so that the model is always served, and two of them are in memory for a while;
+    `resource_preserving`: the old one goes first, for models of which two do not fit. The first, because memory is
+    cheaper than an outage."""
+
     warmup: bool = True
     """Whether each signature runs once on made-up rows before a version is available. On: the first call
     compiles and allocates, and would otherwise be a user's."""

@@ -1,10 +1,14 @@
 """`docs/operating.md` says what becomes of broker trouble, and which test shows it."""
 
 import re
+from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import ROOT
+from schemas.model_config import BatchingOptions
+from schemas.version_selection import SpecificVersions
+from tests.docs.pages import ROOT, blocks
+from worker.commands.model_file import read_models
 
 PAGE = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
 ROWS = [
@@ -28,3 +32,18 @@ def test_each_trouble_names_a_test_that_exists(row: str) -> None:
     assert found
     for path, name in found:
         assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), name
+
+
+def test_the_file_of_models_can_be_applied(tmp_path: Path) -> None:
+    """It says what the page says of it."""
+    page = blocks(ROOT / "docs" / "operating.md")
+    (text,) = [each.text for each in page if each.language == "toml" and "[models." in each.text]
+    (tmp_path / "models.toml").write_text(text)
+    found = read_models(str(tmp_path / "models.toml"))
+
+    assert set(found) == {"prices", "faces"}
+    assert (found["prices"].versions, found["prices"].labels) == (
+        SpecificVersions((3, 4)),
+        {"stable": 3, "canary": 4},
+    )
+    assert found["faces"].batching == BatchingOptions(64, 0.005)

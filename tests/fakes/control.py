@@ -142,7 +142,8 @@ class Writer(FakeProducer):
         """Take everything."""
         assert topic == self.topic.name
         assert keys is not None
-        self._sent += [(key, value, on_delivery) for key, value in zip(keys, values, strict=True)]
+        reports = on_delivery if isinstance(on_delivery, Sequence) else [on_delivery] * len(values)
+        self._sent += zip(keys, values, reports, strict=True)
         return len(values)
 
     def poll(self, timeout_seconds: float = 0.0) -> int:

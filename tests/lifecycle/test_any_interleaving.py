@@ -5,13 +5,20 @@ makes them happen from inside its `load`.
 """
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from lifecycle import errors
+from lifecycle.aspired_version_policy import (
+    Action,
+    AspiredVersionPolicy,
+    AvailabilityPreservingPolicy,
+    ResourcePreservingPolicy,
+    VersionSnapshot,
+)
 from lifecycle.aspired_versions_manager import AspiredVersionsManager, AspiredVersionsManagerOptions
 from lifecycle.execution import BasicManagerOptions, Surroundings
 from lifecycle.loader_harness import LoadOptions
@@ -68,17 +75,42 @@ class WatchedLoader(FakeLoader):
         super().unload()
 
 
+class FicklePolicy:
+    """Another policy, but for the times when it fails."""
+
+    def __init__(self, inner: AspiredVersionPolicy) -> None:
+        self._inner = inner
+        self.fails = False
+
+    def next_action(self, versions: Sequence[VersionSnapshot]) -> Action | None:
+        """What the other one says."""
+        if self.fails:
+            raise RuntimeError("undecided")
+        return self._inner.next_action(versions)
+
+
 class AnyInterleaving(RuleBasedStateMachine):
-    """Aspirations, load results, handles, time and steps in any order."""
+    """Aspirations, load results, handles, time and steps in any order, with a policy that fails at times.
+
+    Attributes:
+        policy: the policy.
+        keeps_the_last: whether it keeps the last available version until another one takes its place.
+    """
+
+    policy: AspiredVersionPolicy = AvailabilityPreservingPolicy()
+    keeps_the_last = True
 
     def __init__(self) -> None:
         super().__init__()
+        self.fickle = FicklePolicy(self.policy)
         self.clock = FakeClock()
         self.loads, self.unloads = ManualExecutor(), ManualExecutor()
         load = LoadOptions(retries=1, retry_interval_seconds=RETRY_SECONDS, timeout_seconds=LIMIT_SECONDS)
         self.manager = AspiredVersionsManager(
             AspiredVersionsManagerOptions(
-                retry_failed_after_seconds=RENEW_SECONDS, basic=BasicManagerOptions(1, 1, load)
+                retry_failed_after_seconds=RENEW_SECONDS,
+                policy=self.fickle,
+                basic=BasicManagerOptions(1, 1, load),
             ),
             Surroundings(clock=self.clock, load_executor=self.loads, unload_executor=self.unloads),
         )
@@ -98,7 +130,7 @@ class AnyInterleaving(RuleBasedStateMachine):
         if event.state not in NEXT_STATES[last]:
             self.wrong.append(f"{event} after {last}")
         self._last[event.id] = event.state
-        if event.state is S.UNLOADING:
+        if event.state is S.UNLOADING and self.keeps_the_last:
             states = [each for each in self.manager.states() if each.id.name == event.id.name]
             replaced = any(each.state is S.AVAILABLE for each in states)
             if not replaced and any(each.aspired for each in states):
@@ -125,6 +157,11 @@ class AnyInterleaving(RuleBasedStateMachine):
     def step(self) -> None:
         """Reconcile."""
         self.manager.step()
+
+    @rule(fails=st.booleans())
+    def change_mind(self, *, fails: bool) -> None:
+        """The policy fails from now on, or does no more."""
+        self.fickle.fails = fails
 
     @rule(seconds=st.sampled_from([RETRY_SECONDS, RENEW_SECONDS, LIMIT_SECONDS + 1]))
     def advance(self, seconds: float) -> None:
@@ -176,9 +213,10 @@ class AnyInterleaving(RuleBasedStateMachine):
     def settle(self, broken: list[int]) -> None:
         """When nothing more happens, the aspired versions that can be loaded are available, and no others.
 
-        Where none of them can, the last old version stays.
+        Where none of them can, the last old version stays, if the policy is to keep it.
         """
         self.broken = broken
+        self.fickle.fails = False
         while self.handles:
             self.handles.pop().release()
         for _ in range(20):
@@ -194,7 +232,8 @@ class AnyInterleaving(RuleBasedStateMachine):
         for name, wanted in self.aspired.items():
             available = {each.version for each in self.manager.available_ids() if each.name == name}
             assert available >= set(wanted) - set(broken)
-            assert available <= set(wanted) or (set(wanted) <= set(broken) and wanted and len(available) == 1)
+            kept = self.keeps_the_last and wanted and set(wanted) <= set(broken) and len(available) == 1
+            assert available <= set(wanted) or kept
             managed = {each.id.version for each in self.manager.states() if each.id.name == name}
             assert managed == available | set(wanted)
         assert self.loads.lent == 0
@@ -216,5 +255,14 @@ class AnyInterleaving(RuleBasedStateMachine):
         assert self.loaded == set()
 
 
+class AnyInterleavingSavingMemory(AnyInterleaving):
+    """The same with the policy that unloads first."""
+
+    policy: AspiredVersionPolicy = ResourcePreservingPolicy()
+    keeps_the_last = False
+
+
 TestAnyInterleaving = AnyInterleaving.TestCase
 TestAnyInterleaving.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestAnyInterleavingSavingMemory = AnyInterleavingSavingMemory.TestCase
+TestAnyInterleavingSavingMemory.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)

@@ -1,8 +1,20 @@
-"""The availability-preserving policy, on plain snapshots."""
+"""The two policies, on plain snapshots."""
 
 import itertools
+import re
 
-from lifecycle.aspired_version_policy import Action, ActionKind, AvailabilityPreservingPolicy, VersionSnapshot
+import pytest
+
+from lifecycle import errors
+from lifecycle.aspired_version_policy import (
+    Action,
+    ActionKind,
+    AspiredVersionPolicy,
+    AvailabilityPreservingPolicy,
+    ResourcePreservingPolicy,
+    VersionSnapshot,
+    checked,
+)
 from lifecycle.loader_harness import HarnessState
 from lifecycle.servable_id import ServableId
 
@@ -99,3 +111,74 @@ def test_every_snapshot_keeps_the_rules() -> None:
         assert (subject.state, subject.aspired) == (S.READY, False)
         others_ready = [each for each in snapshot if each is not subject and each.state is S.READY]
         assert others_ready or not any(each.aspired for each in snapshot)
+
+
+RESOURCE = ResourcePreservingPolicy()
+
+
+def test_resource_preserving_unloads_the_lowest_un_aspired_version_first() -> None:
+    """Also when no aspired version is ready."""
+    assert RESOURCE.next_action(versions(u1=S.READY, u2=S.READY, a3=S.NEW)) == unload(1)
+    assert RESOURCE.next_action(versions(u2=S.READY, a3=S.READY, u4=S.LOADING)) == unload(2)
+
+
+def test_resource_preserving_loads_the_highest_new_version_when_nothing_is_to_go() -> None:
+    """What is aspired and ready stays."""
+    assert RESOURCE.next_action(versions(a1=S.READY, a2=S.NEW, a3=S.NEW)) == load(3)
+
+
+def test_resource_preserving_does_nothing_when_nothing_is_to_be_done() -> None:
+    """Where all is as aspired, and without any version."""
+    assert RESOURCE.next_action(versions(a1=S.READY, a2=S.ERROR)) is None
+    assert RESOURCE.next_action([]) is None
+
+
+@pytest.mark.parametrize(
+    "state", [each for each in HarnessState if each not in {S.READY, S.DISABLED, S.ERROR}]
+)
+def test_resource_preserving_waits_while_an_un_aspired_version_may_hold_memory(state: HarnessState) -> None:
+    """Until it is gone."""
+    assert RESOURCE.next_action(versions(u1=state, a2=S.NEW)) is None
+
+
+@pytest.mark.parametrize("state", [S.DISABLED, S.ERROR])
+def test_resource_preserving_loads_when_the_un_aspired_version_is_gone(state: HarnessState) -> None:
+    """An error holds nothing."""
+    assert RESOURCE.next_action(versions(u1=state, a2=S.NEW)) == load(2)
+
+
+def test_resource_preserving_waits_for_all_though_one_has_failed() -> None:
+    """One that is still to be unloaded holds memory beside one that failed."""
+    assert RESOURCE.next_action(versions(u1=S.ERROR, u2=S.UNLOAD_REQUESTED, a3=S.NEW)) is None
+
+
+@pytest.mark.parametrize("policy", [POLICY, RESOURCE], ids=["availability", "resource"])
+def test_every_decision_of_ours_can_be_done(policy: AspiredVersionPolicy) -> None:
+    """Any three versions in any states, aspired or not."""
+    one = [(aspired, state) for aspired in "au" for state in HarnessState]
+    for states in itertools.product(one, repeat=3):
+        snapshot = [
+            VersionSnapshot(ServableId("m", n), state, aspired == "a")
+            for n, (aspired, state) in enumerate(states)
+        ]
+        checked(policy.next_action(snapshot), snapshot)
+
+
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [
+        (load(9), "it wants to load m/9, which is not managed"),
+        (load(1), "it wants to load m/1, which is un-aspired and ready"),
+        (load(2), "it wants to load m/2, which is aspired and loading"),
+        (unload(2), "it wants to unload m/2, which is aspired and loading"),
+        (unload(3), "it wants to unload m/3, which is aspired and ready"),
+        ("load", "it returned a str; expected an Action or None"),
+    ],
+)
+def test_what_cannot_be_done_is_told(action: Action, said: str) -> None:
+    """With the version and how it is."""
+    snapshot = versions(u1=S.READY, a2=S.LOADING, a3=S.READY)
+    with pytest.raises(errors.PolicyFailed, match=re.escape(said)):
+        checked(action, snapshot)
+    assert checked(None, snapshot) is None
+    assert checked(unload(1), snapshot) == unload(1)

@@ -346,23 +346,16 @@ def test_policy_sees_every_version(manual: ManualStage) -> None:
     ]
 
 
-def test_policy_that_asks_for_nonsense_harms_nobody(
+def test_order_that_makes_up_an_action_harms_nobody(
     manual: ManualStage, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An action that cannot be done is logged, and the step goes on with the next."""
+    """What cannot be done is logged, and the step goes on with the next."""
 
-    class Unloader(AvailabilityPreservingPolicy):
-        """Wants to unload whatever of m is new."""
+    def order(actions: Sequence[Action]) -> Sequence[Action]:
+        return [Action(ActionKind.UNLOAD, m(1)), *actions]
 
-        def next_action(self, versions: Sequence[VersionSnapshot]) -> Action | None:
-            """Decide badly for m."""
-            if versions[0].id.name == "m":
-                return Action(ActionKind.UNLOAD, versions[0].id)
-            return super().next_action(versions)
-
-    stage = ManualStage(policy=Unloader())
+    stage = ManualStage(order=order)
     stage.aspire(1)
-    stage.manager.set_aspired_versions("n", aspire((ServableId("n", 1), FakeLoader())))
 
     stage.manager.step()
 

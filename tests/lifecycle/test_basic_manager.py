@@ -482,3 +482,16 @@ def test_wrong_options_are_refused() -> None:
     """A negative number of threads is named at construction."""
     with pytest.raises(ValueError, match="unload_threads is -1"):
         BasicManagerOptions(unload_threads=-1)
+
+
+def test_a_new_servable_can_be_refused_and_no_other(manager: BasicManager, driver: Driver) -> None:
+    """It has then ended, for the reason given; a loaded one stays as it is."""
+    with pytest.raises(errors.NotManaged):
+        manager.refuse(m(1), errors.PolicyFailed("no"))
+    manager.manage(m(1), FakeLoader())
+    manager.refuse(m(1), errors.PolicyFailed("no"))
+
+    assert driver.states(m(1)) == [S.START, S.END]
+    assert str(manager.status(m(1)).error) == "no"
+    with pytest.raises(errors.IllegalTransition, match="cannot be refused any more"):
+        manager.refuse(m(1), errors.PolicyFailed("again"))

@@ -369,6 +369,25 @@ def test_a_version_follows_the_record_by_which_it_was_last_aspired() -> None:
     assert world.aspirations.follows("m", 2) is None
 
 
+def test_a_version_follows_a_record_only_when_the_manager_has_taken_it_up() -> None:
+    """What failed before is otherwise told of the new record, and whoever waits for that gives up."""
+    world = World()
+    world.broken.add("/a/1")
+    world.set()
+    world.settle()
+    world.broken.clear()
+    world.set()
+    world.aspirations.step(world.now)
+    world.aspirations.step(world.now)
+    assert (world.states(), world.aspirations.follows("m", 1)) == ({1: ServableState.END}, 0)
+
+    world.manager.step()
+    assert world.states() == {1: ServableState.AVAILABLE}
+    assert world.aspirations.step(world.now), "there is something to report"
+    assert world.aspirations.follows("m", 1) == 1
+    assert not world.aspirations.step(world.now)
+
+
 def test_a_look_that_hangs_holds_up_no_other_model_and_its_late_result_counts() -> None:
     """Looks run beside the control thread."""
     executor = ManualExecutor()

@@ -9,7 +9,7 @@ from schemas.model_config import BatchingOptions, ModelConfig
 from schemas.predict_request import PredictRequest
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from worker import control_record
-from worker.control_record import InvalidControlRecord
+from worker.control_record import InvalidControlRecord, Known
 
 CONFIG = ModelConfig("/models/m")
 
@@ -64,7 +64,7 @@ def test_a_config_comes_back_as_it_was_written() -> None:
         comment="why",
     )
 
-    assert control_record.read_config(codec.encode(config), {"saved_model"}) == config
+    assert control_record.read_config(codec.encode(config), Known({"saved_model"})) == config
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_config_comes_back_as_it_was_written() -> None:
 def test_a_config_that_breaks_a_rule_is_refused_with_the_rule(config: ModelConfig, said: str) -> None:
     """The sentence names the field at fault."""
     with pytest.raises(InvalidControlRecord, match=said):
-        control_record.check_config(config, {"saved_model"})
+        control_record.check_config(config, Known({"saved_model"}))
 
 
 def test_everything_that_is_wrong_is_named_at_once() -> None:
@@ -146,6 +146,6 @@ def test_a_label_may_point_to_a_version_that_a_watched_selection_may_bring() -> 
 def test_what_is_wrong_is_told_in_short(config: ModelConfig) -> None:
     """It has to fit a status record and a line of the log, whatever the record holds."""
     with pytest.raises(InvalidControlRecord) as caught:
-        control_record.check_config(config, {"saved_model"})
+        control_record.check_config(config, Known({"saved_model"}))
 
     assert len(str(caught.value)) < 1100

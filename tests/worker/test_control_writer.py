@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,8 @@ from tests.fakes.control import Reader, Topic, Writer
 from tests.fakes.kafka_broker import FakeError, FakeMessage
 from worker.control_record import InvalidControlRecord
 from worker.control_topic import ControlTopic, ControlTopicMissing
-from worker.control_writer import ControlWriter, current_author, overtaken_by, read_control
+from worker.control_view import read_control
+from worker.control_writer import ControlWriter, current_author, overtaken_by
 from worker.kafka.errors import BrokerUnreachable, MessageTooLarge, TimedOut
 
 CONFIG = ModelConfig("/a", versions=SpecificVersions((1,)))
@@ -115,6 +117,74 @@ def test_a_record_that_came_in_between_is_told() -> None:
         3: "a removal",
         4: "a record that is not valid",
     }
+
+
+def test_several_models_are_changed_from_one_reading_of_the_topic() -> None:
+    """Each is signed by its own past; what is not named in the plan stays."""
+    topic = Topic()
+    for name in ("a", "gone", "stays"):
+        writer(topic).write(name, to(CONFIG))
+
+    changes = writer(topic).write_all(lambda _view: {"a": CONFIG, "gone": None, "new": CONFIG})
+
+    assert [(each.name, each.offset) for each in changes.written] == [("a", 3), ("gone", 4), ("new", 5)]
+    assert set(changes.view.models) == {"a", "gone", "stays"}
+    found = read_control(reading(topic), 10.0)
+    revisions = {name: entry.config and entry.config.revision for name, entry in found.models.items()}
+    assert revisions == {"a": 2, "stays": 1, "new": 1}
+
+
+def test_a_plan_without_changes_writes_nothing() -> None:
+    """It has only looked."""
+    topic = Topic()
+    writer(topic).write("m", to(CONFIG))
+    changes = writer(topic).write_all(lambda _view: {})
+    assert (changes.written, len(topic.records)) == ((), 1)
+
+
+def test_what_is_refused_does_not_hide_what_was_written() -> None:
+    """Of many records one may be too large; each has its outcome."""
+
+    class Choosy(Writer):
+        def poll(self, timeout_seconds: float = 0.0) -> int:
+            """Refuse the records of one model."""
+            sent, self._sent = self._sent, []
+            for each in sent:
+                self.topic.refused = FakeError("MSG_SIZE_TOO_LARGE") if each[0] == b"b" else None
+                self._sent = [each]
+                super().poll()
+            return len(sent)
+
+    topic = Topic()
+    changes = writer(topic, Choosy(topic)).write_all(lambda _view: dict.fromkeys("abc", CONFIG))
+
+    assert [(each.name, each.offset) for each in changes.written] == [("a", 0), ("c", 1)]
+    assert [(name, type(problem)) for name, problem in changes.refused.items()] == [("b", MessageTooLarge)]
+
+
+def test_a_queue_that_takes_few_records_at_a_time_gets_them_all() -> None:
+    """More models than the client holds."""
+
+    class Narrow(Writer):
+        def send(self, topic: str, values: Sequence[bytes | None], *more: Any, **named: Any) -> int:
+            """Take two."""
+            (keys,) = more
+            named["on_delivery"] = named["on_delivery"][:2]
+            return super().send(topic, values[:2], keys[:2], **named)
+
+    topic = Topic()
+    changes = writer(topic, Narrow(topic)).write_all(lambda _view: dict.fromkeys("abcde", CONFIG))
+
+    assert "".join(each.name for each in changes.written) == "abcde"
+
+
+def test_unsigned_a_config_is_written_as_it_is() -> None:
+    """For records that are no change."""
+    topic = Topic()
+    first = writer(topic).write("m", to(CONFIG))
+    changes = writer(topic).write_all(lambda view: {"m": view.config("m")}, sign=False)
+    assert changes.written[0].config == first.config
+    assert topic.records[0].value() == topic.records[1].value()
 
 
 @pytest.mark.parametrize(("name", "config"), [("a/b", CONFIG), ("m", replace(CONFIG, base_path="relative"))])

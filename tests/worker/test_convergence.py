@@ -6,7 +6,7 @@ from schemas import codec
 from schemas.servable_status import ServableState, ServableStatus
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from schemas.worker_status import WorkerState, WorkerStatus
-from worker.convergence import Converged, Failed, Waiting, Wanted, look
+from worker.convergence import Converged, Failed, Unwanted, Waiting, Wanted, look
 from worker.fleet import Fleet
 from worker.status_topic import WHOLE_MODEL, key_of
 
@@ -118,3 +118,16 @@ def test_one_version_may_be_all_that_matters() -> None:
 
     assert seen(half, SpecificVersions((1, 2)), 1) == Converged({"w": (1,)})
     assert isinstance(seen(half, SpecificVersions((1, 2))), Failed)
+
+
+def test_a_model_is_gone_when_no_live_worker_has_a_version_of_it() -> None:
+    """Each must have read the removal; what a dead one had does not count, nor do models beside it."""
+
+    def gone(what: Fleet) -> Converged | Waiting | Failed:
+        return look(what, "g", Unwanted("m", 5), NOW_MS)
+
+    assert gone(fleet(worker(applied=4))) == Waiting(("w: has not read the record yet",))
+    assert gone(fleet(worker(), version())) == Waiting(("w: version 1 is AVAILABLE",))
+    assert gone(fleet(worker(), version(WHOLE_MODEL, END, 5, "no version"))) == Converged({"w": ()})
+    assert gone(fleet(worker(), version(), heard_ms=85_000)) == Converged({})
+    assert gone(Fleet()) == Converged({})

@@ -13,8 +13,10 @@ In reading order:
 * `connecting` - the way to the cluster that the settings say
 * `worker_command` - `headrace worker`
 * `topics` - `headrace topics`
-* `control_access` - the way to the control and status topics; `waiting` - until the fleet has followed
-* `models` - `headrace models`, with `model_options`, `model_changes`, `model_actions` and `model_views`
+* `control_access` - the way to the control and status topics
+* `waiting` - until the fleet has followed; `progress` - what that looks like
+* `models`, `model_changing` - `headrace models`, with `model_options`, `version_texts`, `model_changes`,
+  `model_actions` and `model_views`; of `headrace models apply`: `model_file` and `model_applying`
 * `status` - `headrace status`
 * `request` - `headrace request`
 * `dead_letters` - `headrace dead-letters`, with `dead_letter_options`, `dead_letter_access`, `dead_letter_lists`,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from worker.commands.connecting import connection_of
 from worker.control_topic import ControlTopic
-from worker.control_writer import ControlView, ControlWriter, current_author, read_control
+from worker.control_view import ControlView, read_control
+from worker.control_writer import ControlWriter, current_author
 from worker.fleet_reader import FleetReader
 from worker.kafka import clients
 from worker.kafka.errors import KafkaProblem

@@ -1,5 +1,6 @@
 """What `headrace models` does: changes the control topic, shows it, and waits for the workers to follow."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -7,7 +8,7 @@ import click
 from schemas.model_config import ModelConfig, PastConfig
 from worker.commands.control_access import ControlAccess
 from worker.commands.failure import CommandFailedError
-from worker.commands.model_changes import Change, is_same
+from worker.commands.model_changes import Change, is_same, present
 from worker.commands.model_views import (
     config_document,
     differences,
@@ -15,16 +16,13 @@ from worker.commands.model_views import (
     entry_document,
     labels_text,
     time_text,
-    versions_text,
 )
 from worker.commands.output import Output, styled, table
-from worker.commands.waiting import wait_until_gone, wait_until_served
+from worker.commands.version_texts import versions_text
+from worker.commands.waiting import wait_until_done
+from worker.control_view import ControlView
 from worker.control_writer import Written, overtaken_by
-from worker.convergence import Wanted
-
-
-class _UnchangedError(Exception):
-    """The model is as wanted already."""
+from worker.convergence import Goal, Unwanted, Wanted
 
 
 def set_model(
@@ -72,28 +70,48 @@ def change_model(
         InvalidControlRecord: the config breaks a rule.
     """
 
-    def changed(before: ModelConfig | None) -> ModelConfig:
+    def plan(view: ControlView) -> Mapping[str, ModelConfig]:
+        before = view.config(name)
         after = change(before)
-        if before is not None and is_same(before, after):
-            raise _UnchangedError
-        return after
+        return {} if before is not None and is_same(before, after) else {name: after}
 
-    try:
-        with access.writing() as writer:
-            written = writer.write(name, changed)
-    except _UnchangedError:
-        entry = access.read().models.get(name)
-        if entry is None:
-            raise CommandFailedError(
-                f"model {name!r} has been removed meanwhile; nothing was changed"
-            ) from None
+    with access.writing() as writer:
+        changes = writer.write_all(plan)
+    for problem in changes.refused.values():
+        raise problem
+    if changes.written:
+        written = changes.written[0]
+    else:
+        entry = changes.view.models[name]
         written = Written(name, entry.offset, entry.config, entry)
     _follow(access, written, output, wait_seconds)
 
 
-def _follow(access: ControlAccess, written: Written, output: Output, wait_seconds: float | None) -> None:
+def retry_model(access: ControlAccess, name: str, output: Output, wait_seconds: float | None = None) -> None:
+    """Write the present config once more, so that workers try at once what has failed; waits as `set_model`.
+
+    Raises:
+        CommandFailedError: there is no valid config, or the wait has failed.
+    """
+
+    def plan(view: ControlView) -> Mapping[str, ModelConfig]:
+        return {name: present(name, view.config(name))}
+
+    with access.writing() as writer:
+        changes = writer.write_all(plan, sign=False)
+    for problem in changes.refused.values():
+        raise problem
+    _follow(access, changes.written[0], output, wait_seconds, "workers try what has failed again")
+
+
+def _follow(
+    access: ControlAccess,
+    written: Written,
+    output: Output,
+    wait_seconds: float | None,
+    sentence: str | None = None,
+) -> None:
     """Show what has changed, and wait for it when *wait_seconds* is given."""
-    overtaken = overtaken_by(written)
     before = written.before.config if written.before else None
     changed = [] if written.config is None else list(differences(before, written.config))
     document: dict[str, Any] = {
@@ -101,19 +119,15 @@ def _follow(access: ControlAccess, written: Written, output: Output, wait_second
         "offset": written.offset,
         "config": None if written.config is None else config_document(written.config),
         "changed": differences_document(changed),
-        "replaced_unseen": [{"offset": offset, "author": author} for offset, author in overtaken.items()],
+        "replaced_unseen": tell_of_overtaken(written),
     }
-    for offset, author in overtaken.items():
-        _tell(
-            f"warning: a record of {author} (control offset {offset}) came in between and is replaced by this "
-            "one; look whether it matters"
-        )
+    said = styled(sentence or _sentence(written), "green")
     changes = [table(("field", "before", "now"), changed)] if changed else []
     if wait_seconds is None:
-        output.show(document, styled(_sentence(written), "green"), *changes)
+        output.show(document, said, *changes)
         return
     if output.form == "table":  # the record is there, whatever comes of the wait
-        output.show(document, styled(_sentence(written), "green"), *changes)
+        output.show(document, said, *changes)
     try:
         document["workers"] = _wait(access, written, wait_seconds)
     except CommandFailedError as error:
@@ -125,12 +139,28 @@ def _follow(access: ControlAccess, written: Written, output: Output, wait_second
 
 
 def _wait(access: ControlAccess, written: Written, wait_seconds: float) -> dict[str, list[int]]:
+    done = wait_until_done(access, goal_of(written), wait_seconds, tell)
     if written.config is None:
-        wait_until_gone(access, written.name, written.offset, wait_seconds, _tell)
         return {}
-    wanted = Wanted(written.name, written.offset, written.config.versions)
-    served = wait_until_served(access, wanted, wait_seconds, _tell)
-    return {worker: list(versions) for worker, versions in served.workers.items()}
+    return {worker: list(versions) for worker, versions in done.workers.items()}
+
+
+def goal_of(written: Written) -> Goal:
+    """What has to be waited for, for a change to be done."""
+    if written.config is None:
+        return Unwanted(written.name, written.offset)
+    return Wanted(written.name, written.offset, written.config.versions)
+
+
+def tell_of_overtaken(written: Written) -> list[dict[str, Any]]:
+    """Warn of the records that a change has replaced unseen; the same for programs."""
+    overtaken = overtaken_by(written)
+    for offset, author in overtaken.items():
+        tell(
+            f"warning: a record of {author} for model {written.name!r} (control offset {offset}) came in between "
+            "and is replaced by this one; look whether it matters"
+        )
+    return [{"offset": offset, "author": author} for offset, author in overtaken.items()]
 
 
 def show_models(access: ControlAccess, output: Output) -> None:
@@ -160,7 +190,7 @@ def show_models(access: ControlAccess, output: Output) -> None:
     )
     output.show([entry_document(entry) for entry in entries], shown)
     for offset, reason in view.rejected:
-        _tell(f"warning: control record {offset} names no model: {reason}")
+        tell(f"warning: control record {offset} names no model: {reason}")
 
 
 def show_history(access: ControlAccess, name: str, output: Output) -> None:
@@ -196,7 +226,7 @@ def await_model(
     """
     offset, config = _config(access, name)
     wanted = Wanted(name, offset, config.versions, version)
-    served = wait_until_served(access, wanted, timeout_seconds, _tell)
+    served = wait_until_done(access, wanted, timeout_seconds, tell)
     document = {
         "model": name,
         "offset": offset,
@@ -225,5 +255,6 @@ def _sentence(written: Written) -> str:
     return f"model {written.name!r} is set (revision {revision}, control offset {written.offset})"
 
 
-def _tell(line: str) -> None:
+def tell(line: str) -> None:
+    """Show one line beside the result."""
     click.echo(line, err=True)

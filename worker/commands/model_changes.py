@@ -17,7 +17,7 @@ def with_labels(name: str, labels: Mapping[str, int], without: Collection[str], 
     """
 
     def change(before: ModelConfig | None) -> ModelConfig:
-        config = _present(name, before)
+        config = present(name, before)
         if missing := sorted(set(without) - config.labels.keys()):
             has = ", ".join(sorted(config.labels)) or "none"
             raise CommandFailedError(
@@ -36,7 +36,7 @@ def as_before(name: str, revision: int | None, comment: str) -> Change:
     """
 
     def change(before: ModelConfig | None) -> ModelConfig:
-        config = _present(name, before)
+        config = present(name, before)
         past = _past(name, config, revision)
         return ModelConfig(
             past.base_path,
@@ -60,7 +60,8 @@ def _unsigned(config: ModelConfig) -> PastConfig:
     return replace(config.as_past(), revision=0, author="", time=0, comment="")
 
 
-def _present(name: str, config: ModelConfig | None) -> ModelConfig:
+def present(name: str, config: ModelConfig | None) -> ModelConfig:
+    """The config, where there is a valid one. Raises `CommandFailedError` otherwise."""
     if config is None:
         raise CommandFailedError(
             f"model {name!r} has no valid record on the control topic; set it with: headrace models set {name} "

@@ -1,13 +1,14 @@
 """What `headrace models` takes, beyond what many commands take."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
+from worker.commands.version_texts import versions_of
 
 TIMEOUT_SECONDS = 300.0
 """How long to wait for a model by default: the largest ones from slow storage take some minutes."""
@@ -24,16 +25,10 @@ class VersionsParam(click.ParamType[Any]):
         """The selection that the text means."""
         if isinstance(value, SpecificVersions | LatestVersions | AllVersions):
             return value
-        text = str(value).strip()
-        if text == "all":
-            return AllVersions()
-        kind, colon, count = text.partition(":")
         try:
-            if colon and kind == "latest":
-                return LatestVersions(int(count))
-            return SpecificVersions(tuple(int(part) for part in text.split(",")))
-        except ValueError:
-            self.fail(f"{text!r} is not understood; expected numbers (3,4), latest:N or all", param, ctx)
+            return versions_of(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class LabelParam(click.ParamType[Any]):
@@ -60,25 +55,59 @@ def row_sizes(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 
 
 def loader_name(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
-    """The name of a loader; says so when there is none of that name here, for then it may be misspelt."""
-    from worker import control_record, custom_loaders  # noqa: PLC0415 - --help needs no NumPy
-    from worker.loaders import SHIPPED  # noqa: PLC0415 - likewise
+    """The name of a loader; says so when there is none of that name here."""
+    from worker import control_record  # noqa: PLC0415 - --help needs no NumPy
 
     try:
         control_record.check_loader_name(value)
     except control_record.InvalidControlRecord as error:
         raise click.BadParameter(str(error)) from None
-    if value not in SHIPPED:
-        found = custom_loaders.find(SHIPPED)
-        for problem in found.problems:
-            click.echo(f"warning: {problem}", err=True)
-        if value not in found.factories:
-            known = ", ".join(sorted({*SHIPPED, *found.factories}))
-            click.echo(
-                f"warning: this machine has no loader {value!r} (it has {known}); workers without it refuse the record",
-                err=True,
-            )
+    warn_of_loader(value)
     return value
+
+
+def policy_name(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """The name of a policy; says so when there is none of that name here."""
+    from worker import control_record  # noqa: PLC0415 - --help needs no NumPy
+
+    if value is None:
+        return None
+    try:
+        control_record.check_policy_name(value)
+    except control_record.InvalidControlRecord as error:
+        raise click.BadParameter(str(error)) from None
+    warn_of_policy(value)
+    return value
+
+
+def warn_of_loader(name: str) -> None:
+    """Say so when there is no such loader here, for then it may be misspelt."""
+    from worker import custom_loaders  # noqa: PLC0415 - --help needs no NumPy
+    from worker.loaders import SHIPPED  # noqa: PLC0415 - likewise
+
+    if name not in SHIPPED:
+        found = custom_loaders.find(SHIPPED)
+        _warn("loader", name, [*SHIPPED, *found.factories], found.problems)
+
+
+def warn_of_policy(name: str) -> None:
+    """Say so when there is no such policy here, for then it may be misspelt."""
+    from worker import policies  # noqa: PLC0415 - --help needs no NumPy
+
+    if name not in policies.SHIPPED:
+        found = policies.find()
+        _warn("policy", name, [*policies.SHIPPED, *found.usable], found.problems)
+
+
+def _warn(what: str, name: str, names: Sequence[str], problems: Sequence[str]) -> None:
+    for problem in problems:
+        click.echo(f"warning: {problem}", err=True)
+    if name not in names:
+        click.echo(
+            f"warning: this machine has no {what} {name!r} (it has {', '.join(sorted(names))}); workers without it "
+            "refuse the record",
+            err=True,
+        )
 
 
 def wait_options(command: Callable[..., Any]) -> Callable[..., Any]:

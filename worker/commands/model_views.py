@@ -1,26 +1,15 @@
 """How model configs look: as text for people, as JSON for programs."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from schemas.model_config import BatchingOptions, ModelConfig, PastConfig
-from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
-from worker.control_writer import ControlEntry
+from worker.commands.version_texts import versions_text
+from worker.control_view import ControlEntry
 
 LATEST_MS = 253_402_300_799_999
 """The last millisecond of the year 9999. Any program may write a control record, with any time in it."""
-
-
-def versions_text(selection: VersionSelection) -> str:
-    """As `--versions` takes it."""
-    match selection:
-        case SpecificVersions(versions):
-            return ",".join(map(str, versions))
-        case LatestVersions(count):
-            return f"latest:{count}"
-        case AllVersions():
-            return "all"
 
 
 def labels_text(labels: Mapping[str, int]) -> str:
@@ -51,6 +40,7 @@ def config_document(config: ModelConfig | PastConfig) -> dict[str, Any]:
         "versions": versions_text(config.versions),
         "labels": dict(sorted(config.labels.items())),
         "batching": batching_document(config.batching),
+        "policy": config.policy,
         "revision": config.revision,
         "author": config.author,
         "time": time_text(config.time),
@@ -88,10 +78,11 @@ def _batching_text(config: ModelConfig | PastConfig) -> str:
     return " ".join(f"{name}={value}" for name, value in (batching or {}).items())
 
 
-_SHOWN = {
+_SHOWN: Mapping[str, Callable[[ModelConfig | PastConfig], str]] = {
     "base path": lambda config: config.base_path,
     "loader": lambda config: config.loader,
     "versions": lambda config: versions_text(config.versions),
     "labels": lambda config: labels_text(config.labels),
     "batching": _batching_text,
+    "policy": lambda config: config.policy or "",
 }

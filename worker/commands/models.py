@@ -5,16 +5,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from schemas.model_config import BatchingOptions, ModelConfig
+from schemas.model_config import POLICY, BatchingOptions, ModelConfig
 from schemas.version_selection import VersionSelection
+from worker.commands.model_changing import history, label, retry, rollback
 from worker.commands.model_options import (
     TIMEOUT_SECONDS,
     LabelParam,
     VersionsParam,
     absolute,
     loader_name,
+    policy_name,
     row_sizes,
     wait_options,
+    warn_of_loader,
+    warn_of_policy,
 )
 from worker.commands.options import output_option, settings_options
 from worker.commands.output import Output
@@ -29,6 +33,10 @@ def models() -> None:
 
     The control topic has one record for each model: its complete desired state. Every worker follows it.
     """
+
+
+for command in (label, rollback, history, retry):
+    models.add_command(command)
 
 
 @models.command("set")
@@ -64,6 +72,13 @@ def models() -> None:
     metavar="saved_model|numpy|…",
     help="What understands the files: one of headrace's, or one that is installed on the workers.",
 )
+@click.option(
+    "--policy",
+    callback=policy_name,
+    metavar="availability_preserving|resource_preserving|…",
+    help="How versions replace each other: loading the new one first, or unloading the old one first. Default: "
+    "what lifecycle.policy says on the workers.",
+)
 @click.option("--comment", default="", help="Why; kept with the record and in its history.")
 @click.option("--max-batch-rows", type=click.IntRange(min=1), help="Rows at which a batch closes.")
 @click.option(
@@ -85,6 +100,7 @@ def set_model(
     versions: VersionSelection,
     labels: tuple[tuple[str, int], ...],
     loader: str,
+    policy: str | None,
     comment: str,
     max_batch_rows: int | None,
     batch_timeout_seconds: float | None,
@@ -110,92 +126,47 @@ def set_model(
         dict(labels),
         None if options == (None, None, None) else BatchingOptions(*options),
         comment=comment,
+        parameters={} if policy is None else {POLICY: policy.encode()},
     )
     set_model(access_of(loaded.settings), name, config, output, timeout if wait else None)
 
 
-@models.command("label")
-@click.argument("name")
-@click.argument("labels", type=LabelParam(), nargs=-1, metavar="[LABEL=VERSION]...")
-@click.option(
-    "--remove", "without", multiple=True, metavar="LABEL", help="A label to take away. May be repeated."
-)
-@click.option("--comment", default="", help="Why; kept with the record and in its history.")
+@models.command("apply")
+@click.argument("file", metavar="FILE")
+@click.option("--prune", is_flag=True, help="Remove the models that are not in the file.")
+@click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")
+@click.option("--comment", default="", help="Why; for the models whose table has no comment of its own.")
 @wait_options
 @settings_options
 @output_option
-def label_model(
+def apply_file(
     loaded: "Loaded",
-    name: str,
-    labels: tuple[tuple[str, int], ...],
-    without: tuple[str, ...],
+    file: str,
+    prune: bool,
+    dry_run: bool,
     comment: str,
     wait: bool,
     timeout: float,
     output: Output,
 ) -> None:
-    """Give names to versions, move them, or take them away; what else is set of the model stays.
+    """Make the control topic say what FILE says: TOML or JSON, a table [models.NAME] for each model.
 
-    Where the model's versions are listed a label may only name one of them.
-    """
-    if not labels and not without:
-        raise click.UsageError("expected LABEL=VERSION, as in stable=3, or --remove LABEL")
-    from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
-    from worker.commands.model_actions import change_model  # noqa: PLC0415 - likewise
-    from worker.commands.model_changes import with_labels  # noqa: PLC0415 - likewise
-
-    change = with_labels(name, dict(labels), without, comment)
-    change_model(access_of(loaded.settings), name, change, output, timeout if wait else None)
-
-
-@models.command()
-@click.argument("name")
-@click.option(
-    "--revision",
-    type=click.IntRange(min=1),
-    help="Which of the configs in its history. Default: the one before the present one.",
-)
-@click.option(
-    "--comment", default="", help="Why; kept with the record. Default: to which revision it goes back."
-)
-@wait_options
-@settings_options
-@output_option
-def rollback(
-    loaded: "Loaded",
-    name: str,
-    revision: int | None,
-    comment: str,
-    wait: bool,
-    timeout: float,
-    output: Output,
-) -> None:
-    """Go back to an earlier config of a model, which `headrace models history` shows.
-
-    It is written as a new record, so a rollback can be rolled back. It brings back what was asked for: a config
-    that says latest or all takes what lies in the base path now.
+    Only what differs is written, so it can be repeated; nothing is, when anything in the file is wrong. FILE is -
+    for standard input, or what `headrace models list --output json` has printed. With --wait every model is waited
+    for, also when others have failed.
     """
     from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
-    from worker.commands.model_actions import change_model  # noqa: PLC0415 - likewise
-    from worker.commands.model_changes import as_before  # noqa: PLC0415 - likewise
+    from worker.commands.model_applying import ApplyOptions, apply_models, warn_of_paths  # noqa: PLC0415 - likewise
+    from worker.commands.model_file import read_models  # noqa: PLC0415 - likewise
 
-    change = as_before(name, revision, comment)
-    change_model(access_of(loaded.settings), name, change, output, timeout if wait else None)
-
-
-@models.command()
-@click.argument("name")
-@settings_options
-@output_option
-def history(loaded: "Loaded", name: str, output: Output) -> None:
-    """Show a model's last configs: who has changed what, when and why.
-
-    The present one comes first; ten earlier ones are kept.
-    """
-    from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
-    from worker.commands.model_actions import show_history  # noqa: PLC0415 - likewise
-
-    show_history(access_of(loaded.settings), name, output)
+    wanted = read_models(file, comment)
+    warn_of_paths(wanted)
+    for name in sorted({config.loader for config in wanted.values()}):
+        warn_of_loader(name)
+    for policy in sorted({config.policy for config in wanted.values() if config.policy is not None}):
+        warn_of_policy(policy)
+    options = ApplyOptions(prune, dry_run, timeout if wait else None)
+    apply_models(access_of(loaded.settings), wanted, output, options)
 
 
 @models.command()

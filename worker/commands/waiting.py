@@ -1,79 +1,93 @@
-"""Waits until the fleet does what a control record says, and tells on the way what it waits for."""
+"""Waits until the fleet does what control records say, and shows on the way what is waited for."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from worker.commands.control_access import ControlAccess
 from worker.commands.failure import CommandFailedError
-from worker.convergence import Converged, Failed, Waiting, Wanted, look, look_for_end
-from worker.fleet_reader import FleetReader
-
-Tell = Callable[[str], None]
-"""Shows one line beside the result."""
+from worker.commands.model_views import time_text
+from worker.commands.progress import Progress, Tell, new_progress
+from worker.convergence import Converged, Failed, Goal, Outcome, Unwanted, Waiting, look
+from worker.fleet import Member
 
 _POLL_SECONDS = 0.2
+_LOOK_SECONDS = 1.0
+"""At least so often it is looked again without news: leases run out."""
 
 
-def wait_until_served(
+def wait_until_done(
     access: ControlAccess,
-    wanted: Wanted,
+    goal: Goal,
     timeout_seconds: float,
     tell: Tell,
     clock: Callable[[], float] = time.monotonic,
 ) -> Converged:
-    """Wait until every live worker of the group, and at least one, has applied the record and serves the versions.
+    """Wait until every live worker of the group, and at least one, has applied the record and serves its versions.
+
+    Where the model is to go: until no live worker has a version of it any more.
 
     Raises:
         CommandFailedError: a worker cannot (it is named, with the reason), or the time is over.
         KafkaProblem: the status topic is missing or cannot be read.
     """
+    outcome = wait_for_all(access, [goal], timeout_seconds, tell, clock)[goal.model]
+    if isinstance(outcome, Failed):
+        raise CommandFailedError(
+            f"model {goal.model!r} has failed on worker {outcome.worker}: {outcome.reason}"
+        )
+    if isinstance(outcome, Waiting):
+        what = "gone" if isinstance(goal, Unwanted) else "served"
+        raise CommandFailedError(
+            f"model {goal.model!r} is not {what} after {timeout_seconds:g} s: {'; '.join(outcome.reasons)}"
+        )
+    return outcome
 
-    def outcome(fleet: FleetReader) -> Converged | Sequence[str]:
-        seen = look(fleet.fleet, access.group, wanted, fleet.now_ms())
-        if isinstance(seen, Failed):
-            raise CommandFailedError(
-                f"model {wanted.model!r} has failed on worker {seen.worker}: {seen.reason}"
-            )
-        return seen.reasons if isinstance(seen, Waiting) else seen
 
-    return _wait(access, f"model {wanted.model!r} is not served", outcome, timeout_seconds, tell, clock)
-
-
-def wait_until_gone(
+def wait_for_all(
     access: ControlAccess,
-    model: str,
-    offset: int,
+    goals: Sequence[Goal],
     timeout_seconds: float,
     tell: Tell,
     clock: Callable[[], float] = time.monotonic,
-) -> None:
-    """Wait until no live worker of the group has a version of the model any more. Raises as `wait_until_served`."""
+) -> Mapping[str, Outcome]:
+    """Wait until nothing is to be waited for: each model is served, is gone, or has failed; or the time is over.
 
-    def outcome(fleet: FleetReader) -> Converged | Sequence[str]:
-        seen = look_for_end(fleet.fleet, access.group, model, offset, fleet.now_ms())
-        return Converged({}) if seen is None else seen.reasons
+    A failure is looked at again as long as other models are waited for, since workers go on trying.
 
-    _wait(access, f"model {model!r} is not gone", outcome, timeout_seconds, tell, clock)
+    Returns:
+        How each model was found last, in the order of the goals.
 
-
-def _wait(
-    access: ControlAccess,
-    what: str,
-    outcome: Callable[[FleetReader], Converged | Sequence[str]],
-    timeout_seconds: float,
-    tell: Tell,
-    clock: Callable[[], float],
-) -> Converged:
-    deadline = clock() + timeout_seconds
-    told: Sequence[str] = ()
-    with access.watching() as fleet:
+    Raises:
+        KafkaProblem: the status topic is missing or cannot be read.
+    """
+    began = clock()
+    looked_at = -_LOOK_SECONDS
+    outcomes: dict[str, Outcome] = {}
+    with access.watching() as fleet, new_progress(tell) as progress:
+        members = fleet.fleet.live(fleet.now_ms(), access.group)
+        news = True
         while True:
-            seen = outcome(fleet)
-            if isinstance(seen, Converged):
-                return seen
-            if seen != told:
-                told = seen
-                tell("waiting: " + "; ".join(seen))
-            if clock() >= deadline:
-                raise CommandFailedError(f"{what} after {timeout_seconds:g} s: {'; '.join(seen)}")
-            fleet.poll(_POLL_SECONDS)
+            now = clock()
+            over = now - began >= timeout_seconds
+            if news or over or now - looked_at >= _LOOK_SECONDS:
+                looked_at, now_ms = now, fleet.now_ms()
+                outcomes = {goal.model: look(fleet.fleet, access.group, goal, now_ms) for goal in goals}
+                progress.show(outcomes)
+                members = _tell_of_lost(members, fleet.fleet.members, now_ms, progress)
+            if over or not any(isinstance(outcome, Waiting) for outcome in outcomes.values()):
+                return outcomes
+            news = fleet.poll(_POLL_SECONDS) > 0
+
+
+def _tell_of_lost(
+    known: Mapping[str, Member], members: Mapping[str, Member], now_ms: float, progress: Progress
+) -> Mapping[str, Member]:
+    """Say which of the *known* workers have gone silent; gives those that have not, as last heard of."""
+    here = {worker: member for worker, member in members.items() if worker in known}
+    for worker, member in here.items():
+        if not member.live(now_ms):
+            heard = time_text(member.heard_ms) or "at an unknown time"
+            progress.tell(
+                f"warning: worker {worker} has stopped reporting (last heard {heard}) and is not waited for any more"
+            )
+    return {worker: member for worker, member in here.items() if member.live(now_ms)}

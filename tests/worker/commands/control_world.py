@@ -72,7 +72,7 @@ def worker(name: str = "w", *, applied: int = 0, **fields: Any) -> WorkerStatus:
 
 
 def version(number: int = 1, *, state: str = "AVAILABLE", on: str = "w", **fields: Any) -> ServableStatus:
-    """A worker's word on a version."""
+    """A worker's word on a version, of the model `m` unless it is said."""
     status = ServableStatus(on, "m", number, ServableState(state), control_offset=0, time=1_000_000)
     return replace(status, **fields)
 

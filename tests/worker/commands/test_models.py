@@ -14,10 +14,11 @@ from tests.worker.commands.control_world import CONFIG, World, document, version
 from worker.commands import model_actions
 from worker.commands.failure import CommandFailedError
 from worker.commands.model_options import LabelParam, VersionsParam, absolute, loader_name, row_sizes
-from worker.commands.model_views import versions_text
 from worker.commands.output import Output
 from worker.commands.status import show_status
-from worker.commands.waiting import wait_until_gone
+from worker.commands.version_texts import versions_text
+from worker.commands.waiting import wait_until_done
+from worker.convergence import Unwanted
 from worker.status_topic import key_of
 from worker.worker_lease import CONTROL_PROBLEM
 
@@ -118,6 +119,7 @@ def test_set_writes_the_record_and_says_what_has_changed(capsys: pytest.CaptureF
             "versions": "1",
             "labels": {"stable": 1},
             "batching": {"max_batch_rows": 8},
+            "policy": None,
             "revision": 2,
             "author": "ann@host",
             "time": "1970-01-01T00:00:01Z",
@@ -194,10 +196,10 @@ def test_remove_can_wait_until_no_live_worker_has_it() -> None:
 
     world.say(worker(applied=1))
     with pytest.raises(CommandFailedError, match="w: version 1 is AVAILABLE"):
-        wait_until_gone(world.access(), "m", 1, 0.0, print)
+        wait_until_done(world.access(), Unwanted("m", 1), 0.0, print)
 
     world.status.add(key_of(version()), None)
-    wait_until_gone(world.access(), "m", 1, 0.0, print)
+    wait_until_done(world.access(), Unwanted("m", 1), 0.0, print)
 
 
 def test_wait_shows_which_worker_serves_which_versions(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,112 @@
+"""`headrace models label`, `rollback`, `history` and `retry`: what begins with the config that a model has."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.commands.model_options import LabelParam, wait_options
+from worker.commands.options import output_option, settings_options
+from worker.commands.output import Output
+
+if TYPE_CHECKING:
+    from worker.settings_loading import Loaded
+
+
+@click.command()
+@click.argument("name")
+@click.argument("labels", type=LabelParam(), nargs=-1, metavar="[LABEL=VERSION]...")
+@click.option(
+    "--remove", "without", multiple=True, metavar="LABEL", help="A label to take away. May be repeated."
+)
+@click.option("--comment", default="", help="Why; kept with the record and in its history.")
+@wait_options
+@settings_options
+@output_option
+def label(
+    loaded: "Loaded",
+    name: str,
+    labels: tuple[tuple[str, int], ...],
+    without: tuple[str, ...],
+    comment: str,
+    wait: bool,
+    timeout: float,
+    output: Output,
+) -> None:
+    """Give names to versions, move them, or take them away; what else is set of the model stays.
+
+    Where the model's versions are listed a label may only name one of them.
+    """
+    if not labels and not without:
+        raise click.UsageError("expected LABEL=VERSION, as in stable=3, or --remove LABEL")
+    from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
+    from worker.commands.model_actions import change_model  # noqa: PLC0415 - likewise
+    from worker.commands.model_changes import with_labels  # noqa: PLC0415 - likewise
+
+    change = with_labels(name, dict(labels), without, comment)
+    change_model(access_of(loaded.settings), name, change, output, timeout if wait else None)
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--revision",
+    type=click.IntRange(min=1),
+    help="Which of the configs in its history. Default: the one before the present one.",
+)
+@click.option(
+    "--comment", default="", help="Why; kept with the record. Default: to which revision it goes back."
+)
+@wait_options
+@settings_options
+@output_option
+def rollback(
+    loaded: "Loaded",
+    name: str,
+    revision: int | None,
+    comment: str,
+    wait: bool,
+    timeout: float,
+    output: Output,
+) -> None:
+    """Go back to an earlier config of a model, which `headrace models history` shows.
+
+    It is written as a new record, so a rollback can be rolled back. It brings back what was asked for: a config
+    that says latest or all takes what lies in the base path now.
+    """
+    from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
+    from worker.commands.model_actions import change_model  # noqa: PLC0415 - likewise
+    from worker.commands.model_changes import as_before  # noqa: PLC0415 - likewise
+
+    change = as_before(name, revision, comment)
+    change_model(access_of(loaded.settings), name, change, output, timeout if wait else None)
+
+
+@click.command()
+@click.argument("name")
+@settings_options
+@output_option
+def history(loaded: "Loaded", name: str, output: Output) -> None:
+    """Show a model's last configs: who has changed what, when and why.
+
+    The present one comes first; ten earlier ones are kept.
+    """
+    from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
+    from worker.commands.model_actions import show_history  # noqa: PLC0415 - likewise
+
+    show_history(access_of(loaded.settings), name, output)
+
+
+@click.command()
+@click.argument("name")
+@wait_options
+@settings_options
+@output_option
+def retry(loaded: "Loaded", name: str, wait: bool, timeout: float, output: Output) -> None:
+    """Have every worker try again at once what has failed to load; nothing of the model changes.
+
+    Workers try by themselves too, after lifecycle.retry_failed_seconds. What serves is left alone.
+    """
+    from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
+    from worker.commands.model_actions import retry_model  # noqa: PLC0415 - likewise
+
+    retry_model(access_of(loaded.settings), name, output, timeout if wait else None)
