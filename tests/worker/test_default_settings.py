@@ -63,6 +63,7 @@ DEFAULTS = {
         "retry_interval_seconds": 10.0,
         "retry_failed_seconds": 60.0,
         "load_timeout_seconds": 600.0,
+        "policy": "availability_preserving",
         "warmup": True,
         "step_seconds": 0.1,
     },
