@@ -13,6 +13,9 @@ HISTORY_LENGTH = 10
 POLICY = "policy"
 """The name, among a config's parameters, of the policy by which versions replace each other."""
 
+FROZEN = "frozen"
+"""Likewise: that commands change the config no more; the value is which versions it named before, in words."""
+
 
 @dataclass(frozen=True, slots=True)
 class BatchingOptions:
@@ -76,7 +79,12 @@ class PastConfig:
     @property
     def policy(self) -> str | None:
         """The name of the policy; None: the worker's own choice."""
-        return _policy(self.parameters)
+        return _text(self.parameters, POLICY)
+
+    @property
+    def frozen(self) -> str | None:
+        """Which versions a frozen config named before; None: it is not frozen."""
+        return _text(self.parameters, FROZEN)
 
     def to_wire(self) -> dict[str, Any]:
         """The fields by their Avro names."""
@@ -113,7 +121,12 @@ class ModelConfig:
     @property
     def policy(self) -> str | None:
         """The name of the policy; None: the worker's own choice."""
-        return _policy(self.parameters)
+        return _text(self.parameters, POLICY)
+
+    @property
+    def frozen(self) -> str | None:
+        """Which versions a frozen config named before; None: it is not frozen."""
+        return _text(self.parameters, FROZEN)
 
     def as_past(self) -> PastConfig:
         """This config as the next one's history keeps it."""
@@ -133,10 +146,10 @@ class ModelConfig:
         return cls(**_config_from_wire(wire), history=tuple(map(PastConfig.from_wire, wire["history"])))
 
 
-def _policy(parameters: Mapping[str, bytes]) -> str | None:
-    name = parameters.get(POLICY)
-    # What is no UTF-8 becomes a name that no policy can have, and is refused with the other names.
-    return None if name is None else name.decode(errors="replace")
+def _text(parameters: Mapping[str, bytes], name: str) -> str | None:
+    text = parameters.get(name)
+    # What is no UTF-8 becomes a text that means nothing, and is refused with the other ones.
+    return None if text is None else text.decode(errors="replace")
 
 
 def _config_to_wire(config: ModelConfig | PastConfig) -> dict[str, Any]:

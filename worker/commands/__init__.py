@@ -16,12 +16,13 @@ In reading order:
 * `control_access` - the way to the control and status topics
 * `waiting` - until the fleet has followed; `progress` - what that looks like
 * `models`, `model_changing` - `headrace models`, with `model_options`, `version_texts`, `model_changes`,
-  `model_actions` and `model_views`; of `headrace models apply`: `model_file` and `model_applying`
+  `model_actions` and `model_views`; of `headrace models apply`: `model_file` and `model_applying`;
+  of `headrace models describe`: `model_description`
 * `status` - `headrace status`
 * `request` - `headrace request`
 * `dead_letters` - `headrace dead-letters`, with `dead_letter_options`, `dead_letter_access`, `dead_letter_lists`,
   `dead_letter_views` and `dead_letter_sending`
-* `inspect_model` - `headrace inspect`
+* `inspect_model` - `headrace inspect`; `signature_views` - how signatures look
 * `config` - `headrace config`
 * `demo_command` - `headrace demo`
 """

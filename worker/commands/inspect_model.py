@@ -1,13 +1,13 @@
 """`headrace inspect DIR`: what a model takes and gives, read from its files before anything serves it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import RenderableType
 
-from lifecycle.signature import Signature, TensorSpec
+from worker.commands import signature_views
 from worker.commands.options import output_option
 from worker.commands.output import Output, styled, table
 from worker.exit_codes import ExitCode
@@ -70,47 +70,19 @@ def _graph_tables(graph: InspectedGraph) -> Iterator[RenderableType]:
     if graph.tags:
         yield styled(f"tags: {', '.join(graph.tags)}", "dim")
     if graph.signatures:
-        rows = [row for signature in graph.signatures.values() for row in _rows(signature)]
-        yield table(("signature", "batches", "", "name", "dtype", "shape"), rows)
+        rows = [row for signature in graph.signatures.values() for row in signature_views.rows(signature)]
+        yield table(signature_views.COLUMNS, rows)
     else:
         yield styled("no signature can be called by a request", "yellow")
     for name, reason in graph.unservable.items():
         yield styled(f"signature {name!r} is not served: {reason}", "yellow")
 
 
-def _rows(signature: Signature) -> Iterator[tuple[str, ...]]:
-    """One row for each input and output; what concerns several of them stands in the first."""
-    head = (signature.name, "yes" if signature.batchable else "no")
-    for direction, specs in (("in", signature.inputs), ("out", signature.outputs)):
-        for index, spec in enumerate(specs.values()):
-            yield (*head, "" if index else direction, spec.name, spec.dtype, _shown_shape(spec))
-            head = ("", "")
-
-
-def _shown_shape(spec: TensorSpec) -> str:
-    if spec.shape is None:
-        return "any rank"
-    return f"[{', '.join('?' if size is None else str(size) for size in spec.shape)}]"
-
-
 def _graph_document(graph: InspectedGraph) -> dict[str, Any]:
     return {
         "tags": list(graph.tags),
         "signatures": {
-            name: {
-                "method_name": signature.method_name,
-                "batchable": signature.batchable,
-                "inputs": _specs_document(signature.inputs),
-                "outputs": _specs_document(signature.outputs),
-            }
-            for name, signature in graph.signatures.items()
+            name: signature_views.document(signature) for name, signature in graph.signatures.items()
         },
         "unservable": dict(graph.unservable),
-    }
-
-
-def _specs_document(specs: Mapping[str, TensorSpec]) -> dict[str, Any]:
-    return {
-        name: {"dtype": spec.dtype, "shape": None if spec.shape is None else list(spec.shape)}
-        for name, spec in specs.items()
     }

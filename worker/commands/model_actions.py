@@ -6,9 +6,10 @@ from typing import Any
 import click
 
 from schemas.model_config import ModelConfig, PastConfig
+from schemas.servable_status import ServableState
 from worker.commands.control_access import ControlAccess
 from worker.commands.failure import CommandFailedError
-from worker.commands.model_changes import Change, is_same, present
+from worker.commands.model_changes import Change, check_not_frozen, frozen_at, is_same, present
 from worker.commands.model_views import (
     config_document,
     differences,
@@ -18,11 +19,14 @@ from worker.commands.model_views import (
     time_text,
 )
 from worker.commands.output import Output, styled, table
+from worker.commands.status import await_life
 from worker.commands.version_texts import versions_text
 from worker.commands.waiting import wait_until_done
 from worker.control_view import ControlView
-from worker.control_writer import Written, overtaken_by
+from worker.control_writer import Changes, Written, overtaken_by
 from worker.convergence import Goal, Unwanted, Wanted
+
+AVAILABLE = ServableState.AVAILABLE
 
 
 def set_model(
@@ -38,8 +42,13 @@ def set_model(
         CommandFailedError: the wait has failed.
         InvalidControlRecord: the config breaks a rule.
     """
+
+    def change(before: ModelConfig | None) -> ModelConfig:
+        check_not_frozen(name, before)
+        return config
+
     with access.writing() as writer:
-        written = writer.write(name, lambda _before: config)
+        written = writer.write(name, change)
     _follow(access, written, output, wait_seconds)
 
 
@@ -49,11 +58,34 @@ def remove_model(access: ControlAccess, name: str, output: Output, wait_seconds:
     Raises:
         CommandFailedError: there is nothing to remove, or the wait has failed.
     """
-    with access.writing() as writer:
-        if name not in access.read().models:
+
+    def plan(view: ControlView) -> Mapping[str, None]:
+        if name not in view.models:
             raise CommandFailedError(f"model {name!r} is not on the control topic; nothing was removed")
-        written = writer.write(name, lambda _before: None)
+        check_not_frozen(name, view.config(name))
+        return {name: None}
+
+    with access.writing() as writer:
+        written = _only(writer.write_all(plan))
     _follow(access, written, output, wait_seconds)
+
+
+def freeze_model(
+    access: ControlAccess, name: str, comment: str, output: Output, wait_seconds: float | None = None
+) -> None:
+    """Pin the versions that are served, and have commands change the model no more; waits as `set_model`.
+
+    Raises:
+        CommandFailedError: workers do not agree on what they serve, it is frozen already, or the wait has failed.
+    """
+    with access.watching() as reader:
+        await_life(reader)
+        live = reader.fleet.live(reader.now_ms(), access.group)
+        served = {
+            worker: [s.version for s in reader.fleet.servables(worker, name) if s.state is AVAILABLE]
+            for worker in live
+        }
+    change_model(access, name, frozen_at(name, served, comment), output, wait_seconds)
 
 
 def change_model(
@@ -77,10 +109,8 @@ def change_model(
 
     with access.writing() as writer:
         changes = writer.write_all(plan)
-    for problem in changes.refused.values():
-        raise problem
-    if changes.written:
-        written = changes.written[0]
+    if changes.written or changes.refused:
+        written = _only(changes)
     else:
         entry = changes.view.models[name]
         written = Written(name, entry.offset, entry.config, entry)
@@ -98,10 +128,15 @@ def retry_model(access: ControlAccess, name: str, output: Output, wait_seconds: 
         return {name: present(name, view.config(name))}
 
     with access.writing() as writer:
-        changes = writer.write_all(plan, sign=False)
+        written = _only(writer.write_all(plan, sign=False))
+    _follow(access, written, output, wait_seconds, "workers try what has failed again")
+
+
+def _only(changes: Changes) -> Written:
+    """The one change. Raises `KafkaProblem` where the broker has refused it."""
     for problem in changes.refused.values():
         raise problem
-    _follow(access, changes.written[0], output, wait_seconds, "workers try what has failed again")
+    return changes.written[0]
 
 
 def _follow(
@@ -173,7 +208,7 @@ def show_models(access: ControlAccess, output: Output) -> None:
         else (
             entry.name,
             entry.config.revision,
-            versions_text(entry.config.versions),
+            versions_text(entry.config.versions) + ("" if entry.config.frozen is None else " (frozen)"),
             labels_text(entry.config.labels),
             entry.config.base_path,
             entry.config.author,

@@ -9,7 +9,7 @@ from schemas.model_config import ModelConfig
 from worker.commands.control_access import ControlAccess
 from worker.commands.failure import CommandFailedError, exit_code_of
 from worker.commands.model_actions import goal_of, tell, tell_of_overtaken
-from worker.commands.model_changes import is_same
+from worker.commands.model_changes import check_not_frozen, is_same
 from worker.commands.model_views import differences, differences_document
 from worker.commands.output import Output, styled, table
 from worker.commands.progress import summary
@@ -114,6 +114,8 @@ def _write(
 
     def plan(view: ControlView) -> Mapping[str, ModelConfig | None]:
         seen = difference(view, wanted, prune=prune)
+        for name in [*seen.set, *seen.removed]:
+            check_not_frozen(name, view.config(name))
         found.append(seen)
         return {name: config for name, (_, config) in seen.set.items()} | dict.fromkeys(seen.removed)
 

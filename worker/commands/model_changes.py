@@ -3,8 +3,10 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from schemas.model_config import ModelConfig, PastConfig
+from schemas.model_config import FROZEN, ModelConfig, PastConfig
+from schemas.version_selection import SpecificVersions
 from worker.commands.failure import CommandFailedError
+from worker.commands.version_texts import versions_of, versions_text
 
 Change = Callable[[ModelConfig | None], ModelConfig]
 """From the present config (None: there is none that is valid) to the wanted one."""
@@ -17,7 +19,7 @@ def with_labels(name: str, labels: Mapping[str, int], without: Collection[str], 
     """
 
     def change(before: ModelConfig | None) -> ModelConfig:
-        config = present(name, before)
+        config = changeable(name, before)
         if missing := sorted(set(without) - config.labels.keys()):
             has = ", ".join(sorted(config.labels)) or "none"
             raise CommandFailedError(
@@ -36,7 +38,7 @@ def as_before(name: str, revision: int | None, comment: str) -> Change:
     """
 
     def change(before: ModelConfig | None) -> ModelConfig:
-        config = present(name, before)
+        config = changeable(name, before)
         past = _past(name, config, revision)
         return ModelConfig(
             past.base_path,
@@ -49,6 +51,75 @@ def as_before(name: str, revision: int | None, comment: str) -> Change:
         )
 
     return change
+
+
+def frozen_at(name: str, versions: Mapping[str, Collection[int]], comment: str) -> Change:
+    """The versions that are served pinned, and no change by commands until it is unfrozen.
+
+    *versions* are those that each live worker has available; they are asked for only where the config leaves open which
+    versions it means. The change raises `CommandFailedError` where there is no config, where it is frozen already, or
+    where workers do not agree on what they serve.
+    """
+
+    def change(before: ModelConfig | None) -> ModelConfig:
+        config = changeable(name, before)
+        pinned = config.versions
+        if not isinstance(pinned, SpecificVersions):
+            pinned = SpecificVersions(_agreed(name, versions))
+        was = versions_text(config.versions).encode()
+        return replace(
+            config, versions=pinned, comment=comment, parameters={**config.parameters, FROZEN: was}
+        )
+
+    return change
+
+
+def unfrozen(name: str, comment: str) -> Change:
+    """The versions as they were asked for before it was frozen.
+
+    The change raises `CommandFailedError` where there is no config, or it is not frozen.
+    """
+
+    def change(before: ModelConfig | None) -> ModelConfig:
+        config = present(name, before)
+        if config.frozen is None:
+            raise CommandFailedError(f"model {name!r} is not frozen")
+        try:
+            versions = versions_of(config.frozen)
+        except ValueError:  # another program has written it; those that are served stay then
+            versions = config.versions
+        kept = {key: value for key, value in config.parameters.items() if key != FROZEN}
+        return replace(config, versions=versions, comment=comment, parameters=kept)
+
+    return change
+
+
+def changeable(name: str, config: ModelConfig | None) -> ModelConfig:
+    """The config, where there is a valid one that is not frozen. Raises `CommandFailedError` otherwise."""
+    check_not_frozen(name, config)
+    return present(name, config)
+
+
+def check_not_frozen(name: str, config: ModelConfig | None) -> None:
+    """Raise `CommandFailedError` where the config is frozen."""
+    if config is not None and config.frozen is not None:
+        why = f": {config.comment}" if config.comment else ""
+        raise CommandFailedError(
+            f"model {name!r} is frozen by {config.author or 'somebody'} (revision {config.revision}{why}); first: "
+            f"headrace models unfreeze {name}"
+        )
+
+
+def _agreed(name: str, versions: Mapping[str, Collection[int]]) -> tuple[int, ...]:
+    """The versions that all workers serve."""
+    served = {worker: tuple(sorted(each, reverse=True)) for worker, each in sorted(versions.items())}
+    if len(set(served.values())) == 1 and all(served.values()):
+        return next(iter(served.values()))
+    said = "; ".join(f"{worker} has {', '.join(map(str, each)) or 'none'}" for worker, each in served.items())
+    raise CommandFailedError(
+        f"which versions of model {name!r} to keep cannot be told: {said or 'no worker is live'}. Wait until all have "
+        f"the same (headrace models wait {name}), or name them with: headrace models set {name} --versions"
+    )
 
 
 def is_same(before: ModelConfig, after: ModelConfig) -> bool:

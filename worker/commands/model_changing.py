@@ -1,4 +1,4 @@
-"""`headrace models label`, `rollback`, `history` and `retry`: what begins with the config that a model has."""
+"""`headrace models label`, `rollback`, `history`, `freeze`, `unfreeze`, `retry`: what begins with a model's config."""
 
 from typing import TYPE_CHECKING
 
@@ -110,3 +110,40 @@ def retry(loaded: "Loaded", name: str, wait: bool, timeout: float, output: Outpu
     from worker.commands.model_actions import retry_model  # noqa: PLC0415 - likewise
 
     retry_model(access_of(loaded.settings), name, output, timeout if wait else None)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--comment", default="", help="Why; kept with the record and in its history.")
+@wait_options
+@settings_options
+@output_option
+def freeze(loaded: "Loaded", name: str, comment: str, wait: bool, timeout: float, output: Output) -> None:
+    """Keep a model as it is: the versions that are served are pinned, and other commands refuse to change it.
+
+    A config that says latest or all then names the versions that every live worker has now, so a worker that is
+    started later serves the same. Programs that write the control topic themselves are not kept from it.
+    """
+    from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
+    from worker.commands.model_actions import freeze_model  # noqa: PLC0415 - likewise
+
+    freeze_model(access_of(loaded.settings), name, comment, output, timeout if wait else None)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--comment", default="", help="Why; kept with the record and in its history.")
+@wait_options
+@settings_options
+@output_option
+def unfreeze(loaded: "Loaded", name: str, comment: str, wait: bool, timeout: float, output: Output) -> None:
+    """Let a frozen model be changed again; it serves the versions that were asked for before.
+
+    That is, latest and all mean again what lies in the base path.
+    """
+    from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
+    from worker.commands.model_actions import change_model  # noqa: PLC0415 - likewise
+    from worker.commands.model_changes import unfrozen  # noqa: PLC0415 - likewise
+
+    change = unfrozen(name, comment)
+    change_model(access_of(loaded.settings), name, change, output, timeout if wait else None)

@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from schemas.model_config import POLICY, BatchingOptions, ModelConfig
+from schemas.model_config import FROZEN, POLICY, BatchingOptions, ModelConfig
 from schemas.version_selection import LatestVersions, SpecificVersions, VersionSelection
 from worker import control_record
 from worker.commands.failure import CommandFailedError
@@ -48,6 +48,7 @@ class _Model(_Part):
     labels: dict[str, int] = Field(default_factory=dict)
     batching: _Batching | None = None
     policy: str | None = None
+    frozen: str | None = None
     comment: str = ""
 
 
@@ -150,6 +151,7 @@ def _config(model: _Model, folder: str, comment: str) -> ModelConfig:
             None if sizes is None else tuple(sizes),
             options.max_enqueued_batches,
         )
+    named = {POLICY: model.policy, FROZEN: model.frozen}
     base_path = model.base_path and os.path.normpath(os.path.join(folder, model.base_path))  # noqa: PTH118
     return ModelConfig(
         base_path,
@@ -158,7 +160,7 @@ def _config(model: _Model, folder: str, comment: str) -> ModelConfig:
         model.labels,
         None if batching == BatchingOptions() else batching,
         comment=model.comment or comment,
-        parameters={} if model.policy is None else {POLICY: model.policy.encode()},
+        parameters={name: text.encode() for name, text in named.items() if text is not None},
     )
 
 

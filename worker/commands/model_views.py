@@ -41,6 +41,7 @@ def config_document(config: ModelConfig | PastConfig) -> dict[str, Any]:
         "labels": dict(sorted(config.labels.items())),
         "batching": batching_document(config.batching),
         "policy": config.policy,
+        "frozen": config.frozen,
         "revision": config.revision,
         "author": config.author,
         "time": time_text(config.time),
@@ -85,4 +86,5 @@ _SHOWN: Mapping[str, Callable[[ModelConfig | PastConfig], str]] = {
     "labels": lambda config: labels_text(config.labels),
     "batching": _batching_text,
     "policy": lambda config: config.policy or "",
+    "frozen": lambda config: "" if config.frozen is None else f"yes; it was {config.frozen}",
 }

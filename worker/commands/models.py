@@ -7,7 +7,7 @@ import click
 
 from schemas.model_config import POLICY, BatchingOptions, ModelConfig
 from schemas.version_selection import VersionSelection
-from worker.commands.model_changing import history, label, retry, rollback
+from worker.commands.model_changing import freeze, history, label, retry, rollback, unfreeze
 from worker.commands.model_options import (
     TIMEOUT_SECONDS,
     LabelParam,
@@ -35,7 +35,7 @@ def models() -> None:
     """
 
 
-for command in (label, rollback, history, retry):
+for command in (label, rollback, history, freeze, unfreeze, retry):
     models.add_command(command)
 
 
@@ -197,6 +197,21 @@ def list_models(loaded: "Loaded", output: Output) -> None:
     from worker.commands.model_actions import show_models  # noqa: PLC0415 - likewise
 
     show_models(access_of(loaded.settings), output)
+
+
+@models.command()
+@click.argument("name")
+@settings_options
+@output_option
+def describe(loaded: "Loaded", name: str, output: Output) -> None:
+    """Show one model: what is desired, where each version is loaded, and its signatures with dtypes and shapes.
+
+    Signatures are those that live workers report of versions that are available.
+    """
+    from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
+    from worker.commands.model_description import describe_model  # noqa: PLC0415 - likewise
+
+    describe_model(access_of(loaded.settings), name, output)
 
 
 @models.command()

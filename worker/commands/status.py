@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from schemas.servable_status import ServableStatus
     from worker.commands.control_access import ControlAccess
     from worker.fleet import Fleet, Member
+    from worker.fleet_reader import FleetReader
     from worker.settings_loading import Loaded
 
 _SILENCE_SECONDS = 6.0
@@ -43,9 +44,7 @@ def show_status(access: "ControlAccess", model: str | None, output: Output) -> N
         KafkaProblem: the status topic is missing, or cannot be read.
     """
     with access.watching() as reader:
-        if reader.lifeless:
-            click.echo("no worker seems to live; waiting for a sign of life", err=True)
-            reader.await_life(_SILENCE_SECONDS)
+        await_life(reader)
         fleet, now_ms = reader.fleet, reader.now_ms()
     members = fleet.members
     servables = list(fleet.servables(model=model))
@@ -68,7 +67,7 @@ def show_status(access: "ControlAccess", model: str | None, output: Output) -> N
             each.model,
             _version(each),
             each.worker,
-            _state(each) if each.worker in live else styled(f"{each.state} (lost)", "dim"),
+            shown_state(each) if each.worker in live else styled(f"{each.state} (lost)", "dim"),
             _since(each),
             each.message,
         )
@@ -85,6 +84,13 @@ def show_status(access: "ControlAccess", model: str | None, output: Output) -> N
         table(("worker", "group", "host", "release", "state", "control offset", "heard", "problem"), workers),
         table(("model", "version", "worker", "state", "since", "reason"), versions),
     )
+
+
+def await_life(reader: "FleetReader") -> None:
+    """Where no worker seems to live, wait for a word: the own clock may be ahead of the broker's."""
+    if reader.lifeless:
+        click.echo("no worker seems to live; waiting for a sign of life", err=True)
+        reader.await_life(_SILENCE_SECONDS)
 
 
 def as_document(fleet: "Fleet", servables: "Iterable[ServableStatus]", now_ms: float) -> dict[str, Any]:
@@ -133,7 +139,8 @@ def _since(each: "ServableStatus") -> str | None:
     return time_text(each.time)
 
 
-def _state(each: "ServableStatus") -> object:
+def shown_state(each: "ServableStatus") -> object:
+    """A version's state in its colour, as failed where it is."""
     if each.code:
         return styled("FAILED" if each.state == "END" else f"{each.state} (failing)", "bold red")
     return styled(each.state, _STATE_COLOURS.get(str(each.state), ""))

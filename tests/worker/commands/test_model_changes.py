@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from schemas import codec
 from schemas.model_config import BatchingOptions, ModelConfig
 from schemas.version_selection import LatestVersions, SpecificVersions
 from tests.worker.commands.control_world import CONFIG, World, document, version, worker
 from worker.commands import model_actions
 from worker.commands.failure import CommandFailedError
-from worker.commands.model_changes import Change, as_before, with_labels
+from worker.commands.model_applying import ApplyOptions, apply_models
+from worker.commands.model_changes import Change, as_before, unfrozen, with_labels
 from worker.commands.output import Output
 from worker.control_record import InvalidControlRecord
 
@@ -175,3 +177,114 @@ def test_history_for_people(world: World, capsys: pytest.CaptureFixture[str]) ->
         assert piece in text
     with pytest.raises(CommandFailedError, match="'x' is not on the control topic"):
         model_actions.show_history(world.access(), "x", Output())
+
+
+LATEST = replace(CONFIG, versions=LatestVersions(2), labels={})
+
+
+@pytest.fixture
+def open_world(capsys: pytest.CaptureFixture[str]) -> World:
+    """With a model of which the latest two versions are wanted, served by two workers."""
+    made = World()
+    model_actions.set_model(made.access(), "m", LATEST, Output("json"))
+    for name in ("v", "w"):
+        made.say(worker(name), version(3, on=name), version(4, on=name), version(5, on=name, state="LOADING"))
+    made.say(worker("dead", lease_ms=0), version(1, on="dead"))
+    capsys.readouterr()
+    return made
+
+
+def freeze(world: World) -> None:
+    """Have the command do it."""
+    model_actions.freeze_model(world.access(), "m", "holiday", Output("json"))
+
+
+def test_a_frozen_model_keeps_the_versions_that_live_workers_serve(
+    open_world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A worker that starts later serves the same; unfrozen it is as before."""
+    freeze(open_world)
+    frozen = present(open_world)
+    assert (frozen.versions, frozen.frozen, frozen.comment) == (
+        SpecificVersions((4, 3)),
+        "latest:2",
+        "holiday",
+    )
+    assert document(capsys)["changed"] == {
+        "versions": {"from": "latest:2", "to": "4,3"},
+        "frozen": {"from": "", "to": "yes; it was latest:2"},
+    }
+    model_actions.show_models(open_world.access(), Output())
+    assert "4,3 (frozen)" in capsys.readouterr().out
+
+    change(open_world, unfrozen("m", "back to work"))
+    assert (present(open_world).versions, present(open_world).frozen) == (LatestVersions(2), None)
+    assert present(open_world).parameters == {}
+    with pytest.raises(CommandFailedError, match="'m' is not frozen"):
+        change(open_world, unfrozen("m", ""))
+
+
+def test_listed_versions_are_frozen_as_they_are(world: World) -> None:
+    """Whatever workers serve of them by now; other parameters stay."""
+    freeze(world)
+    assert (present(world).versions, present(world).frozen) == (TWO.versions, "1,2")
+    assert present(world).parameters == {"p": b"v", "frozen": b"1,2"}
+
+
+def test_what_is_frozen_is_changed_by_no_command_but_one(open_world: World) -> None:
+    """Each says who has frozen it and why; trying a load again is no change."""
+    freeze(open_world)
+    records = len(open_world.control.records)
+    access = open_world.access()
+    said = r"'m' is frozen by ann@host \(revision 2: holiday\); first: headrace models unfreeze m"
+    for wanted in (labelled({"stable": 3}), as_before("m", None, "")):
+        with pytest.raises(CommandFailedError, match=said):
+            change(open_world, wanted)
+    with pytest.raises(CommandFailedError, match=said):
+        freeze(open_world)
+    with pytest.raises(CommandFailedError, match=said):
+        model_actions.set_model(access, "m", CONFIG, Output("json"))
+    with pytest.raises(CommandFailedError, match=said):
+        model_actions.remove_model(access, "m", Output("json"))
+    with pytest.raises(CommandFailedError, match=said):
+        apply_models(access, {"m": CONFIG, "new": CONFIG}, Output("json"), ApplyOptions())
+    with pytest.raises(CommandFailedError, match=said):
+        apply_models(access, {"new": CONFIG}, Output("json"), ApplyOptions(prune=True))
+    assert len(open_world.control.records) == records
+
+    model_actions.retry_model(access, "m", Output("json"))
+    assert len(open_world.control.records) == records + 1
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ([version(5, on="w")], "v has 4, 3; w has 5, 4, 3. Wait until all have the same"),
+        ([worker("new")], "new has none; v has 4, 3; w has 4, 3. Wait"),
+    ],
+)
+def test_workers_that_do_not_agree_cannot_be_frozen(open_world: World, more: list[Any], said: str) -> None:
+    """Each is named with what it has; nothing is written."""
+    open_world.say(*more)
+    with pytest.raises(CommandFailedError, match=said):
+        freeze(open_world)
+    assert len(open_world.control.records) == 1
+
+
+def test_without_a_live_worker_nobody_says_what_to_keep() -> None:
+    """The versions can still be named."""
+    world = World()
+    model_actions.set_model(world.access(), "m", LATEST, Output("json"))
+    with pytest.raises(CommandFailedError, match=r"no worker is live\. .*--versions"):
+        freeze(world)
+    model_actions.set_model(world.access(), "m", CONFIG, Output("json"))
+    freeze(world)
+    assert present(world).frozen == "1"
+
+
+def test_a_freeze_that_nobody_can_read_leaves_the_versions_as_they_are(world: World) -> None:
+    """Any program may write the parameter."""
+    strange = replace(TWO, parameters={"frozen": b"the newest"})
+    world.control.add(b"m", codec.encode(replace(strange, revision=3)))
+    change(world, unfrozen("m", ""))
+    assert (present(world).versions, present(world).frozen) == (TWO.versions, None)

@@ -120,6 +120,7 @@ def test_set_writes_the_record_and_says_what_has_changed(capsys: pytest.CaptureF
             "labels": {"stable": 1},
             "batching": {"max_batch_rows": 8},
             "policy": None,
+            "frozen": None,
             "revision": 2,
             "author": "ann@host",
             "time": "1970-01-01T00:00:01Z",
