@@ -13,6 +13,7 @@ In reading order:
 * `servable`, `loader`: the two protocols that a model kind implements
 * `servable_state`, `event_bus`: what outsiders may know, and how they hear of it
 * `servable_handle`, `serving_map`: counted references, and where they are had
+* `backoff`: how long to wait before what has failed is tried again
 * `loader_harness`: the state machine of one loader's life, as a table
 * `threads`: the only place where threads start
 * `managed_servable`, `execution`, `basic_manager`: the mechanism, which loads and unloads what it is told

@@ -28,8 +28,6 @@ class AspiredVersionsManagerOptions(reconciliation.ReconciliationOptions):
     basic: execution.BasicManagerOptions = dataclasses.field(default_factory=execution.BasicManagerOptions)
 
     def __post_init__(self) -> None:
-        # Not super(): a dataclass with slots is a copy of the class that super() would look for.
-        reconciliation.ReconciliationOptions.__post_init__(self)
         if not self.step_interval_seconds >= 0:
             raise ValueError(f"step_interval_seconds is {self.step_interval_seconds}; expected 0 or more")
 

@@ -158,6 +158,15 @@ class BasicManager:
                 self._execution.note(managed, ServableState.END)
         self.bus.deliver()
 
+    def hasten(self, servable_id: ServableId) -> None:
+        """Where a load waits for its next try, that begins with the next `step`; otherwise nothing is changed.
+
+        Raises:
+            NotManaged: it is not managed.
+        """
+        with self._changed:
+            self._find(servable_id).harness.hasten()
+
     def unload(self, servable_id: ServableId) -> None:
         """Give out no more handles on it, and unload it once the last one is released.
 

@@ -8,7 +8,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
-from lifecycle import errors
+from lifecycle import backoff, errors
 from lifecycle.servable_id import ServableId
 
 
@@ -65,20 +65,18 @@ class LoadOptions:
 
     Attributes:
         retries: tries after the first failed one, 0 or more.
-        retry_interval_seconds: the wait between two tries, 0 or more. No thread waits: the owner steps.
+        retry_wait: the wait between two tries. No thread waits: the owner steps.
         timeout_seconds: the most that one try may take; None is without limit. A load's thread cannot be
             stopped: past the limit the load counts as failed, and what it may still bring is unloaded.
     """
 
     retries: int = 5
-    retry_interval_seconds: float = 60.0
+    retry_wait: backoff.Backoff = backoff.Backoff(60.0)  # noqa: RUF009 - it is frozen
     timeout_seconds: float | None = None
 
     def __post_init__(self) -> None:
         if self.retries < 0:
             raise ValueError(f"retries is {self.retries}; expected 0 or more")
-        if not self.retry_interval_seconds >= 0:
-            raise ValueError(f"retry_interval_seconds is {self.retry_interval_seconds}; expected 0 or more")
         if self.timeout_seconds is not None and not self.timeout_seconds > 0:
             raise ValueError(f"timeout_seconds is {self.timeout_seconds}; expected more than 0, or None")
 
@@ -174,7 +172,7 @@ class LoaderHarness:
         if self._cancelled or not self.error.retriable or self.attempts > self._options.retries:
             self._move(HarnessState.ERROR)
             return Outcome.FAILED
-        self._retry_at = now + self._options.retry_interval_seconds
+        self._retry_at = now + self._options.retry_wait.wait_seconds(self.attempts)
         return Outcome.RETRY
 
     def take_due_retry(self, now: float) -> bool:
@@ -182,6 +180,13 @@ class LoaderHarness:
         if self.state is not HarnessState.LOADING or self._retry_at is None or now < self._retry_at:
             return False
         self._retry_at = None
+        return True
+
+    def hasten(self) -> bool:
+        """End a wait between two tries: the next one is due. True when there was such a wait."""
+        if self.state is not HarnessState.LOADING or self._retry_at is None:
+            return False
+        self._retry_at = float("-inf")
         return True
 
     def expire(self, now: float) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from lifecycle import aspired_version_policy, basic_manager, errors, loader_harness
 from lifecycle.aspired_version_policy import Action, ActionKind, VersionSnapshot
+from lifecycle.backoff import Backoff
 from lifecycle.loader_harness import HarnessState
 from lifecycle.servable_id import ServableId
 from lifecycle.source import AspiredVersion
@@ -32,24 +33,20 @@ class ReconciliationOptions:
     """What one step may do.
 
     Attributes:
-        retry_failed_after_seconds: after a version has failed for good, how long until it is given a new
-            loader; None is never (as in TensorFlow Serving).
-        reload_failed_when_aspired_again: a failed version that is aspired once more gets the new loader at once.
+        retry_failed: after a version has failed for good, how long until it is given a new loader, by how often that
+            has happened in a row; None is never (as in TensorFlow Serving).
+        reload_failed_when_aspired_again: a failed version that is aspired once more gets the new loader at once, and
+            one that waits for its next try is tried at once.
         policy: decides for each servable.
         order: the order in which one step carries out its actions.
     """
 
-    retry_failed_after_seconds: float | None = None
+    retry_failed: Backoff | None = None
     reload_failed_when_aspired_again: bool = False
     policy: aspired_version_policy.AspiredVersionPolicy = dataclasses.field(
         default_factory=aspired_version_policy.AvailabilityPreservingPolicy
     )
     order: ActionOrder = unloads_first
-
-    def __post_init__(self) -> None:
-        after_seconds = self.retry_failed_after_seconds
-        if after_seconds is not None and not after_seconds >= 0:
-            raise ValueError(f"retry_failed_after_seconds is {after_seconds}; expected 0 or more, or None")
 
 
 class Reconciliation:
@@ -67,6 +64,7 @@ class Reconciliation:
         self._options = options
         self._clock = clock
         self._retry_at: dict[ServableId, float] = {}
+        self._failures: dict[ServableId, int] = {}  # in a row, of versions that are aspired
 
     def forget_what_is_gone(self) -> None:
         """Stop managing what nobody wants and of which nothing is loaded."""
@@ -81,17 +79,21 @@ class Reconciliation:
 
     def renew_failed(self) -> None:
         """Give a new loader to each failed version whose time has come."""
-        after_seconds = self._options.retry_failed_after_seconds
-        if after_seconds is None:
+        wait = self._options.retry_failed
+        if wait is None:
             return
         now = self._clock()
         states = self._basic.harness_states()
         for servable_id, version in self.aspired.items():
+            if states[servable_id] is HarnessState.READY:
+                self._failures.pop(servable_id, None)
             if states[servable_id] is not HarnessState.ERROR or version.loader_factory is None:
                 continue
-            due = self._retry_at.setdefault(servable_id, now + after_seconds)
+            if servable_id not in self._retry_at:
+                failures = self._failures[servable_id] = self._failures.get(servable_id, 0) + 1
+                self._retry_at[servable_id] = now + wait.wait_seconds(failures)
             # A loader that hangs past its limit is not joined by another: it would only hang as well.
-            if now >= due and not self._basic.status(servable_id).running:
+            if now >= self._retry_at[servable_id] and not self._basic.status(servable_id).running:
                 self._renew(version)
 
     def act(self) -> None:
@@ -158,8 +160,12 @@ class Reconciliation:
             self.aspired[version.id] = version
             if version.id not in states:
                 self._manage(version, None)
-            elif self._options.reload_failed_when_aspired_again and states[version.id] is HarnessState.ERROR:
-                self._renew(version)
+            elif self._options.reload_failed_when_aspired_again:
+                self._failures.pop(version.id, None)
+                if states[version.id] is HarnessState.ERROR:
+                    self._renew(version)
+                else:
+                    self._basic.hasten(version.id)
         return True
 
     def _are_kept(self, returning: Sequence[VersionSnapshot], managed: Sequence[VersionSnapshot]) -> bool:
@@ -175,6 +181,7 @@ class Reconciliation:
     def _unaspire(self, servable_id: ServableId) -> None:
         del self.aspired[servable_id]
         self._retry_at.pop(servable_id, None)
+        self._failures.pop(servable_id, None)
         self._basic.cancel_load(servable_id)
 
     def _renew(self, version: AspiredVersion) -> None:

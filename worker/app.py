@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from lifecycle.aspired_version_policy import AspiredVersionPolicy
 from lifecycle.aspired_versions_manager import AspiredVersionsManager, AspiredVersionsManagerOptions
+from lifecycle.backoff import Backoff
 from lifecycle.execution import BasicManagerOptions, Surroundings
 from lifecycle.loader import Loader
 from lifecycle.loader_harness import LoadOptions
@@ -17,7 +18,8 @@ from lifecycle.warmup import WarmedLoader
 from schemas.catalog import Catalog, default_catalog
 from worker import custom_loaders, policies, process_tuning, release, thread_slices
 from worker.access_rights import lacking_for_requests
-from worker.aspirations import Aspirations
+from worker.arrivals import Arrivals
+from worker.aspirations import Aspirations, Watch
 from worker.cluster import Cluster
 from worker.cluster_watch import ClusterWatch, answer_topics, needed_topics
 from worker.control_loop import ControlLoop, ControlParts, ControlThread
@@ -52,6 +54,7 @@ from worker.worker_process import Side, WorkerProcess
 log = logging.getLogger(__name__)
 
 FREED_SHARE = 2  # of what requests took, about that part is kept for the next
+JITTER = 0.25  # of the waits before failed loads are tried again, the part that chance may take away
 
 
 def run(settings: Settings) -> ExitCode:
@@ -143,7 +146,15 @@ def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: 
     loaders, named = _loaders(settings), _policies()
     table = ModelTable(loaders, named)
     manager = _manager(settings, metrics, ModelPolicies(table, named, settings.lifecycle.policy))
-    aspirations = Aspirations(table, manager, loaders, executor=new_executor(1, "paths"))
+    aspirations = Aspirations(
+        table,
+        manager,
+        loaders,
+        executor=new_executor(1, "paths"),
+        watch=Watch(
+            settings.lifecycle.watch_seconds, functools.partial(Arrivals, settings.lifecycle.quiet_seconds)
+        ),
+    )
     checked = settings.topics.control_check == "checked"
     topic = ControlTopic(
         settings.topics.control,
@@ -239,6 +250,10 @@ def _freed_memory(settings: Settings) -> FreedMemory:
     return FreedMemory(settings.delivery.budget_bytes // FREED_SHARE)
 
 
+def _backoff(first_seconds: float, most_seconds: float) -> Backoff:
+    return Backoff(first_seconds, max(first_seconds, most_seconds), JITTER)
+
+
 def _manager(settings: Settings, metrics: Metrics, policy: AspiredVersionPolicy) -> AspiredVersionsManager:
     own = settings.lifecycle
 
@@ -248,11 +263,15 @@ def _manager(settings: Settings, metrics: Metrics, policy: AspiredVersionPolicy)
     manager = AspiredVersionsManager(
         AspiredVersionsManagerOptions(
             step_interval_seconds=own.step_seconds,
-            retry_failed_after_seconds=own.retry_failed_seconds,
+            retry_failed=_backoff(own.retry_failed_seconds, own.most_retry_failed_seconds),
             reload_failed_when_aspired_again=True,
             policy=policy,
             basic=BasicManagerOptions(
-                load=LoadOptions(own.load_retries, own.retry_interval_seconds, own.load_timeout_seconds)
+                load=LoadOptions(
+                    own.load_retries,
+                    _backoff(own.retry_interval_seconds, own.most_retry_interval_seconds),
+                    own.load_timeout_seconds,
+                )
             ),
         ),
         Surroundings(

@@ -1,26 +1,30 @@
 """From desired models to aspired versions: the source of the manager, in TensorFlow Serving's words.
 
 For each model it looks under the base path, tells the manager the complete list of versions, and looks again,
-later and later, for what is missing. Nothing that serves is unloaded because a path cannot be read: as long
-as nothing of a config is found, the manager is told nothing.
+later and later, for what is missing; where the latest versions or all are wanted, it goes on looking for new ones.
+Nothing that serves is unloaded because a path cannot be read: as long as nothing of a config is found, the manager
+is told nothing, and what was found stays when a later look finds nothing at all.
 """
 
 import functools
 import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from lifecycle.backoff import Backoff
 from lifecycle.managed_servable import VersionStatus
 from lifecycle.servable_id import ServableId
-from lifecycle.servable_state import ServableState
 from lifecycle.source import AspiredVersion
 from lifecycle.threads import Executor, InlineExecutor
 from schemas.model_config import ModelConfig
+from schemas.version_selection import SpecificVersions
+from worker.arrivals import Arrivals
 from worker.loaders import Loaders
 from worker.model_table import ModelTable
 from worker.version_paths import ListDirectories, VersionPaths, find_versions, list_directories
+from worker.version_sources import Source, sayable
 
 _log = logging.getLogger(__name__)
 
@@ -43,24 +47,18 @@ class Manager(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class RetryTimes:
-    """When what has failed is tried again: after `first_seconds`, then twice as long each time."""
+@dataclass(frozen=True)
+class Watch:
+    """How new versions are seen, where the latest or all are wanted.
 
-    first_seconds: float
-    most_seconds: float
+    Attributes:
+        seconds: between two looks; 0: only when a record comes.
+        new_arrivals: makes what tells a model's complete directories from those that are being copied; None: all are
+            complete.
+    """
 
-    def wait_seconds(self, failures: int) -> float:
-        """The wait after so many failures in a row, 1 or more."""
-        return float(min(self.most_seconds, self.first_seconds * 2.0 ** min(failures - 1, 32)))
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where a version comes from; a version that comes from elsewhere needs another loader."""
-
-    loader: str
-    path: str
+    seconds: float = 0.0
+    new_arrivals: Callable[[], Arrivals] | None = None
 
 
 @dataclass(eq=False)
@@ -71,7 +69,9 @@ class _Stream:
         config: what is wanted; None: that it goes.
         looks: how often the base path was looked at for this config.
         look_at: when to look again; None: not again, or a look is under way.
-        paths: the versions found for this config; kept when a later look finds less.
+        paths: the versions found for this config; kept when a later look finds nothing.
+        seen: what the last look has come to, so that only what changes is told.
+        arrivals: what is known of directories that are being copied; None: each counts as it is.
         sent: what the manager was told last.
         offset: the control offset of `config`.
         told: whether it was told since the last record; if not, it is told even what it knows, because a
@@ -86,6 +86,8 @@ class _Stream:
     looks: int = 0
     look_at: float | None = None
     paths: dict[int, str] = field(default_factory=dict)
+    seen: object = None
+    arrivals: Arrivals | None = None
     sent: dict[int, Source] = field(default_factory=dict)
     offset: int = -1
     told: bool = False
@@ -99,38 +101,6 @@ class _Stream:
             return {}
         loader = self.config.loader
         return {version: Source(loader, path) for version, path in self.paths.items()} or None
-
-
-def sayable(
-    wanted: Mapping[int, Source],
-    sent: Mapping[int, Source],
-    lives: Mapping[int, Source],
-    status: Mapping[int, VersionStatus],
-) -> Mapping[int, Source] | None:
-    """What the manager can be told on the way to *wanted*, after *sent*; None: nothing for now.
-
-    A life of a version keeps its loader (*lives* says where that is from). So a version that is to come from
-    elsewhere must go first, and is aspired anew once it is gone. As long as another can serve meanwhile, one
-    does: versions are replaced in turns, and only the last available one that nothing can stand in for is
-    away for as long as its replacement loads.
-    """
-    alive = {v for v, s in status.items() if s.state is not ServableState.END}
-    aspired = {v for v in alive if status[v].aspired}
-    stale = {v for v, source in wanted.items() if v in alive and lives.get(v) != source}
-    if (stale & aspired) - sent.keys():
-        return None  # the manager has yet to see that they are not aspired
-    ready = {v: source for v, source in wanted.items() if v not in stale}
-    available = {v for v, s in status.items() if s.state is ServableState.AVAILABLE}
-    if not stale or not available or available & aspired & ready.keys():
-        return ready
-    stand_ins = available & aspired & sent.keys()
-    if not stand_ins:
-        # What serves is kept for want of a successor: wait how the one under way ends.
-        return None if aspired else ready
-    if not ready and stand_ins <= stale and len(stand_ins) == 1:
-        return {}
-    stand_in = max(stand_ins - stale or stand_ins)
-    return {**ready, stand_in: sent[stand_in]}
 
 
 class Aspirations:
@@ -148,13 +118,25 @@ class Aspirations:
         *,
         directories: ListDirectories = list_directories,
         executor: Executor | None = None,
+        watch: Watch | None = None,
     ) -> None:
-        self.look_times = RetryTimes(0.5, 15.0)
+        """Nothing is aspired yet.
+
+        Args:
+            table: what is desired.
+            manager: is told what is aspired.
+            loaders: make the loader of each version.
+            directories: lists a base path.
+            executor: runs what looks at paths; by default the caller does.
+            watch: how new versions are seen.
+        """
+        self.look_times = Backoff(0.5, 15.0)
         self._table = table
         self._manager = manager
         self._loaders = loaders
         self._directories = directories
         self._executor = executor or InlineExecutor()
+        self._watch = watch or Watch()
         self._streams: dict[str, _Stream] = {}
         self._waiting: set[str] = set()  # streams with a list that the manager may have yet to take up
         self._looked: deque[tuple[str, ModelConfig, VersionPaths]] = (
@@ -164,10 +146,12 @@ class Aspirations:
     def changed(self, name: str) -> None:
         """A valid record of this model, or its removal, has been applied to the table; `step` acts on it."""
         stream = self._streams.setdefault(name, _Stream())
+        if stream.arrivals is None and self._watch.new_arrivals is not None:
+            stream.arrivals = self._watch.new_arrivals()
         model = self._table.lookup(name)
         stream.config = None if model is None else model.config
         stream.offset = -1 if model is None else model.config_offset
-        stream.looks, stream.look_at, stream.paths, stream.told = 0, None, {}, False
+        stream.looks, stream.look_at, stream.paths, stream.seen, stream.told = 0, None, {}, None, False
         if stream.config is not None:
             self._look(name, stream)
 
@@ -177,9 +161,9 @@ class Aspirations:
         Returns:
             Whether anything was found or told, so that there is something to report.
         """
-        news = bool(self._looked) | self._notice_taken_up()
+        news = self._notice_taken_up()
         while self._looked:
-            self._take(*self._looked.popleft(), now)
+            news |= self._take(*self._looked.popleft(), now)
         managed: dict[str, dict[int, VersionStatus]] | None = None
         for name, stream in list(self._streams.items()):
             if stream.look_at is not None and now >= stream.look_at:
@@ -205,30 +189,51 @@ class Aspirations:
     def _look(self, name: str, stream: _Stream) -> None:
         assert stream.config is not None
         stream.looks += 1
-        self._executor.submit(functools.partial(self._find, name, stream.config))
+        self._executor.submit(functools.partial(self._find, name, stream.config, stream.arrivals))
 
-    def _find(self, name: str, config: ModelConfig) -> None:
-        self._looked.append(
-            (name, config, find_versions(config.base_path, config.versions, self._directories))
-        )
+    def _find(self, name: str, config: ModelConfig, arrivals: Arrivals | None) -> None:
+        found = find_versions(config.base_path, config.versions, self._directories, arrivals)
+        self._looked.append((name, config, found))
 
-    def _take(self, name: str, config: ModelConfig, found: VersionPaths, now: float) -> None:
+    def _take(self, name: str, config: ModelConfig, found: VersionPaths, now: float) -> bool:
+        """Take in what a look has found; whether it differs from what was found before."""
         stream = self._streams.get(name)
         if stream is None or stream.config is not config:
-            return  # another record has come meanwhile
-        news = bool(found.paths.keys() - stream.paths.keys())
-        stream.paths |= found.paths
+            return False  # another record has come meanwhile
+        stream.look_at = self._look_again_at(stream, config, found, now)
+        if isinstance(config.versions, SpecificVersions):
+            stream.paths |= found.paths
+        elif found.paths:
+            stream.paths = dict(found.paths)
         missing = {v: reason for v, reason in found.missing.items() if v not in stream.paths}
-        if news or stream.looks == 1:
-            problem = found.problem or _told(list(dict.fromkeys(missing.values())))
-            self._table.found(name, (*stream.paths, *missing), missing, problem)
-            if problem is not None:
-                _log.warning(
-                    "not every version is there; looking again until it is",
-                    extra={"model": name, "base_path": config.base_path, "problem": problem},
-                )
-        if not found.complete:
-            stream.look_at = now + self.look_times.wait_seconds(stream.looks)
+        problem = found.problem or _told(list(dict.fromkeys(missing.values())))
+        seen = (tuple(stream.paths), tuple(missing.items()), problem, found.arriving)
+        if seen == stream.seen:
+            return False
+        stream.seen = seen
+        # What was found before goes on being served, so that a look in vain is no problem of the model.
+        shown = problem if missing or not stream.paths else None
+        self._table.found(name, (*stream.paths, *missing), missing, shown, found.arriving)
+        facts = {"model": name, "base_path": config.base_path}
+        if problem is not None:
+            _log.warning(
+                "not every version is there; looking again until it is", extra={**facts, "problem": problem}
+            )
+        if found.arriving:
+            _log.info("versions are being copied", extra={**facts, "versions": list(found.arriving)})
+        return True
+
+    def _look_again_at(
+        self, stream: _Stream, config: ModelConfig, found: VersionPaths, now: float
+    ) -> float | None:
+        waits = []
+        if found.missing or found.problem is not None:
+            waits.append(self.look_times.wait_seconds(stream.looks))
+        if found.arriving and stream.arrivals is not None:
+            waits.append(stream.arrivals.quiet_seconds / 2)
+        if self._watch.seconds > 0 and not isinstance(config.versions, SpecificVersions):
+            waits.append(self._watch.seconds)
+        return now + min(waits) if waits else None
 
     def _notice_taken_up(self) -> bool:
         """Whether the manager has taken up anything of what it was told."""

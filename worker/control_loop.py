@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from lifecycle.backoff import Backoff
 from schemas.worker_status import WorkerState
-from worker.aspirations import Aspirations, RetryTimes
+from worker.aspirations import Aspirations
 from worker.control_topic import ControlRecord, ControlTopic, ControlTopicError
 from worker.joining import JoinRule, waits_for
 from worker.kafka.errors import Fatal, KafkaProblem
@@ -75,7 +76,7 @@ class ControlLoop:
         self._clock = clock
         self._wall = wall
         self._occasionally = Occasionally(_log, seconds=30.0, clock=clock)
-        self._open_times = RetryTimes(0.5, 10.0)
+        self._open_times = Backoff(0.5, 10.0)
         self._opened = False
         self._open_failures = 0
         self._open_at = 0.0

@@ -54,7 +54,9 @@ def waits_for(
 def _reasons(rule: JoinRule, model: DesiredModel, states: Mapping[ServableId, VersionStatus]) -> list[str]:
     reasons = []
     if not model.versions:
-        if model.problem is None:
+        if model.arriving:
+            reasons.append(f"{model.name}/{model.arriving[0]} (its files are still changing)")
+        elif model.problem is None:
             reasons.append(f"{model.name} (its base path is being looked at)")
         elif rule.when == "all":
             reasons.append(f"{model.name} ({model.problem})")

@@ -28,6 +28,7 @@ class DesiredModel:
         config_offset: the control offset of `config`; -1 for none.
         applied_at: when the latest record was applied, wall clock in seconds.
         versions: the desired versions, highest first. For `latest` and `all`: those that were found here.
+        arriving: versions that are desired once their files are all there, highest first.
         failures: why a desired version cannot even be tried (its directory is missing), by version.
         problem: why the latest record is not, or not fully, what is served; None when all is well.
         record_valid: whether the latest record is `config`.
@@ -39,6 +40,7 @@ class DesiredModel:
     config_offset: int = -1
     applied_at: float = 0.0
     versions: tuple[int, ...] = ()
+    arriving: tuple[int, ...] = ()
     failures: Mapping[int, str] = field(default_factory=dict)
     problem: str | None = None
     record_valid: bool = True
@@ -127,7 +129,12 @@ class ModelTable:
         return Change.SET, name
 
     def found(
-        self, name: str, versions: tuple[int, ...], failures: Mapping[int, str], problem: str | None
+        self,
+        name: str,
+        versions: tuple[int, ...],
+        failures: Mapping[int, str],
+        problem: str | None,
+        arriving: tuple[int, ...] = (),
     ) -> None:
         """What looking under the base path has brought; the problem of an invalid record stays before it."""
         model = self._models[name]
@@ -136,6 +143,7 @@ class ModelTable:
             replace(
                 model,
                 versions=tuple(sorted(versions, reverse=True)),
+                arriving=tuple(sorted(arriving, reverse=True)),
                 failures=MappingProxyType(dict(failures)),
                 problem=problem if model.record_valid else model.problem,
             ),

@@ -27,6 +27,7 @@ from worker.status_topic import WHOLE_MODEL, StatusTopic, servable_key
 
 Key = tuple[str, int]
 MESSAGE_BYTES = 4096
+ARRIVING = "its files are still changing; it is loaded once nothing in it has changed for a while"
 
 
 class Manager(Protocol):
@@ -185,19 +186,21 @@ class ServableReports:
         """What is to be said about desired versions that no manager knows, and about the model as a whole."""
         now_ms = round(self._wall() * 1000)
         where = "" if model.config is None else f" (base path {model.config.base_path})"
-        for version in model.versions:
+        said = {v: (Code.NOT_FOUND, reason + where) for v, reason in model.failures.items()}
+        said |= dict.fromkeys(model.arriving, (Code.OK, ARRIVING))
+        for version in (*model.versions, *model.arriving):
             if (model.name, version) in known:
                 continue
-            reason = model.failures.get(version)
+            code, message = said.get(version, (Code.OK, ""))
             yield (
                 (model.name, version),
                 ServableStatus(
                     self._worker,
                     model.name,
                     version,
-                    ServableState.START if reason is None else ServableState.END,
-                    int(Code.OK if reason is None else Code.NOT_FOUND),
-                    "" if reason is None else reason + where,
+                    ServableState.END if code else ServableState.START,
+                    int(code),
+                    message,
                     control_offset=model.config_offset,
                     time=now_ms,
                 ),

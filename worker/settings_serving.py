@@ -177,21 +177,38 @@ class LifecycleSettings(SettingsGroup):
     load; one, because unloading is quick."""
 
     load_retries: Annotated[int, Field(ge=0, le=1_000_000)] = 5
-    """Times a failed load is tried again in one go (0 or more). With the interval below that covers a minute
-    of a slow mount or an upload in progress."""
+    """Times a failed load is tried again in one go (0 or more). With the waits below that covers a minute of a
+    slow mount or an upload in progress."""
 
-    retry_interval_seconds: Seconds = 10.0
-    """Seconds between two tries of a load. Long enough to be no burden on the storage, short enough for
-    people who wait."""
+    retry_interval_seconds: Seconds = 2.0
+    """Seconds before a failed load is tried again for the first time; each further wait is twice as long. Up to a
+    quarter of each is left out by chance, so that workers do not all come back to a storage at one moment. A new
+    record of the model, or `headrace models retry`, ends it. Short: what fails first is often over at once."""
+
+    most_retry_interval_seconds: Seconds = 30.0
+    """Seconds of the longest such wait (or the first one, where that is longer)."""
 
     retry_failed_seconds: Seconds = 60.0
-    """Seconds after which a version that has failed for good is given another chance. A minute: people who
-    mend its files need not say so, and a model that cannot be loaded costs little by being tried that
-    rarely."""
+    """Seconds after which a version that has failed for good is given another chance; each further time it takes
+    twice as long, less a quarter by chance. A minute: people who mend its files need not say so."""
+
+    most_retry_failed_seconds: Seconds = 600.0
+    """Seconds of the longest such wait (or the first one, where that is longer). Ten minutes: a model that cannot be
+    loaded costs little by being tried that rarely."""
 
     load_timeout_seconds: PositiveSeconds = 600.0
     """Seconds after which a load counts as failed. Ten minutes: the largest models from slow storage take a
     few."""
+
+    watch_seconds: Seconds = 5.0
+    """Seconds between two looks for new versions under the base paths of models of which the latest versions or all are
+    wanted (0: only when a record comes). A look lists one directory, so five seconds cost nothing even for a thousand
+    models, and nobody waits long for a new version."""
+
+    quiet_seconds: Seconds = 5.0
+    """Seconds for which nothing may have changed in a version's directory before it is loaded because it is the latest,
+    or one of all (0: it is taken as it is). Five, more than a copy pauses between two files. A version that a record
+    names by its number is loaded at once."""
 
     policy: Literal["availability_preserving", "resource_preserving"] = "availability_preserving"
     """How versions replace each other, for models whose record does not say it. `availability_preserving`: the old one

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
+from worker.arrivals import Arrivals
 from worker.control_record import HIGHEST_VERSION
 
 ListDirectories = Callable[[str], Iterable[str]]
@@ -30,16 +31,18 @@ class VersionPaths:
         paths: the directory of each version to serve.
         missing: why a version that was asked for by its number cannot be served.
         problem: why no version can be served at all; None when one was found or asked for by its number.
+        arriving: versions that would be served if their files were all there.
     """
 
     paths: Mapping[int, str] = field(default_factory=dict)
     missing: Mapping[int, str] = field(default_factory=dict)
     problem: str | None = None
+    arriving: tuple[int, ...] = ()
 
     @property
     def complete(self) -> bool:
-        """Whether everything that was asked for is there, so that looking again cannot help."""
-        return not self.missing and self.problem is None
+        """Whether everything that was asked for is there, so that looking again soon cannot help."""
+        return not self.missing and self.problem is None and not self.arriving
 
 
 def list_directories(path: str) -> tuple[str, ...]:
@@ -49,9 +52,16 @@ def list_directories(path: str) -> tuple[str, ...]:
 
 
 def find_versions(
-    base_path: str, selection: VersionSelection, directories: ListDirectories = list_directories
+    base_path: str,
+    selection: VersionSelection,
+    directories: ListDirectories = list_directories,
+    arrivals: Arrivals | None = None,
 ) -> VersionPaths:
-    """Find the versions that *selection* means; raises nothing: what cannot be read is told in the result."""
+    """Find the versions that *selection* means; raises nothing: what cannot be read is told in the result.
+
+    Of `latest` and `all` only directories whose files are all there count, as *arrivals* says; one that is named by its
+    number is taken at its word.
+    """
     try:
         found = _by_version(base_path, directories(base_path))
         reason = None
@@ -69,14 +79,25 @@ def find_versions(
                 },
             )
         case LatestVersions(count):
-            wanted = sorted(found, reverse=True)[:count]
+            most = count
         case AllVersions():
-            wanted = sorted(found, reverse=True)
-    if not wanted:
+            most = len(found)
+    if arrivals is not None and reason is None:
+        arrivals.keep(set(found.values()))
+    wanted: dict[int, str] = {}
+    arriving = []
+    for version in sorted(found, reverse=True):
+        if len(wanted) >= most:
+            break
+        if arrivals is None or arrivals.complete(found[version]):
+            wanted[version] = found[version]
+        else:
+            arriving.append(version)
+    if not wanted and not arriving:
         return VersionPaths(
             problem=reason or "the base path holds no version (a directory named by a number)"
         )
-    return VersionPaths(paths={version: found[version] for version in wanted})
+    return VersionPaths(paths=wanted, arriving=tuple(arriving[:most]))
 
 
 def _by_version(base_path: str, names: Iterable[str]) -> dict[int, str]:

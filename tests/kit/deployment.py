@@ -75,6 +75,7 @@ class Deployment:
             "topics.status": self.status,
             "bindings": [own_binding],
             "status.interval_seconds": 0.5,
+            "lifecycle.quiet_seconds": 0,  # tests write a model and serve it at once
             **(settings or {}),
         }
         self.settings = load_settings(self.flags, environ={}).settings

@@ -20,6 +20,7 @@ from lifecycle.aspired_version_policy import (
     VersionSnapshot,
 )
 from lifecycle.aspired_versions_manager import AspiredVersionsManager, AspiredVersionsManagerOptions
+from lifecycle.backoff import Backoff
 from lifecycle.execution import BasicManagerOptions, Surroundings
 from lifecycle.loader_harness import LoadOptions
 from lifecycle.servable_handle import ServableHandle  # noqa: TC001 - hypothesis reads the annotations
@@ -105,10 +106,10 @@ class AnyInterleaving(RuleBasedStateMachine):
         self.fickle = FicklePolicy(self.policy)
         self.clock = FakeClock()
         self.loads, self.unloads = ManualExecutor(), ManualExecutor()
-        load = LoadOptions(retries=1, retry_interval_seconds=RETRY_SECONDS, timeout_seconds=LIMIT_SECONDS)
+        load = LoadOptions(retries=1, retry_wait=Backoff(RETRY_SECONDS), timeout_seconds=LIMIT_SECONDS)
         self.manager = AspiredVersionsManager(
             AspiredVersionsManagerOptions(
-                retry_failed_after_seconds=RENEW_SECONDS,
+                retry_failed=Backoff(RENEW_SECONDS),
                 policy=self.fickle,
                 basic=BasicManagerOptions(1, 1, load),
             ),

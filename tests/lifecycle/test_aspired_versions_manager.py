@@ -14,6 +14,7 @@ from lifecycle.aspired_version_policy import (
     VersionSnapshot,
 )
 from lifecycle.aspired_versions_manager import AspiredVersionsManager, AspiredVersionsManagerOptions
+from lifecycle.backoff import Backoff
 from lifecycle.execution import BasicManagerOptions, Surroundings
 from lifecycle.loader_harness import HarnessState, LoadOptions
 from lifecycle.servable_id import ServableId, ServableRequest
@@ -31,7 +32,7 @@ from tests.fakes.servables import (
 from tests.kit.waiting import PATIENCE_SECONDS
 
 S = ServableState
-ONE_TRY = LoadOptions(retries=0, retry_interval_seconds=0.0)
+ONE_TRY = LoadOptions(retries=0, retry_wait=Backoff(0.0))
 
 
 def m(version: int) -> ServableId:
@@ -388,7 +389,7 @@ def test_failed_load_is_published_with_its_reason(stage: Stage) -> None:
 
 def test_load_succeeds_after_retries(threads: tuple[int, int]) -> None:
     """Tries that fail are repeated after their wait, as often as allowed."""
-    basic = BasicManagerOptions(*threads, load=LoadOptions(retries=2, retry_interval_seconds=10.0))
+    basic = BasicManagerOptions(*threads, load=LoadOptions(retries=2, retry_wait=Backoff(10.0)))
     stage = Stage(AspiredVersionsManagerOptions(basic=basic))
     loader = FailingLoader(OSError("1"), OSError("2"))
     stage.manager.set_aspired_versions("m", aspire((m(1), loader)))
@@ -414,7 +415,7 @@ def has_ended(stage: Stage, lives: int) -> bool:
 
 def test_load_fails_after_the_last_retry(threads: tuple[int, int]) -> None:
     """When every try has failed, the version is failed, and stays so."""
-    basic = BasicManagerOptions(*threads, load=LoadOptions(retries=1, retry_interval_seconds=0.0))
+    basic = BasicManagerOptions(*threads, load=LoadOptions(retries=1, retry_wait=Backoff(0.0)))
     stage = Stage(AspiredVersionsManagerOptions(basic=basic))
     stage.manager.set_aspired_versions("m", aspire((m(1), loader := BrokenLoader())))
     stage.driver.until_state(m(1), S.END)
@@ -549,7 +550,7 @@ def test_version_that_is_kept_can_be_taken_back(stage: Stage) -> None:
 
 def test_unaspired_load_is_cancelled(threads: tuple[int, int]) -> None:
     """A version un-aspired while it waits for a retry is dropped at once, not at the end of its wait."""
-    basic = BasicManagerOptions(*threads, load=LoadOptions(retries=5, retry_interval_seconds=60.0))
+    basic = BasicManagerOptions(*threads, load=LoadOptions(retries=5, retry_wait=Backoff(60.0)))
     stage = Stage(AspiredVersionsManagerOptions(basic=basic))
     stage.manager.set_aspired_versions("m", aspire((m(1), BrokenLoader())))
     stage.driver.until(lambda: waits_after(stage, 1))
@@ -566,7 +567,7 @@ def test_unaspired_load_is_cancelled(threads: tuple[int, int]) -> None:
 
 def test_failed_version_is_tried_again_in_time(threads: tuple[int, int]) -> None:
     """With the option set, a failed version gets a new loader after its time, until it heals."""
-    stage = Stage(options(threads, retry_failed_after_seconds=30.0))
+    stage = Stage(options(threads, retry_failed=Backoff(30.0)))
     loaders: list[FakeLoader] = [BrokenLoader(), BrokenLoader(), FakeLoader()]
     made: list[FakeLoader] = []
 
@@ -590,9 +591,57 @@ def test_failed_version_is_tried_again_in_time(threads: tuple[int, int]) -> None
     stage.manager.close(PATIENCE_SECONDS)
 
 
+def test_a_version_that_fails_again_and_again_is_tried_ever_more_rarely() -> None:
+    """Once it has loaded, or somebody asks for it anew, it counts from the beginning."""
+    stage = ManualStage(retry_failed=Backoff(10.0, 40.0), reload_failed_when_aspired_again=True)
+    loaders: list[FakeLoader] = []
+
+    def factory() -> FakeLoader:
+        loaders.append(BrokenLoader())
+        return loaders[-1]
+
+    def fail() -> None:
+        stage.manager.step()
+        stage.loads.run()
+        stage.manager.step()
+
+    stage.manager.set_aspired_versions("m", [AspiredVersion(m(1), factory)])
+    fail()
+    for wait in (10.0, 20.0, 40.0, 40.0):
+        stage.clock.advance(wait - 1.0)
+        stage.manager.step()
+        lives = len(loaders)
+        stage.clock.advance(1.0)
+        fail()
+        assert len(loaders) == lives + 1, wait
+
+    stage.manager.set_aspired_versions("m", [AspiredVersion(m(1), factory)])
+    fail()
+    lives = len(loaders)
+    stage.clock.advance(10.0)
+    fail()
+    assert len(loaders) == lives + 1
+
+
+def test_a_wait_between_tries_ends_when_the_version_is_aspired_once_more(threads: tuple[int, int]) -> None:
+    """With the option set: whoever asks again has mended something. The loader stays."""
+    basic = BasicManagerOptions(*threads, load=LoadOptions(retries=1, retry_wait=Backoff(3600.0)))
+    stage = Stage(AspiredVersionsManagerOptions(basic=basic, reload_failed_when_aspired_again=True))
+    loader = FailingLoader(OSError("away"))
+    stage.manager.set_aspired_versions("m", aspire((m(1), loader)))
+    stage.driver.until(lambda: loader.calls == ["load"] and not stage.manager.states()[0].running)
+    stage.manager.step()
+    assert loader.calls == ["load"]
+
+    stage.aspire(1)
+    stage.until_available(1)
+    assert loader.calls == ["load", "load"]
+    stage.manager.close(PATIENCE_SECONDS)
+
+
 def test_reason_stays_while_a_failed_version_is_tried_again() -> None:
     """Between the new start and its end, the status still tells why the last life failed."""
-    stage = ManualStage(retry_failed_after_seconds=30.0)
+    stage = ManualStage(retry_failed=Backoff(30.0))
     stage.manager.set_aspired_versions("m", [AspiredVersion(m(1), BrokenLoader)])
     stage.manager.step()
     stage.loads.run()
@@ -607,8 +656,8 @@ def test_reason_stays_while_a_failed_version_is_tried_again() -> None:
 
 def test_hanging_version_is_not_tried_beside_itself() -> None:
     """A version whose load hangs past its limit is tried again only once that load has ended."""
-    basic = BasicManagerOptions(load_threads=1, load=LoadOptions(0, 0.0, timeout_seconds=60.0))
-    stage = Stage(AspiredVersionsManagerOptions(basic=basic, retry_failed_after_seconds=1.0))
+    basic = BasicManagerOptions(load_threads=1, load=LoadOptions(0, Backoff(0.0), timeout_seconds=60.0))
+    stage = Stage(AspiredVersionsManagerOptions(basic=basic, retry_failed=Backoff(1.0)))
     hanging, healthy = StalledLoader(), FakeLoader()
     loaders: list[FakeLoader] = [hanging, healthy]
     stage.manager.set_aspired_versions("m", [AspiredVersion(m(1), lambda: loaders.pop(0))])
@@ -704,5 +753,3 @@ def test_wrong_options_are_refused() -> None:
     """An option outside its range is named at construction."""
     with pytest.raises(ValueError, match="step_interval_seconds is -1"):
         AspiredVersionsManagerOptions(step_interval_seconds=-1.0)
-    with pytest.raises(ValueError, match="retry_failed_after_seconds is -1"):
-        AspiredVersionsManagerOptions(retry_failed_after_seconds=-1.0)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from lifecycle import errors
+from lifecycle.backoff import Backoff
 from lifecycle.basic_manager import BasicManager
 from lifecycle.execution import BasicManagerOptions
 from lifecycle.loader_harness import HarnessState, LoadOptions
@@ -24,7 +25,7 @@ from tests.fakes.servables import (
 from tests.kit.waiting import PATIENCE_SECONDS
 
 S = ServableState
-NO_WAIT = LoadOptions(retries=1, retry_interval_seconds=0.0)
+NO_WAIT = LoadOptions(retries=1, retry_wait=Backoff(0.0))
 
 
 def m(version: int) -> ServableId:

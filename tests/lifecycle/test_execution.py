@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from lifecycle import errors
+from lifecycle.backoff import Backoff
 from lifecycle.basic_manager import BasicManager
 from lifecycle.execution import BasicManagerOptions, Surroundings
 from lifecycle.loader_harness import HarnessState, LoadOptions
@@ -46,13 +47,13 @@ class Stage:
 @pytest.fixture
 def manual() -> Stage:
     """Jobs run when the test says so; two tries, ten seconds apart, a minute each."""
-    return Stage(LoadOptions(1, 10.0, 60.0), manual=True)
+    return Stage(LoadOptions(1, Backoff(10.0), 60.0), manual=True)
 
 
 @pytest.fixture
 def pooled() -> Iterator[Stage]:
     """One thread for loads and one for unloads."""
-    stage = Stage(LoadOptions(1, 10.0, 60.0), manual=False)
+    stage = Stage(LoadOptions(1, Backoff(10.0), 60.0), manual=False)
     yield stage
     stage.manager.close(PATIENCE_SECONDS)
 
@@ -122,7 +123,7 @@ def test_hanging_load_that_fails_late_is_not_unloaded(pooled: Stage) -> None:
 
 def test_slow_inline_load_is_past_its_limit_too() -> None:
     """A load that ends past its limit has failed, though without threads nobody could look meanwhile."""
-    stage = Stage(LoadOptions(0, 0.0, 60.0), manual=True)
+    stage = Stage(LoadOptions(0, Backoff(0.0), 60.0), manual=True)
 
     class SlowLoader(FakeLoader):
         """Takes a minute and a second."""

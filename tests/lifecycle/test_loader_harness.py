@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from lifecycle import errors
+from lifecycle.backoff import Backoff
 from lifecycle.loader_harness import (
     TRANSITIONS,
     HarnessState,
@@ -22,7 +23,7 @@ ID = ServableId("m", 1)
 
 def harness(retries: int = 0, wait: float = 10.0, timeout: float | None = None) -> LoaderHarness:
     """A new harness."""
-    return LoaderHarness(ID, LoadOptions(retries, wait, timeout))
+    return LoaderHarness(ID, LoadOptions(retries, Backoff(wait), timeout))
 
 
 def loading(retries: int = 0, wait: float = 10.0, timeout: float | None = None) -> LoaderHarness:
@@ -322,16 +323,38 @@ def test_failed_unload_ends_in_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("retries", "wait", "timeout", "word"),
-    [
-        (-1, 1.0, None, "retries"),
-        (0, -1.0, None, "retry_interval_seconds"),
-        (0, float("nan"), None, "retry_interval_seconds"),
-        (0, 1.0, 0.0, "timeout_seconds"),
-        (0, 1.0, -5.0, "timeout_seconds"),
-    ],
+    ("retries", "timeout", "word"),
+    [(-1, None, "retries"), (0, 0.0, "timeout_seconds"), (0, -5.0, "timeout_seconds")],
 )
-def test_wrong_options_are_refused(retries: int, wait: float, timeout: float | None, word: str) -> None:
+def test_wrong_options_are_refused(retries: int, timeout: float | None, word: str) -> None:
     """An option outside its range is named at construction."""
     with pytest.raises(ValueError, match=word):
-        LoadOptions(retries, wait, timeout)
+        LoadOptions(retries, Backoff(1.0), timeout)
+
+
+def test_waits_between_tries_grow() -> None:
+    """As the options say, by the tries so far."""
+    subject = LoaderHarness(ID, LoadOptions(retries=2, retry_wait=Backoff(10.0, 20.0)))
+    subject.request_load()
+    subject.approve_load()
+    for now, wait in ((0.0, 10.0), (100.0, 20.0)):
+        assert subject.begin_attempt(now)
+        assert subject.end_attempt(OSError("away"), now) is Outcome.RETRY
+        assert not subject.take_due_retry(now + wait - 1.0)
+        assert subject.take_due_retry(now + wait)
+
+
+def test_a_wait_between_tries_can_be_ended() -> None:
+    """Nothing else can: a try that is under way goes on, and what is over is over."""
+    subject = LoaderHarness(ID, LoadOptions(retries=1, retry_wait=Backoff(10.0)))
+    assert not subject.hasten()
+    subject.request_load()
+    subject.approve_load()
+    assert subject.begin_attempt(0.0)
+    assert not subject.hasten()
+    subject.end_attempt(OSError("away"), 0.0)
+    assert subject.hasten()
+    assert subject.take_due_retry(0.0)
+    assert subject.begin_attempt(0.0)
+    assert subject.end_attempt(OSError("away"), 0.0) is Outcome.FAILED
+    assert not subject.hasten()

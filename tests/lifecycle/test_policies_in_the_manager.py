@@ -15,6 +15,7 @@ from lifecycle.aspired_version_policy import (
     VersionSnapshot,
 )
 from lifecycle.aspired_versions_manager import AspiredVersionsManager, AspiredVersionsManagerOptions
+from lifecycle.backoff import Backoff
 from lifecycle.execution import BasicManagerOptions, Surroundings
 from lifecycle.loader_harness import LoadOptions
 from lifecycle.servable_id import ServableId
@@ -69,7 +70,7 @@ class Stage:
         self.clock = FakeClock()
         basic = BasicManagerOptions(threads, threads, LoadOptions(retries=0))
         options = AspiredVersionsManagerOptions(
-            policy=policy, basic=basic, retry_failed_after_seconds=RENEW_SECONDS
+            policy=policy, basic=basic, retry_failed=Backoff(RENEW_SECONDS)
         )
         self.manager = AspiredVersionsManager(options, Surroundings(clock=self.clock))
         self.driver = Driver(self.manager)

@@ -14,9 +14,10 @@ from lifecycle.servable_state import ServableState
 from lifecycle.threads import InlineExecutor, Job
 from schemas import codec
 from schemas.model_config import ModelConfig
-from schemas.version_selection import LatestVersions, SpecificVersions
+from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions
 from tests.fakes.servables import FailingLoader, FakeLoader, ManualExecutor
-from worker.aspirations import Aspirations, RetryTimes
+from worker.arrivals import Arrivals, Contents
+from worker.aspirations import Aspirations, Watch
 from worker.loaders import Loaders
 from worker.model_table import ModelTable
 
@@ -41,8 +42,15 @@ class LoadExecutor(InlineExecutor):
 class World:
     """A table, a manager and a file system, and the aspirations between them."""
 
-    def __init__(self, executor: ManualExecutor | None = None) -> None:
+    def __init__(
+        self,
+        executor: ManualExecutor | None = None,
+        *,
+        watch_seconds: float = 0.0,
+        quiet_seconds: float = 0.0,
+    ) -> None:
         self.now = 0.0
+        self.changed: dict[str, float] = {}
         self.offset = -1
         self.directories: dict[str, list[str]] = {"/a": ["1"], "/b": ["1", "2"]}
         self.looks = 0
@@ -60,7 +68,15 @@ class World:
             Loaders({"fake": self._loader}),
             directories=self._list,
             executor=executor,
+            watch=Watch(
+                watch_seconds,
+                lambda: Arrivals(quiet_seconds, self._scan, lambda: self.now, lambda: self.now),
+            ),
         )
+
+    def _scan(self, path: str) -> Contents:
+        changed = int(self.changed.get(path, -1e6) * 1e9)
+        return Contents(((path, 1, changed),), changed)
 
     def load_later(self, executor: ManualExecutor) -> None:
         """Loads run when the test runs them, from now on."""
@@ -418,11 +434,140 @@ def test_the_result_of_a_look_for_an_earlier_record_does_not_count() -> None:
         world.manager.handle("m", 1)
 
 
-def test_retries_double_up_to_their_longest_wait() -> None:
-    """However often it has failed."""
-    times = RetryTimes(0.5, 15.0)
+WATCH_SECONDS, QUIET_SECONDS = 5.0, 8.0
+LATEST = ModelConfig("/a", loader="fake", versions=LatestVersions(1))
 
-    assert [times.wait_seconds(n) for n in (1, 2, 5, 6, 1000)] == [0.5, 1.0, 8.0, 15.0, 15.0]
+
+def watching(config: ModelConfig = LATEST) -> World:
+    """A world that looks for new versions, with that model served."""
+    world = World(watch_seconds=WATCH_SECONDS, quiet_seconds=QUIET_SECONDS)
+    world.set(config)
+    world.settle()
+    return world
+
+
+def test_a_new_version_is_served_by_itself_where_the_latest_is_wanted() -> None:
+    """And the one before goes; nobody says anything on the control topic."""
+    world = watching()
+    assert world.available() == [1]
+    world.directories["/a"].append("2")
+    world.settle(WATCH_SECONDS - 1.0)
+    assert world.available() == [1]
+    world.settle(1.0)
+    assert world.available() == [2]
+    assert world.aspirations.follows("m", 2) == 0
+
+
+def test_all_versions_come_and_go_with_their_directories() -> None:
+    """One whose directory is removed is unloaded."""
+    world = watching(replace(LATEST, versions=AllVersions()))
+    world.directories["/a"] = ["1", "2", "3"]
+    world.settle(WATCH_SECONDS)
+    assert world.available() == [1, 2, 3]
+    world.directories["/a"] = ["2", "3"]
+    world.settle(WATCH_SECONDS)
+    assert world.available() == [2, 3]
+
+
+def test_removing_the_latest_directory_goes_back_to_the_one_before() -> None:
+    """As in TensorFlow Serving."""
+    world = World(watch_seconds=WATCH_SECONDS)
+    world.directories["/a"] = ["1", "2"]
+    world.set(LATEST)
+    world.settle()
+    assert world.available() == [2]
+    world.directories["/a"] = ["1"]
+    world.settle(WATCH_SECONDS)
+    assert world.available() == [1]
+
+
+@pytest.mark.parametrize("outage", [None, []], ids=["unreachable", "empty"])
+def test_an_outage_of_the_base_path_takes_nothing_away(outage: list[str] | None) -> None:
+    """Nor is it a problem of the model; what has come meanwhile is served after it."""
+    world = watching()
+    del world.directories["/a"]
+    if outage is not None:
+        world.directories["/a"] = outage
+    for _ in range(20):
+        world.settle(WATCH_SECONDS)
+        assert world.available() == [1]
+    assert world.table.models["m"].problem is None
+    assert world.table.models["m"].versions == (1,)
+
+    world.directories["/a"] = ["1", "2"]
+    world.settle(WATCH_SECONDS)
+    assert world.available() == [2]
+
+
+def test_a_version_that_is_being_copied_is_not_loaded() -> None:
+    """Each change begins the wait anew; what served goes on until the files are all there."""
+    world = watching()
+    world.directories["/a"].append("2")
+    for _ in range(10):
+        world.changed["/a/2"] = world.now + 1.0
+        world.settle(2.0)
+        assert world.available() == [1]
+    assert world.table.models["m"].arriving == (2,)
+    assert world.table.models["m"].versions == (1,)
+    assert world.made == ["/a/1"]
+
+    for _ in range(3):
+        world.settle(QUIET_SECONDS / 2)
+    assert world.available() == [2]
+    assert not world.table.models["m"].arriving
+
+
+def test_a_first_version_that_is_being_copied_is_no_problem_of_its_model() -> None:
+    """It is on its way."""
+    world = World(watch_seconds=WATCH_SECONDS, quiet_seconds=QUIET_SECONDS)
+    world.changed["/a/1"] = 0.0
+    world.set(LATEST)
+    world.settle()
+    model = world.table.models["m"]
+    assert (model.problem, model.versions, model.arriving, world.made) == (None, (), (1,), [])
+    for _ in range(3):
+        world.settle(QUIET_SECONDS / 2)
+    assert world.available() == [1]
+
+
+def test_a_version_that_is_named_is_loaded_at_once() -> None:
+    """Who names it by its number says that it is there."""
+    world = World(watch_seconds=WATCH_SECONDS, quiet_seconds=QUIET_SECONDS)
+    world.changed["/a/1"] = 0.0
+    world.set()
+    world.settle()
+    assert world.available() == [1]
+
+
+def test_a_complete_list_is_not_watched() -> None:
+    """Nothing can come of it."""
+    world = watching(CONFIG)
+    looks = world.looks
+    for _ in range(10):
+        world.settle(WATCH_SECONDS)
+    assert world.looks == looks
+
+
+def test_a_look_that_finds_the_same_is_no_news() -> None:
+    """A thousand models are looked at, and nothing is reported."""
+    world = watching()
+    looks = world.looks
+    world.now += WATCH_SECONDS
+    assert not world.aspirations.step(world.now)
+    assert not world.aspirations.step(world.now)
+    assert world.looks == looks + 1
+
+
+def test_a_new_latest_version_that_cannot_be_loaded_displaces_nothing() -> None:
+    """It is shown as failed, and the next one replaces both."""
+    world = watching()
+    world.broken.add("/a/2")
+    world.directories["/a"].append("2")
+    world.settle(WATCH_SECONDS)
+    assert world.states() == {1: ServableState.AVAILABLE, 2: ServableState.END}
+    world.directories["/a"].append("3")
+    world.settle(WATCH_SECONDS)
+    assert world.states() == {3: ServableState.AVAILABLE}
 
 
 def test_of_many_missing_versions_the_first_are_named() -> None:

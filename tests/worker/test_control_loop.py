@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import pytest
@@ -24,7 +24,8 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.control import Reader, Topic, Writer
 from tests.fakes.kafka_broker import FakeError
 from tests.fakes.servables import FailingLoader, ManualExecutor
-from worker.aspirations import Aspirations
+from worker.arrivals import Arrivals, Contents
+from worker.aspirations import Aspirations, Watch
 from worker.control_loop import REPEAT_SECONDS, ControlLoop, ControlParts, ControlThread
 from worker.control_topic import ControlTopic
 from worker.fleet import Fleet
@@ -54,7 +55,12 @@ class Observer:
 class World:
     """A worker's control side without threads."""
 
-    def __init__(self, join: JoinRule | None = None, executor: Executor | None = None) -> None:
+    def __init__(
+        self,
+        join: JoinRule | None = None,
+        executor: Executor | None = None,
+        new_arrivals: Callable[[], Arrivals] | None = None,
+    ) -> None:
         self.clock = FakeClock()
         self.topic = Topic("control")
         self.status = Topic("status")
@@ -68,7 +74,12 @@ class World:
         self.manager = AspiredVersionsManager(options, Surroundings(clock=self.clock))
         loaders = Loaders({"fake": self._loader})
         aspirations = Aspirations(
-            self.table, self.manager, loaders, directories=self._list, executor=executor
+            self.table,
+            self.manager,
+            loaders,
+            directories=self._list,
+            executor=executor,
+            watch=Watch(new_arrivals=new_arrivals),
         )
         self.writer = Writer(self.status)
         out = StatusTopic(self.writer, "status", self.clock)
@@ -92,6 +103,10 @@ class World:
     def wall(self) -> float:
         """The wall clock goes with the monotonic one."""
         return WALL_SECONDS + self.clock()
+
+    def scan(self, path: str) -> Contents:
+        """Every directory was written when this test began."""
+        return Contents(((path, 1, 0),), int(WALL_SECONDS * 1e9))
 
     def _loader(self, path: str, version: int) -> Loader:
         return FailingLoader(*[self.failures.pop(0)] if self.failures else [])
@@ -368,6 +383,24 @@ def test_a_missing_path_is_said_with_its_reason_and_heals() -> None:
     world.directories["/missing"] = ["1"]
     world.step(0.5)
     assert world.said()[1].state is ServableState.AVAILABLE
+
+
+def test_a_version_that_is_being_copied_is_said_to_be_on_its_way() -> None:
+    """With the reason; the worker waits for it, and so does whoever waits for the model."""
+    world = World(new_arrivals=lambda: Arrivals(8.0, world.scan, world.clock, world.wall))
+    offset = world.set(replace(CONFIG, versions=LatestVersions(1)))
+    world.step()
+    assert set(world.said()) == {2}
+    status = world.said()[2]
+    assert (status.state, status.code, status.control_offset) == (ServableState.START, Code.OK, offset)
+    assert "its files are still changing" in status.message
+    assert not world.loop.ready_to_join()
+
+    for _ in range(3):
+        world.step(4.0)
+    assert world.said()[2].state is ServableState.AVAILABLE
+    assert world.said()[2].message == ""
+    assert world.loop.ready_to_join()
 
 
 def test_a_base_path_without_versions_is_said_of_the_whole_model() -> None:

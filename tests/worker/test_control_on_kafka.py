@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lifecycle.aspired_versions_manager import AspiredVersionsManager, AspiredVersionsManagerOptions
+from lifecycle.backoff import Backoff
 from lifecycle.execution import BasicManagerOptions
 from lifecycle.loader_harness import LoadOptions
 from tests.conftest import TopicFactory
@@ -59,7 +60,7 @@ class Deployment:
             step_interval_seconds=0.02,
             reload_failed_when_aspired_again=True,
             basic=BasicManagerOptions(
-                load_threads=1, unload_threads=1, load=LoadOptions(retry_interval_seconds=0.1)
+                load_threads=1, unload_threads=1, load=LoadOptions(retry_wait=Backoff(0.1))
             ),
         )
         manager = AspiredVersionsManager(options)

@@ -1,5 +1,7 @@
 """When a worker joins its request group."""
 
+from dataclasses import replace
+
 import pytest
 
 from lifecycle.errors import LifecycleError, LoadFailed
@@ -47,6 +49,15 @@ def test_it_waits_for_a_version_that_is_on_its_way(state: ServableState) -> None
     """Also for one that no manager knows yet."""
     assert waits(SETTLED, model(1), status(1, state)) == "m/1"
     assert waits(SETTLED, model(1)) == "m/1"
+
+
+@pytest.mark.parametrize("rule", [SETTLED, ALL])
+def test_it_waits_for_a_first_version_whose_files_are_still_being_copied(rule: JoinRule) -> None:
+    """But not for a newer one beside a version that serves."""
+    copied = replace(model(), arriving=(5,))
+    assert waits(rule, copied) == "m/5 (its files are still changing)"
+    assert waits(SETTLED, copied, waited=600.0) is None
+    assert waits(rule, replace(model(4), arriving=(5,)), status(4, ServableState.AVAILABLE)) is None
 
 
 @pytest.mark.parametrize("state", [ServableState.LOADING, ServableState.END])

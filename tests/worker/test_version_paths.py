@@ -1,11 +1,12 @@
 """Which versions lie under a base path."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import pytest
 
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
+from worker.arrivals import Arrivals
 from worker.version_paths import find_versions, list_directories
 
 CHILDREN = ("1", "2", "0010", "latest", "3.bak", "-4", "99999999999999999999", "٤")
@@ -104,3 +105,60 @@ def test_a_path_that_the_system_has_no_bytes_for_is_told_like_one_that_is_missin
     found = find_versions("/modèle", SpecificVersions((1,)), no_bytes)
 
     assert found.missing == {1: "the base path cannot be listed: UnicodeEncodeError"}
+
+
+class Copying(Arrivals):
+    """These directories are still being copied."""
+
+    def __init__(self, *directories: str) -> None:
+        super().__init__(1.0)
+        self._directories = directories
+        self.kept: set[str] = set()
+        self.asked: list[str] = []
+
+    def keep(self, directories: Collection[str]) -> None:
+        """Remember them."""
+        self.kept = set(directories)
+
+    def complete(self, directory: str) -> bool:
+        """Whether it is none of those."""
+        self.asked.append(directory)
+        return directory not in self._directories
+
+
+@pytest.mark.parametrize(
+    ("selection", "paths", "arriving", "asked"),
+    [
+        (LatestVersions(1), [2], (3,), ["/m/3", "/m/2"]),
+        (LatestVersions(2), [2, 1], (3,), ["/m/3", "/m/2", "/m/1"]),
+        (AllVersions(), [2, 1], (3,), ["/m/3", "/m/2", "/m/1"]),
+        (SpecificVersions((3, 1)), [3, 1], (), []),
+    ],
+)
+def test_a_version_that_is_being_copied_does_not_count_unless_it_is_named(
+    selection: VersionSelection, paths: list[int], arriving: tuple[int, ...], asked: list[str]
+) -> None:
+    """The next lower one does, of the latest; what nobody wants is not looked into."""
+    arrivals = Copying("/m/3")
+    found = find_versions("/m", selection, lambda _: ["1", "2", "3"], arrivals)
+
+    assert (list(found.paths), found.arriving, arrivals.asked) == (paths, arriving, asked)
+    assert found.complete == (not arriving)
+    assert found.problem is None
+
+
+def test_nothing_but_what_is_being_copied_is_no_problem() -> None:
+    """It will be there."""
+    found = find_versions("/m", LatestVersions(1), lambda _: ["3"], Copying("/m/3"))
+    assert (dict(found.paths), found.arriving, found.problem, found.complete) == ({}, (3,), None, False)
+    both = find_versions("/m", LatestVersions(1), lambda _: ["3", "2"], Copying("/m/3", "/m/2"))
+    assert both.arriving == (3,), "the other one is wanted only if it is complete first"
+
+
+def test_what_is_known_of_directories_outlives_an_outage() -> None:
+    """And ends with them."""
+    arrivals = Copying()
+    find_versions("/m", AllVersions(), lambda _: ["1", "02", "x"], arrivals)
+    assert arrivals.kept == {"/m/1", "/m/02"}
+    find_versions("/m", AllVersions(), absent, arrivals)
+    assert arrivals.kept == {"/m/1", "/m/02"}

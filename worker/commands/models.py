@@ -112,8 +112,7 @@ def set_model(
     """Serve versions of a model, or change what is served of it.
 
     The record is complete. What is not said here has its default, whatever was set before; the last ten
-    configs are kept with it. Which versions `latest` and `all` mean is looked up by each worker when the
-    record is applied.
+    configs are kept with it. Which versions `latest` and `all` mean each worker sees by itself, now and later.
     """
     from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
     from worker.commands.model_actions import set_model  # noqa: PLC0415 - likewise
