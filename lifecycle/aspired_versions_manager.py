@@ -83,6 +83,13 @@ class AspiredVersionsManager:
             self._pending[name] = tuple(versions)
         self._periodic.wake()
 
+    def set_load_threads(self, threads: int) -> None:
+        """Load so many at a time from now on, 1 or more: many while nothing is served yet, few afterwards.
+
+        A manager that loads in its caller stays so.
+        """
+        self._basic.set_load_threads(threads)
+
     def handle(self, name: str, version: int | None = None) -> servable_handle.ServableHandle:
         """A handle on a version, or on the latest available one.
 

@@ -127,6 +127,13 @@ class BasicManager:
             managed.harness.approve_load()
         self._execution.load(managed)
 
+    def set_load_threads(self, threads: int) -> None:
+        """Load so many at a time from now on, 1 or more; loads that are under way go on.
+
+        A manager that loads in its caller stays so.
+        """
+        self._execution.set_load_threads(threads)
+
     def refuse(self, servable_id: ServableId, error: errors.LifecycleError) -> None:
         """End a new version without loading it, for a reason that the caller knows.
 

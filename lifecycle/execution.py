@@ -84,6 +84,10 @@ class Execution:
             managed.earlier_error = None
         self.changed.notify_all()
 
+    def set_load_threads(self, threads: int) -> None:
+        """Load so many at a time from now on; an executor without threads stays so."""
+        self._loads.resize(threads)
+
     def load(self, managed: ManagedServable) -> None:
         """Load what has been approved, or try again what is due."""
         self._loads.submit(functools.partial(self._run_load, managed))

@@ -40,6 +40,13 @@ class Executor(Protocol):
         """A job for which a thread was lent has ended after all."""
         ...
 
+    def resize(self, threads: int) -> None:
+        """Have that many threads, 1 or more, besides those that are lent; one without threads stays so.
+
+        Where there are more, those that are free end at once and the others after their job.
+        """
+        ...
+
     def close(self, timeout_seconds: float) -> bool:
         """Take no more jobs and wait for those given; False when some are unfinished after the time-out."""
         ...
@@ -79,6 +86,9 @@ class InlineExecutor:
     def return_thread(self) -> None:
         """Nothing was lent."""
 
+    def resize(self, threads: int) -> None:
+        """There are none, and stay none."""
+
     def close(self, timeout_seconds: float) -> bool:
         """Run what is kept; `timeout_seconds` has no use here, since the caller runs each job to its end."""
         del timeout_seconds
@@ -87,7 +97,7 @@ class InlineExecutor:
 
 
 class ThreadPool:
-    """A fixed number of threads, started at once, and more while some are lent.
+    """So many threads, started at once, and more while some are lent.
 
     Not the standard library's pool, because that one waits for a hanging job when the interpreter ends, and
     cannot replace its thread. These threads are daemons: a loader that never returns does not keep the
@@ -95,8 +105,6 @@ class ThreadPool:
     """
 
     def __init__(self, threads: int, name: str, on_start: Callable[[], object] | None = None) -> None:
-        if threads < 1:
-            raise ValueError(f"threads of {name} is {threads}; expected 1 or more")
         self._name = name
         self._on_start = on_start
         self._changed = threading.Condition()  # guards all below
@@ -104,8 +112,14 @@ class ThreadPool:
         self._allowed = 0
         self._alive = 0
         self._closed = False
-        for _ in range(threads):
-            self.lend_thread()
+        self._size = 0
+        self.resize(threads)
+
+    @property
+    def alive(self) -> int:
+        """How many threads there are, those that are about to end included."""
+        with self._changed:
+            return self._alive
 
     def submit(self, job: Job) -> None:
         """Queue the job.
@@ -136,6 +150,24 @@ class ThreadPool:
         with self._changed:
             self._allowed -= 1
             self._changed.notify_all()
+
+    def resize(self, threads: int) -> None:
+        """As in the protocol; a closed pool grows no more.
+
+        Raises:
+            ValueError: less than one.
+        """
+        if threads < 1:
+            raise ValueError(f"threads of {self._name} is {threads}; expected 1 or more")
+        with self._changed:
+            more = threads - self._size
+            self._size = threads
+            if more <= 0 or self._closed:
+                self._allowed += more
+                self._changed.notify_all()
+                return
+        for _ in range(more):
+            self.lend_thread()
 
     def close(self, timeout_seconds: float) -> bool:
         """Take no more jobs; wait until each has been run and the threads have ended, or the time is over."""

@@ -4,19 +4,10 @@ import functools
 import logging
 import platform
 import socket
-from collections.abc import Mapping
 
-from lifecycle.aspired_version_policy import AspiredVersionPolicy
-from lifecycle.aspired_versions_manager import AspiredVersionsManager, AspiredVersionsManagerOptions
-from lifecycle.backoff import Backoff
-from lifecycle.execution import BasicManagerOptions, Surroundings
-from lifecycle.loader import Loader
-from lifecycle.loader_harness import LoadOptions
-from lifecycle.saved_model_session import SessionOptions
-from lifecycle.threads import Executor, PeriodicStep, new_executor
-from lifecycle.warmup import WarmedLoader
+from lifecycle.threads import PeriodicStep, new_executor
 from schemas.catalog import Catalog, default_catalog
-from worker import custom_loaders, policies, process_tuning, release, thread_slices
+from worker import managing, process_tuning, release, thread_slices
 from worker.access_rights import lacking_for_requests
 from worker.arrivals import Arrivals
 from worker.aspirations import Aspirations, Watch
@@ -25,19 +16,15 @@ from worker.cluster_watch import ClusterWatch, answer_topics, needed_topics
 from worker.control_loop import ControlLoop, ControlParts, ControlThread
 from worker.control_topic import ControlTopic
 from worker.exit_codes import ExitCode
-from worker.freed_memory import FreedMemory, GivingLoader
 from worker.health import HealthServer, stalled
 from worker.joining import JoinRule
 from worker.kafka import client_config, clients
 from worker.kafka.admin import Admin
 from worker.kafka.client_config import Connection
 from worker.kafka.errors import KafkaProblem
-from worker.loaders import Loaders, shipped
 from worker.log import Occasionally
 from worker.metrics import Metrics, new_registry
 from worker.metrics_models import ModelSeries
-from worker.metrics_observers import ModelMetrics
-from worker.model_log import log_event
 from worker.model_table import ModelTable
 from worker.policies import ModelPolicies
 from worker.request_clients import request_clients
@@ -47,14 +34,10 @@ from worker.settings import Settings
 from worker.share_group import ShareGroup
 from worker.status_topic import StatusTopic
 from worker.topic_directory import TopicDirectory
-from worker.usable_cores import usable_cores
 from worker.worker_lease import WorkerIdentity, WorkerLease
 from worker.worker_process import Side, WorkerProcess
 
 log = logging.getLogger(__name__)
-
-FREED_SHARE = 2  # of what requests took, about that part is kept for the next
-JITTER = 0.25  # of the waits before failed loads are tried again, the part that chance may take away
 
 
 def run(settings: Settings) -> ExitCode:
@@ -67,7 +50,7 @@ def run(settings: Settings) -> ExitCode:
     """
     process_tuning.share_the_interpreter()
     thread_slices.run_soon()
-    _freed_memory(settings).keep()
+    managing.freed_memory(settings).keep()
     return build(settings).run()
 
 
@@ -143,9 +126,11 @@ def _catalog(settings: Settings) -> Catalog:
 
 
 def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: Metrics) -> Side:
-    loaders, named = _loaders(settings), _policies()
+    loaders, named = managing.new_loaders(settings), managing.new_policies()
     table = ModelTable(loaders, named)
-    manager = _manager(settings, metrics, ModelPolicies(table, named, settings.lifecycle.policy))
+    manager = managing.new_manager(
+        settings.lifecycle, metrics, ModelPolicies(table, named, settings.lifecycle.policy)
+    )
     aspirations = Aspirations(
         table,
         manager,
@@ -195,7 +180,8 @@ def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: 
             WorkerLease(identity, status),
             join,
             metrics,
-        )
+        ),
+        on_settled=functools.partial(manager.set_load_threads, max(1, settings.lifecycle.load_threads)),
     )
     directory = TopicDirectory(Cluster(admin, can_tell_limits=checked), assume_existing=not checked)
     watch = ClusterWatch(
@@ -220,65 +206,3 @@ def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: 
         housekeeping=PeriodicStep(keep_house, 1.0, "topics"),
         lacking=functools.partial(lacking_for_requests, admin, settings) if checked else lambda: None,
     )
-
-
-def _loaders(settings: Settings) -> Loaders:
-    """Our own and those that are installed beside them."""
-    own = settings.tensorflow
-    ours = shipped(SessionOptions(own.intra_op_threads or usable_cores(), own.inter_op_threads))
-    custom = custom_loaders.find(ours)
-    for problem in custom.problems:
-        log.error("a loader cannot be used", extra={"problem": problem})
-    memory, warmup = _freed_memory(settings), settings.lifecycle.warmup
-
-    def wrap(loader: Loader) -> Loader:
-        giving = GivingLoader(loader, memory)
-        return WarmedLoader(giving) if warmup else giving
-
-    return Loaders({**ours, **custom.factories}, wrap)
-
-
-def _policies() -> Mapping[str, AspiredVersionPolicy]:
-    """Our own and those that are installed beside them."""
-    offers = policies.find()
-    for problem in offers.problems:
-        log.error("a policy cannot be used", extra={"problem": problem})
-    return policies.all_policies(offers)
-
-
-def _freed_memory(settings: Settings) -> FreedMemory:
-    return FreedMemory(settings.delivery.budget_bytes // FREED_SHARE)
-
-
-def _backoff(first_seconds: float, most_seconds: float) -> Backoff:
-    return Backoff(first_seconds, max(first_seconds, most_seconds), JITTER)
-
-
-def _manager(settings: Settings, metrics: Metrics, policy: AspiredVersionPolicy) -> AspiredVersionsManager:
-    own = settings.lifecycle
-
-    def executor(threads: int, name: str) -> Executor:
-        return new_executor(threads, name, on_start=thread_slices.run_as_usual)
-
-    manager = AspiredVersionsManager(
-        AspiredVersionsManagerOptions(
-            step_interval_seconds=own.step_seconds,
-            retry_failed=_backoff(own.retry_failed_seconds, own.most_retry_failed_seconds),
-            reload_failed_when_aspired_again=True,
-            policy=policy,
-            basic=BasicManagerOptions(
-                load=LoadOptions(
-                    own.load_retries,
-                    _backoff(own.retry_interval_seconds, own.most_retry_interval_seconds),
-                    own.load_timeout_seconds,
-                )
-            ),
-        ),
-        Surroundings(
-            load_executor=executor(own.load_threads, "lifecycle-load"),
-            unload_executor=executor(own.unload_threads, "lifecycle-unload"),
-        ),
-    )
-    manager.bus.subscribe(ModelMetrics(metrics))
-    manager.bus.subscribe(log_event)
-    return manager

@@ -69,10 +69,13 @@ class ControlLoop:
         self,
         parts: ControlParts,
         *,
+        on_settled: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
+        """Nothing is read yet; *on_settled* is called once, when the worker may take requests."""
         self._parts = parts
+        self._on_settled = on_settled
         self._clock = clock
         self._wall = wall
         self._occasionally = Occasionally(_log, seconds=30.0, clock=clock)
@@ -207,6 +210,8 @@ class ControlLoop:
         if waiting is not None:
             self._occasionally.info("waiting to join the request group", waiting_for=waiting, key="joining")
         self._waiting = waiting
+        if waiting is None:
+            self._on_settled()
 
     def _report(self, now: float) -> None:
         parts = self._parts

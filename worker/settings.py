@@ -18,16 +18,14 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from worker.settings_claims import ClaimsSettings
 from worker.settings_group import NAME_PATTERN, SettingsGroup
 from worker.settings_kafka import Binding, KafkaSettings, TopicsSettings
+from worker.settings_lifecycle import JoinSettings, LifecycleSettings, TensorFlowSettings
 from worker.settings_operation import HttpSettings, LogSettings, StatusSettings
 from worker.settings_rules import ContradictionsError, contradictions
 from worker.settings_serving import (
     BatchingSettings,
     DeliverySettings,
     HoldingSettings,
-    JoinSettings,
-    LifecycleSettings,
     LimitsSettings,
-    TensorFlowSettings,
     WireSettings,
 )
 

@@ -1,4 +1,4 @@
-"""The settings of serving: what is promised, how requests become batches, how versions come and go."""
+"""The settings of serving: what is promised, how requests become batches, what a request may be."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -163,102 +163,6 @@ class BatchingSettings(SettingsGroup):
     """Seconds that a batch keeps its thread waiting, on average, from which on the model gets its next full
     batch meanwhile, by one more thread: a device then never waits for Python. 5 ms: small models on a CPU wait
     less, and for them a second thread only costs. 86,400: never."""
-
-
-class LifecycleSettings(SettingsGroup):
-    """How versions are loaded and unloaded."""
-
-    load_threads: Annotated[int, Field(ge=0, le=64)] = 2
-    """Threads that load versions (0 to 64; 0 loads in the control thread). Two, so that one slow load does
-    not hold up every other model, and loading still leaves cores to requests."""
-
-    unload_threads: Annotated[int, Field(ge=0, le=64)] = 1
-    """Threads that unload versions (0 to 64). Apart from loading, so that freeing memory never waits for a
-    load; one, because unloading is quick."""
-
-    load_retries: Annotated[int, Field(ge=0, le=1_000_000)] = 5
-    """Times a failed load is tried again in one go (0 or more). With the waits below that covers a minute of a
-    slow mount or an upload in progress."""
-
-    retry_interval_seconds: Seconds = 2.0
-    """Seconds before a failed load is tried again for the first time; each further wait is twice as long. Up to a
-    quarter of each is left out by chance, so that workers do not all come back to a storage at one moment. A new
-    record of the model, or `headrace models retry`, ends it. Short: what fails first is often over at once."""
-
-    most_retry_interval_seconds: Seconds = 30.0
-    """Seconds of the longest such wait (or the first one, where that is longer)."""
-
-    retry_failed_seconds: Seconds = 60.0
-    """Seconds after which a version that has failed for good is given another chance; each further time it takes
-    twice as long, less a quarter by chance. A minute: people who mend its files need not say so."""
-
-    most_retry_failed_seconds: Seconds = 600.0
-    """Seconds of the longest such wait (or the first one, where that is longer). Ten minutes: a model that cannot be
-    loaded costs little by being tried that rarely."""
-
-    load_timeout_seconds: PositiveSeconds = 600.0
-    """Seconds after which a load counts as failed. Ten minutes: the largest models from slow storage take a
-    few."""
-
-    watch_seconds: Seconds = 5.0
-    """Seconds between two looks for new versions under the base paths of models of which the latest versions or all are
-    wanted (0: only when a record comes). A look lists one directory, so five seconds cost nothing even for a thousand
-    models, and nobody waits long for a new version."""
-
-    quiet_seconds: Seconds = 5.0
-    """Seconds for which nothing may have changed in a version's directory before it is loaded because it is the latest,
-    or one of all (0: it is taken as it is). Five, more than a copy pauses between two files. A version that a record
-    names by its number is loaded at once."""
-
-    policy: Literal["availability_preserving", "resource_preserving"] = "availability_preserving"
-    """How versions replace each other, for models whose record does not say it. `availability_preserving`: the old one
-    goes when the new one is available, so that the model is always served, and two of them are in memory for a while;
-    `resource_preserving`: the old one goes first, for models of which two do not fit. The first, because memory is
-    cheaper than an outage."""
-
-    warmup: bool = True
-    """Whether each signature runs once on made-up rows before a version is available. On: the first call
-    compiles and allocates, and would otherwise be a user's."""
-
-    step_seconds: Annotated[float, Field(gt=0, le=60)] = 0.1
-    """Seconds between two looks at what should be loaded and what is (more than 0, at most 60). A tenth of a
-    second goes unnoticed beside a load, and costs nothing measurable."""
-
-
-class TensorFlowSettings(SettingsGroup):
-    """How TensorFlow uses the cores; one pool of threads serves all models of a worker."""
-
-    intra_op_threads: Annotated[int, Field(ge=0, le=1024)] = 0
-    """Threads that one large operation may use (0 to 1024). 0: as many as the cores that the worker may use, by
-    its affinity and by its container's limit, so that a batch of images takes all of them. 1 is a tenth cheaper
-    for small models, and leaves the other cores to others."""
-
-    inter_op_threads: Annotated[int, Field(ge=-1, le=1024)] = -1
-    """Threads on which independent operations of one call run side by side (-1 to 1024). -1: none, each call runs
-    on the thread that makes it, which saves handing it over (512 rows of two dense layers: 205 µs of CPU instead
-    of 288). 0 shares TensorFlow's pool, better for graphs of many parallel branches; more is a pool of that size
-    for each version."""
-
-
-class JoinSettings(SettingsGroup):
-    """When a worker joins its consumer group, that is, begins to take requests."""
-
-    when: Literal["settled", "all"] = "settled"
-    """`settled`: when each desired version is available or its first load has ended badly; `all`: when each
-    is available. `settled`, so that one broken model does not keep the others from being served."""
-
-    without_models: bool = False
-    """Whether to join while the control topic names no model. Off: such a worker could only answer
-    NOT_FOUND."""
-
-    timeout_seconds: PositiveSeconds = 600.0
-    """Seconds to wait under `settled`; then the worker joins with what it has. As long as one load may
-    take."""
-
-    instance_seconds: Seconds = 90.0
-    """Seconds for which a worker with a `group.instance.id` waits for an earlier one of that id, which was killed, to
-    be given up by a group of the new protocol (`group.protocol=consumer`); then it ends with status 4. Twice the 45 s
-    after which brokers do so by default (`group.consumer.session.timeout.ms`)."""
 
 
 class LimitsSettings(SettingsGroup):

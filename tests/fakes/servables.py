@@ -157,6 +157,9 @@ class ManualExecutor:
         """Count."""
         self.lent -= 1
 
+    def resize(self, threads: int) -> None:
+        """Nothing: the test decides."""
+
     def close(self, timeout_seconds: float) -> bool:
         """Run everything that is kept."""
         while self.jobs:

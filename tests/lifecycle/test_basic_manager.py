@@ -496,3 +496,19 @@ def test_a_new_servable_can_be_refused_and_no_other(manager: BasicManager, drive
     assert str(manager.status(m(1)).error) == "no"
     with pytest.raises(errors.IllegalTransition, match="cannot be refused any more"):
         manager.refuse(m(1), errors.PolicyFailed("again"))
+
+
+def test_more_load_threads_load_more_at_a_time() -> None:
+    """A manager may begin with one thread and get another."""
+    manager = BasicManager(BasicManagerOptions(1, 1, NO_WAIT))
+    loaders = [StalledLoader(), StalledLoader()]
+    for number, loader in enumerate(loaders):
+        manager.manage(m(number), loader)
+        manager.load(m(number))
+    assert loaders[0].loading.wait(PATIENCE_SECONDS)
+    assert not loaders[1].loading.is_set()
+    manager.set_load_threads(2)
+    assert loaders[1].loading.wait(PATIENCE_SECONDS)
+    for loader in loaders:
+        loader.go_on.set()
+    assert manager.close(PATIENCE_SECONDS) == ()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from lifecycle.threads import Executor, InlineExecutor, PeriodicStep, ThreadPool, new_executor
-from tests.kit.waiting import PATIENCE_SECONDS
+from tests.kit.waiting import PATIENCE_SECONDS, wait_until
 
 
 @pytest.fixture
@@ -223,3 +223,29 @@ def test_negative_interval_is_refused() -> None:
     """An interval below 0 is named at construction."""
     with pytest.raises(ValueError, match="interval_seconds of test-step is -1"):
         PeriodicStep(lambda: None, -1.0, "test-step")
+
+
+def test_a_pool_grows_and_shrinks(pool: ThreadPool) -> None:
+    """More jobs run at a time at once; with fewer threads those that are running end first."""
+    pool.resize(3)
+    gate, running = threading.Event(), threading.Semaphore(0)
+
+    def job() -> None:
+        running.release()
+        assert gate.wait(PATIENCE_SECONDS)
+
+    for _ in range(4):
+        pool.submit(job)
+    for _ in range(3):
+        assert running.acquire(timeout=PATIENCE_SECONDS)
+    assert not running.acquire(blocking=False)
+
+    pool.resize(1)
+    gate.set()
+    assert running.acquire(timeout=PATIENCE_SECONDS)
+    wait_until(lambda: pool.alive == 1, "two of three threads that end")
+    with pytest.raises(ValueError, match="is 0; expected 1 or more"):
+        pool.resize(0)
+    pool.close(PATIENCE_SECONDS)
+    pool.resize(5)
+    assert pool.alive == 0

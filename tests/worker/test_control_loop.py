@@ -98,7 +98,11 @@ class World:
             join or JoinRule(),
             self.observer,
         )
-        self.loop = ControlLoop(parts, clock=self.clock, wall=self.wall)
+        self.settled = 0
+        self.loop = ControlLoop(parts, on_settled=self._count_settled, clock=self.clock, wall=self.wall)
+
+    def _count_settled(self) -> None:
+        self.settled += 1
 
     def wall(self) -> float:
         """The wall clock goes with the monotonic one."""
@@ -175,6 +179,19 @@ def test_before_its_models_are_available_a_worker_says_that_it_waits() -> None:
     assert world.loop.waiting_for == "m/1"
     world.writer.poll()
     assert world.worker().state is WorkerState.WAITING
+
+
+def test_once_it_may_join_it_says_so_once() -> None:
+    """So that loads that come later are few at a time."""
+    world = World()
+    world.set()
+    world.loop.step(0.0)
+    assert world.settled == 0
+    world.step()
+    assert world.settled == 1
+    world.set(key=b"later")
+    world.step(1.0)
+    assert world.settled == 1
 
 
 def test_once_it_may_join_it_may() -> None:

@@ -58,6 +58,7 @@ DEFAULTS = {
     },
     "lifecycle": {
         "load_threads": 2,
+        "initial_load_threads": 0,
         "unload_threads": 1,
         "load_retries": 5,
         "retry_interval_seconds": 2.0,

@@ -1,0 +1,99 @@
+"""What manages the worker's models, put together from settings: loaders, policies, threads, and the manager itself."""
+
+import logging
+from collections.abc import Mapping
+
+from lifecycle.aspired_version_policy import AspiredVersionPolicy
+from lifecycle.aspired_versions_manager import AspiredVersionsManager, AspiredVersionsManagerOptions
+from lifecycle.backoff import Backoff
+from lifecycle.execution import BasicManagerOptions, Surroundings
+from lifecycle.loader import Loader
+from lifecycle.loader_harness import LoadOptions
+from lifecycle.saved_model_session import SessionOptions
+from lifecycle.threads import Executor, new_executor
+from lifecycle.warmup import WarmedLoader
+from worker import custom_loaders, policies, thread_slices
+from worker.freed_memory import FreedMemory, GivingLoader
+from worker.loaders import Loaders, shipped
+from worker.metrics import Metrics
+from worker.metrics_observers import ModelMetrics
+from worker.model_log import log_event
+from worker.settings import Settings
+from worker.settings_lifecycle import LifecycleSettings
+from worker.usable_cores import usable_cores
+
+_log = logging.getLogger(__name__)
+
+FREED_SHARE = 2  # of what requests took, about that part is kept for the next
+INITIAL_LOADS_A_CORE = 4  # as TensorFlow Serving: a load waits for its storage most of the time
+JITTER = 0.25  # of the waits before failed loads are tried again, the part that chance may take away
+
+
+def new_loaders(settings: Settings) -> Loaders:
+    """Our own and those that are installed beside them."""
+    own = settings.tensorflow
+    ours = shipped(SessionOptions(own.intra_op_threads or usable_cores(), own.inter_op_threads))
+    custom = custom_loaders.find(ours)
+    for problem in custom.problems:
+        _log.error("a loader cannot be used", extra={"problem": problem})
+    memory, warmup = freed_memory(settings), settings.lifecycle.warmup
+
+    def wrap(loader: Loader) -> Loader:
+        giving = GivingLoader(loader, memory)
+        return WarmedLoader(giving) if warmup else giving
+
+    return Loaders({**ours, **custom.factories}, wrap)
+
+
+def new_policies() -> Mapping[str, AspiredVersionPolicy]:
+    """Our own and those that are installed beside them."""
+    offers = policies.find()
+    for problem in offers.problems:
+        _log.error("a policy cannot be used", extra={"problem": problem})
+    return policies.all_policies(offers)
+
+
+def freed_memory(settings: Settings) -> FreedMemory:
+    """Gives memory back that requests took, but for what the next ones will take."""
+    return FreedMemory(settings.delivery.budget_bytes // FREED_SHARE)
+
+
+def _backoff(first_seconds: float, most_seconds: float) -> Backoff:
+    return Backoff(first_seconds, max(first_seconds, most_seconds), JITTER)
+
+
+def _initial_load_threads(own: LifecycleSettings) -> int:
+    return own.initial_load_threads or max(own.load_threads, INITIAL_LOADS_A_CORE * usable_cores())
+
+
+def new_manager(
+    own: LifecycleSettings, metrics: Metrics, policy: AspiredVersionPolicy
+) -> AspiredVersionsManager:
+    """The manager of the worker's models; its changes are counted and logged."""
+
+    def executor(threads: int, name: str) -> Executor:
+        return new_executor(threads, name, on_start=thread_slices.run_as_usual)
+
+    manager = AspiredVersionsManager(
+        AspiredVersionsManagerOptions(
+            step_interval_seconds=own.step_seconds,
+            retry_failed=_backoff(own.retry_failed_seconds, own.most_retry_failed_seconds),
+            reload_failed_when_aspired_again=True,
+            policy=policy,
+            basic=BasicManagerOptions(
+                load=LoadOptions(
+                    own.load_retries,
+                    _backoff(own.retry_interval_seconds, own.most_retry_interval_seconds),
+                    own.load_timeout_seconds,
+                )
+            ),
+        ),
+        Surroundings(
+            # Until requests are taken nobody waits for a core.
+            load_executor=executor(own.load_threads and _initial_load_threads(own), "lifecycle-load"),
+            unload_executor=executor(own.unload_threads, "lifecycle-unload"),
+        ),
+    )
+    manager.bus.subscribe(ModelMetrics(metrics))
+    manager.bus.subscribe(log_event)
+    return manager
