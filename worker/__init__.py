@@ -40,7 +40,8 @@ The way of a request:
 Models:
 
 * `control_topic`, `control_record`, `model_table` (c): the desired models
-* `aspirations`, `version_paths`, `version_sources`, `arrivals` (c): from desired models to aspired versions
+* `aspirations`, `model_streams`, `version_paths`, `version_sources`, `arrivals`, `failed_versions` (c): from desired
+  models to aspired versions
 * `entry_points`, `loaders`, `custom_loaders`, `policies`: what a control record may name, of ours and of others
 * `joining`, `control_loop` (c): when requests may be taken; the control thread
 * `model_log`: what becomes of versions, in the log

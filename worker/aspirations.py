@@ -10,7 +10,7 @@ import functools
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from lifecycle.backoff import Backoff
@@ -20,8 +20,10 @@ from lifecycle.source import AspiredVersion
 from lifecycle.threads import Executor, InlineExecutor
 from schemas.model_config import ModelConfig
 from schemas.version_selection import SpecificVersions
-from worker.arrivals import Arrivals
+from worker.arrivals import Arrivals, Scan, scan
+from worker.failed_versions import FailedVersions, failed
 from worker.loaders import Loaders
+from worker.model_streams import Stream
 from worker.model_table import ModelTable
 from worker.version_paths import ListDirectories, VersionPaths, find_versions, list_directories
 from worker.version_sources import Source, sayable
@@ -52,55 +54,15 @@ class Watch:
     """How new versions are seen, where the latest or all are wanted.
 
     Attributes:
-        seconds: between two looks; 0: only when a record comes.
+        seconds: between two looks, also at the files of what has failed; 0: only when a record comes.
         new_arrivals: makes what tells a model's complete directories from those that are being copied; None: all are
             complete.
+        scan: looks into the directory of what has failed.
     """
 
     seconds: float = 0.0
     new_arrivals: Callable[[], Arrivals] | None = None
-
-
-@dataclass(eq=False)
-class _Stream:
-    """One model.
-
-    Attributes:
-        config: what is wanted; None: that it goes.
-        looks: how often the base path was looked at for this config.
-        look_at: when to look again; None: not again, or a look is under way.
-        paths: the versions found for this config; kept when a later look finds nothing.
-        seen: what the last look has come to, so that only what changes is told.
-        arrivals: what is known of directories that are being copied; None: each counts as it is.
-        sent: what the manager was told last.
-        offset: the control offset of `config`.
-        told: whether it was told since the last record; if not, it is told even what it knows, because a
-            failed version that is aspired once more is loaded anew.
-        lives: where each version that was aspired comes from, until it is gone.
-        followed: the control offset by which each version was last aspired.
-        following: the same, of a list that the manager has yet to take up: until then what it says of a version
-            is said of the life before.
-    """
-
-    config: ModelConfig | None = None
-    looks: int = 0
-    look_at: float | None = None
-    paths: dict[int, str] = field(default_factory=dict)
-    seen: object = None
-    arrivals: Arrivals | None = None
-    sent: dict[int, Source] = field(default_factory=dict)
-    offset: int = -1
-    told: bool = False
-    lives: dict[int, Source] = field(default_factory=dict)
-    followed: dict[int, int] = field(default_factory=dict)
-    following: dict[int, int] = field(default_factory=dict)
-
-    def wanted(self) -> dict[int, Source] | None:
-        """What the manager should be told; None: nothing for now."""
-        if self.config is None:
-            return {}
-        loader = self.config.loader
-        return {version: Source(loader, path) for version, path in self.paths.items()} or None
+    scan: Scan = scan
 
 
 class Aspirations:
@@ -137,7 +99,8 @@ class Aspirations:
         self._directories = directories
         self._executor = executor or InlineExecutor()
         self._watch = watch or Watch()
-        self._streams: dict[str, _Stream] = {}
+        self._failed = FailedVersions(self._watch.seconds, self._executor, self._watch.scan)
+        self._streams: dict[str, Stream] = {}
         self._waiting: set[str] = set()  # streams with a list that the manager may have yet to take up
         self._looked: deque[tuple[str, ModelConfig, VersionPaths]] = (
             deque()
@@ -145,7 +108,7 @@ class Aspirations:
 
     def changed(self, name: str) -> None:
         """A valid record of this model, or its removal, has been applied to the table; `step` acts on it."""
-        stream = self._streams.setdefault(name, _Stream())
+        stream = self._streams.setdefault(name, Stream())
         if stream.arrivals is None and self._watch.new_arrivals is not None:
             stream.arrivals = self._watch.new_arrivals()
         model = self._table.lookup(name)
@@ -164,6 +127,7 @@ class Aspirations:
         news = self._notice_taken_up()
         while self._looked:
             news |= self._take(*self._looked.popleft(), now)
+        self._retry_mended(now)
         managed: dict[str, dict[int, VersionStatus]] | None = None
         for name, stream in list(self._streams.items()):
             if stream.look_at is not None and now >= stream.look_at:
@@ -186,7 +150,7 @@ class Aspirations:
         self._streams.clear()
         self._executor.close(timeout_seconds)
 
-    def _look(self, name: str, stream: _Stream) -> None:
+    def _look(self, name: str, stream: Stream) -> None:
         assert stream.config is not None
         stream.looks += 1
         self._executor.submit(functools.partial(self._find, name, stream.config, stream.arrivals))
@@ -224,7 +188,7 @@ class Aspirations:
         return True
 
     def _look_again_at(
-        self, stream: _Stream, config: ModelConfig, found: VersionPaths, now: float
+        self, stream: Stream, config: ModelConfig, found: VersionPaths, now: float
     ) -> float | None:
         waits = []
         if found.missing or found.problem is not None:
@@ -234,6 +198,23 @@ class Aspirations:
         if self._watch.seconds > 0 and not isinstance(config.versions, SpecificVersions):
             waits.append(self._watch.seconds)
         return now + min(waits) if waits else None
+
+    def _retry_mended(self, now: float) -> None:
+        """Have the manager told once more what it knows, where the files of a failed version have changed."""
+        if self._failed.due(now):
+            self._failed.look(
+                {
+                    each.id: self._streams[each.id.name].sent[each.id.version].path
+                    for each in self._manager.states()
+                    if failed(each)
+                    and each.id.name in self._streams
+                    and each.id.version in self._streams[each.id.name].sent
+                },
+                now,
+            )
+        for name in self._failed.mended() & self._streams.keys():
+            _log.info("files of a failed version have changed; it is tried again", extra={"model": name})
+            self._streams[name].told = False
 
     def _notice_taken_up(self) -> bool:
         """Whether the manager has taken up anything of what it was told."""
@@ -257,7 +238,7 @@ class Aspirations:
     def _send(
         self,
         name: str,
-        stream: _Stream,
+        stream: Stream,
         wanted: Mapping[int, Source],
         status: Mapping[int, VersionStatus],
     ) -> bool:

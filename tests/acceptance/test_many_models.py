@@ -112,3 +112,25 @@ def test_a_model_that_was_mended_is_served_at_once_after_a_retry(
     )
     deployed.wait_until_answered()
     assert deployed.account().errors() == {}
+
+
+def test_a_model_that_was_mended_is_served_by_itself(deployment: DeploymentFactory, tmp_path: Path) -> None:
+    """Its files are looked at; whoever mends them need not say so."""
+    version = numpy_models.write_dense(tmp_path / "m")
+    good = (version / "model.json").read_text()
+    (version / "model.json").write_text("{")
+    settings = {"load_retries": 0, "retry_failed_seconds": 86_400, "watch_seconds": 0.5}
+    deployed = deployment({f"lifecycle.{name}": value for name, value in settings.items()})
+    deployed.set_model("m", tmp_path / "m", [1])
+    worker = deployed.start_worker()
+    deployed.wait_for_state("m", 1, "END")
+    worker.wait_until_assigned(4)
+
+    # What is mended before it is first looked at is not seen to change: so it goes on changing until it is.
+    def mended() -> bool:
+        (version / "model.json").write_text(good + " ")
+        return "it is tried again" in worker.log_tail(50)
+
+    (version / "model.json").write_text(good)
+    wait_until(mended, "a change that is seen", every_seconds=3.0)
+    deployed.wait_for_state("m", 1, "AVAILABLE")

@@ -71,6 +71,7 @@ class World:
             watch=Watch(
                 watch_seconds,
                 lambda: Arrivals(quiet_seconds, self._scan, lambda: self.now, lambda: self.now),
+                self._scan,
             ),
         )
 
@@ -568,6 +569,33 @@ def test_a_new_latest_version_that_cannot_be_loaded_displaces_nothing() -> None:
     world.directories["/a"].append("3")
     world.settle(WATCH_SECONDS)
     assert world.states() == {3: ServableState.AVAILABLE}
+
+
+@pytest.mark.parametrize("config", [CONFIG, LATEST], ids=["named", "latest"])
+def test_a_failed_version_is_tried_again_when_its_files_have_changed(config: ModelConfig) -> None:
+    """And have come to rest; others are left alone."""
+    world = World(watch_seconds=WATCH_SECONDS)
+    world.broken.add("/a/1")
+    world.set(config)
+    world.set(ModelConfig("/b", loader="fake", versions=SpecificVersions((1, 2))), name="other")
+    world.settle()
+    for _ in range(5):
+        world.settle(WATCH_SECONDS)
+    tries = world.made.count("/a/1")
+    assert world.states() == {1: ServableState.END}
+    assert tries == 1
+
+    world.broken.clear()
+    for _ in range(3):
+        world.changed["/a/1"] = world.now
+        world.settle(WATCH_SECONDS)
+        assert world.states() == {1: ServableState.END}
+    world.settle(WATCH_SECONDS)
+    assert world.available() == [1]
+    assert (world.made.count("/b/1"), world.made.count("/b/2")) == (1, 1)
+    for _ in range(5):
+        world.settle(WATCH_SECONDS)
+    assert world.made.count("/a/1") == 2
 
 
 def test_of_many_missing_versions_the_first_are_named() -> None:
