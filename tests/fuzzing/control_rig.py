@@ -22,8 +22,9 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.control import Reader, Topic, Writer
 from tests.fakes.servables import FailingLoader
 from tests.fuzzing.records import Record
-from worker import control_record
-from worker.aspirations import Aspirations
+from worker import control_record, policies
+from worker.arrivals import Contents
+from worker.aspirations import Aspirations, Watch
 from worker.commands.model_views import config_document
 from worker.control_loop import ControlLoop, ControlParts
 from worker.control_topic import ControlTopic
@@ -34,6 +35,7 @@ from worker.metrics import Metrics, new_registry
 from worker.metrics_observers import ModelMetrics
 from worker.model_queue_options import ModelQueueOptions
 from worker.model_table import Change, DesiredModel, ModelTable
+from worker.policies import ModelPolicies
 from worker.servable_reports import ServableReports
 from worker.settings_serving import BatchingSettings
 from worker.status_topic import WHOLE_MODEL, StatusTopic
@@ -75,13 +77,16 @@ class ControlRig:
         self._clock = FakeClock()
         self._topic, self._status = Topic("control"), Topic("status")
         self._fleet = Fleet()
-        self._table = ModelTable(LOADERS)
+        self._table = ModelTable(LOADERS, policies.SHIPPED)
         options = AspiredVersionsManagerOptions(
-            reload_failed_when_aspired_again=True, basic=BasicManagerOptions(load=LoadOptions(retries=0))
+            reload_failed_when_aspired_again=True,
+            policy=ModelPolicies(self._table, policies.SHIPPED, "availability_preserving"),
+            basic=BasicManagerOptions(load=LoadOptions(retries=0)),
         )
         self._manager = AspiredVersionsManager(options, Surroundings(clock=self._clock))
         loaders = Loaders({"fake": _fake, "failing": _failing})
-        self._aspirations = Aspirations(self._table, self._manager, loaders, directories=_list)
+        watch = Watch(1.0, scan=_empty)
+        self._aspirations = Aspirations(self._table, self._manager, loaders, directories=_list, watch=watch)
         self._writer = Writer(self._status)
         out = StatusTopic(self._writer, "status", self._clock)
         self._reports = ServableReports(
@@ -257,6 +262,10 @@ class ControlRig:
         return WALL_SECONDS + self._clock()
 
 
+def _empty(_directory: str) -> Contents:
+    return Contents((), 0)
+
+
 def may_be_applied(config: ModelConfig) -> bool:
     """Whether a config keeps the rules of docs/wire.md."""
     return (
@@ -264,6 +273,7 @@ def may_be_applied(config: ModelConfig) -> bool:
         and len(config.base_path) <= 4_096
         and "\0" not in config.base_path
         and config.loader in LOADERS
+        and (config.policy is None or config.policy in policies.SHIPPED)
         and _may_be_chosen(config.versions)
         and _labels_are_right(config.labels, config.versions)
         and (config.batching is None or _batching_is_right(config.batching))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from schemas import codec
-from schemas.model_config import BatchingOptions, ModelConfig, PastConfig
+from schemas.model_config import FROZEN, POLICY, BatchingOptions, ModelConfig, PastConfig
 from schemas.predict_request import PredictRequest
 from schemas.servable_status import ServableState, ServableStatus
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
@@ -67,6 +67,13 @@ ODD_LABELS: tuple[dict[str, int], ...] = (
     {"stable": 2**63 - 1},
     {"a b": 1, "c\n": 2, "d\0": 3},
 )
+USUAL_PARAMETERS: tuple[dict[str, bytes], ...] = (
+    {},
+    {},
+    {POLICY: b"resource_preserving"},
+    {POLICY: b"availability_preserving", FROZEN: b"latest:1"},
+)
+ODD_TEXTS = (b"", b"newest", b"\xff\xfe", b"a b", b"x" * 60_000, b"\0", b"latest:", b"resource_preserving")
 ODD_LONGS = (0, -1, -(2**63), 2**31, 2**32, 253_402_300_800_000, 2**63 - 1)
 ODD_DOUBLES = (0.0, -0.0, -1.0, 1e-308, 1e9, 1e300, float("inf"), float("-inf"), float("nan"))
 ODD_SIZES = ((), (0,), (4, 2), (1, 1), (1, 2**62), (8,), (2**63 - 1,), tuple(range(1, 20_001)))
@@ -132,6 +139,7 @@ class ControlSource:
             "somebody@somewhere",
             1_700_000_000_000,
             rng.choice(("", "a try", "é\n")),
+            parameters=rng.choice(USUAL_PARAMETERS),
         )
         for _ in range(rng.choice((0, 0, 0, 0, 0, 0, 1, 10))):
             config = replace(config, history=config.following())
@@ -213,5 +221,6 @@ CHANGES: tuple[Callable[[random.Random], dict[str, Any]], ...] = (
     lambda rng: {"history": _some_history(rng)},
     lambda rng: {"revision": rng.choice(ODD_LONGS), "time": rng.choice(ODD_LONGS)},
     lambda rng: {"author": "\N{SNOWMAN}" * 20_000, "comment": rng.choice(("x" * 60_000, "\0", "\u202e"))},
+    lambda rng: {"parameters": {rng.choice((POLICY, FROZEN)): rng.choice(ODD_TEXTS)}},
     lambda rng: {"parameters": {f"k{n}": rng.randbytes(60_000) for n in range(3)}},
 )
