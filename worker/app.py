@@ -137,7 +137,9 @@ def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: 
         loaders,
         executor=new_executor(1, "paths"),
         watch=Watch(
-            settings.lifecycle.watch_seconds, functools.partial(Arrivals, settings.lifecycle.quiet_seconds)
+            settings.lifecycle.watch_seconds,
+            managing.JITTER,
+            functools.partial(Arrivals, settings.lifecycle.quiet_seconds),
         ),
     )
     checked = settings.topics.control_check == "checked"

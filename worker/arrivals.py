@@ -35,12 +35,19 @@ def scan(directory: str) -> Contents:
     while folders:
         with os.scandir(folders.pop()) as entries:
             for entry in entries:
-                facts = entry.stat()
+                facts = _facts(entry)
                 newest = max(newest, facts.st_mtime_ns)
                 files.append((entry.path, facts.st_size, facts.st_mtime_ns))
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
     return Contents(tuple(sorted(files)), newest)
+
+
+def _facts(entry: os.DirEntry[str]) -> os.stat_result:
+    try:
+        return entry.stat()
+    except FileNotFoundError:  # a link that leads nowhere is a fact like any other
+        return entry.stat(follow_symlinks=False)
 
 
 class Arrivals:
@@ -78,9 +85,11 @@ class Arrivals:
             return True
         try:
             found = self._scan(directory)
-        except OSError:  # it is changing under our eyes, or cannot be read, which its load would tell
+        except FileNotFoundError:  # it is changing under our eyes
             self._seen.pop(directory, None)
             return False
+        except OSError:  # it cannot be read, and waiting does not help: its load tells why
+            return True
         now = self._clock()
         before, since = self._seen.get(directory, (None, now))
         if found != before:

@@ -55,12 +55,14 @@ class Watch:
 
     Attributes:
         seconds: between two looks, also at the files of what has failed; 0: only when a record comes.
+        jitter: the part of a wait that chance may take away, so that many models are not looked at all at once.
         new_arrivals: makes what tells a model's complete directories from those that are being copied; None: all are
             complete.
         scan: looks into the directory of what has failed.
     """
 
     seconds: float = 0.0
+    jitter: float = 0.0
     new_arrivals: Callable[[], Arrivals] | None = None
     scan: Scan = scan
 
@@ -99,6 +101,7 @@ class Aspirations:
         self._directories = directories
         self._executor = executor or InlineExecutor()
         self._watch = watch or Watch()
+        self._watch_times = Backoff(self._watch.seconds, jitter=self._watch.jitter)
         self._failed = FailedVersions(self._watch.seconds, self._executor, self._watch.scan)
         self._streams: dict[str, Stream] = {}
         self._waiting: set[str] = set()  # streams with a list that the manager may have yet to take up
@@ -196,7 +199,7 @@ class Aspirations:
         if found.arriving and stream.arrivals is not None:
             waits.append(stream.arrivals.quiet_seconds / 2)
         if self._watch.seconds > 0 and not isinstance(config.versions, SpecificVersions):
-            waits.append(self._watch.seconds)
+            waits.append(self._watch_times.wait_seconds(1))
         return now + min(waits) if waits else None
 
     def _retry_mended(self, now: float) -> None:

@@ -26,7 +26,9 @@ _log = logging.getLogger(__name__)
 
 FREED_SHARE = 2  # of what requests took, about that part is kept for the next
 INITIAL_LOADS_A_CORE = 4  # as TensorFlow Serving: a load waits for its storage most of the time
-JITTER = 0.25  # of the waits before failed loads are tried again, the part that chance may take away
+JITTER = (
+    0.25  # of waits (before failed loads are tried again, between looks), the part that chance may take away
+)
 
 
 def new_loaders(settings: Settings) -> Loaders:

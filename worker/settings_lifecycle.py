@@ -50,8 +50,9 @@ class LifecycleSettings(SettingsGroup):
 
     watch_seconds: Seconds = 5.0
     """Seconds between two looks for new versions under the base paths of models of which the latest versions or all are
-    wanted (0: only when a record comes). A look lists one directory, so five seconds cost nothing even for a thousand
-    models, and nobody waits long for a new version."""
+    wanted, and at the files of versions that have failed (0: only when a record comes); up to a quarter is left out by
+    chance. A look lists one directory, so five seconds cost nothing even for a thousand models, and nobody waits long
+    for a new version."""
 
     quiet_seconds: Seconds = 5.0
     """Seconds for which nothing may have changed in a version's directory before it is loaded because it is the latest,

@@ -100,7 +100,16 @@ def test_what_has_gone_and_comes_again_is_looked_at_anew(disk: Disk) -> None:
     assert not disk.complete()
 
 
-def test_what_cannot_be_read_is_not_complete(disk: Disk) -> None:
+def test_what_may_not_be_read_is_not_waited_for() -> None:
+    """Its load says why it cannot be served."""
+
+    def forbidden(directory: str) -> Contents:
+        raise PermissionError(13, "Permission denied", directory)
+
+    assert Arrivals(QUIET_SECONDS, forbidden).complete("/m/1")
+
+
+def test_what_is_not_there_is_not_complete(disk: Disk) -> None:
     """It is being removed, or put in place; the wait begins anew."""
     assert not disk.complete()
     contents = disk.contents.pop("/m/1")
@@ -143,5 +152,7 @@ def test_a_directory_is_looked_at_in_all_its_depth(tmp_path: Path) -> None:
     assert set(sizes) == {"data", "saved_model.pb", "link", "variables"}
     os.utime(tmp_path, ns=(9, 9))
     assert scan(str(tmp_path)).newest_ns == 9
+    (tmp_path / "nowhere").symlink_to(tmp_path / "absent")
+    assert {Path(path).name for path, _, _ in scan(str(tmp_path)).files} == {*sizes, "nowhere"}
     with pytest.raises(FileNotFoundError):
         scan(str(tmp_path / "absent"))

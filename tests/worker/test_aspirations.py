@@ -70,8 +70,8 @@ class World:
             executor=executor,
             watch=Watch(
                 watch_seconds,
-                lambda: Arrivals(quiet_seconds, self._scan, lambda: self.now, lambda: self.now),
-                self._scan,
+                new_arrivals=lambda: Arrivals(quiet_seconds, self._scan, lambda: self.now, lambda: self.now),
+                scan=self._scan,
             ),
         )
 
