@@ -102,7 +102,8 @@ def _look_at(fleet: Fleet, worker: str, member: Member, wanted: Wanted) -> tuple
     if member.status.control_offset < wanted.offset:
         return "has not read the record yet"
     # A status that follows an earlier record speaks of what was wanted then.
-    said = {s.version: s for s in fleet.servables(worker, wanted.model) if s.control_offset >= wanted.offset}
+    latest = {s.version: s for s in fleet.servables(worker, wanted.model)}
+    said = {version: s for version, s in latest.items() if s.control_offset >= wanted.offset}
     whole = said.pop(WHOLE_MODEL, None)
     if whole is not None and whole.code != Code.OK:
         return Failed(worker, whole.message)
@@ -115,7 +116,7 @@ def _look_at(fleet: Fleet, worker: str, member: Member, wanted: Wanted) -> tuple
             return Failed(worker, f"version {version}: {status.message}")
     missing = [v for v in versions if v not in said or said[v].state is not ServableState.AVAILABLE]
     if missing:
-        return ", ".join(_how(version, said.get(version)) for version in missing)
+        return ", ".join(_how(version, said.get(version), latest.get(version)) for version in missing)
     return versions
 
 
@@ -127,7 +128,9 @@ def _versions(wanted: Wanted, said: Mapping[int, ServableStatus]) -> tuple[int, 
     return tuple(v for v, s in said.items() if s.state is not ServableState.END or s.code != Code.OK)
 
 
-def _how(version: int, status: ServableStatus | None) -> str:
+def _how(version: int, status: ServableStatus | None, earlier: ServableStatus | None) -> str:
+    if status is None and earlier is not None:
+        return f"version {version} is {earlier.state} by an earlier record"
     if status is None:
         return f"version {version} is not there yet"
     reason = f" ({status.message})" if status.message else ""
