@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -181,7 +182,7 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Verdict:
         scene.heal(HEAL_SECONDS)
         found = _found(scene)
         verdict = _account(found, traffic.sent, mixed, models)
-        _look_closer(verdict, found, scene, folder)
+        _look_closer(verdict, found, scene, folder, once=plan.mode == "exactly_once")
         if plan.ordered:
             verdict.out_of_order = out_of_order(found.all_replies())
         verdict.struck, verdict.unexpected = struck, scene.unexpected
@@ -204,12 +205,15 @@ def _found(scene: Scene) -> Account:
     return scene.deployed.account()
 
 
-def _look_closer(verdict: Verdict, found: Account, scene: Scene, folder: Path) -> None:
+def _look_closer(verdict: Verdict, found: Account, scene: Scene, folder: Path, *, once: bool) -> None:
     """See to what must not be."""
     if verdict.missing:
         _blame(scene.broker)
     if verdict.repeated:
         _list_repeated(found, folder / "repeated.jsonl")
+    if verdict.repeated and once:
+        # Only the broker's own files tell what became of a transaction; they go with the broker.
+        shutil.copytree(scene.broker.folder, folder / "broker")
 
 
 def _blame(broker: KafkaBroker, error: AssertionError | None = None) -> None:
