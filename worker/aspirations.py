@@ -205,16 +205,14 @@ class Aspirations:
     def _retry_mended(self, now: float) -> None:
         """Have the manager told once more what it knows, where the files of a failed version have changed."""
         if self._failed.due(now):
-            self._failed.look(
-                {
-                    each.id: self._streams[each.id.name].sent[each.id.version].path
-                    for each in self._manager.states()
-                    if failed(each)
-                    and each.id.name in self._streams
-                    and each.id.version in self._streams[each.id.name].sent
-                },
-                now,
-            )
+            failures = [each.id for each in self._manager.states() if failed(each)]
+            sent = {name: stream.sent for name, stream in self._streams.items()}
+            directories = {
+                each: sent[each.name][each.version].path
+                for each in failures
+                if each.version in sent.get(each.name, {})
+            }
+            self._failed.look(directories, now)
         for name in self._failed.mended() & self._streams.keys():
             _log.info("files of a failed version have changed; it is tried again", extra={"model": name})
             self._streams[name].told = False

@@ -33,13 +33,14 @@ class FailedVersions:
         self._executor = executor
         self._scan = scan
         self._look_at = 0.0
+        self._looking = False  # a look that hangs is not joined by others
         self._seen: dict[ServableId, Contents] = {}
         self._changed: set[ServableId] = set()
         self._looked: deque[Mapping[ServableId, Contents]] = deque()  # filled by the executor's threads
 
     def due(self, now: float) -> bool:
-        """Whether it is time for a look."""
-        return self._seconds > 0 and now >= self._look_at
+        """Whether it is time for a look, and none is under way."""
+        return self._seconds > 0 and now >= self._look_at and not self._looking
 
     def look(self, failed: Mapping[ServableId, str], now: float) -> None:
         """Look at the directories of the versions that have failed; what is found comes with `mended`."""
@@ -47,12 +48,14 @@ class FailedVersions:
         self._seen = {each: contents for each, contents in self._seen.items() if each in failed}
         self._changed.intersection_update(failed)
         if failed:
+            self._looking = True
             self._executor.submit(functools.partial(self._look, dict(failed)))
 
     def mended(self) -> set[str]:
         """The names of which a version's files have changed and come to rest, each once."""
         names = set()
         while self._looked:
+            self._looking = False
             for each, contents in self._looked.popleft().items():
                 before = self._seen.get(each)
                 self._seen[each] = contents

@@ -74,13 +74,14 @@ def test_looks_come_in_their_time_or_never(disk: Disk) -> None:
     assert not Disk(0.0).versions.due(1e9)
 
 
-def test_a_look_that_hangs_brings_its_result_late() -> None:
-    """Nobody waits for it."""
+def test_a_look_that_hangs_brings_its_result_late_and_is_not_joined_by_others() -> None:
+    """Nobody waits for it, and they do not pile up behind it."""
     executor = ManualExecutor()
     versions = FailedVersions(SECONDS, executor, lambda directory: Contents(((directory, 1, 0),), 0))
     versions.look(PATHS, 0.0)
     assert versions.mended() == set()
-    versions.look({}, SECONDS)
+    assert not versions.due(10 * SECONDS)
     assert len(executor.jobs) == 1
     executor.run()
     assert versions.mended() == set()
+    assert versions.due(10 * SECONDS)
