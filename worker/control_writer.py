@@ -112,6 +112,7 @@ class ControlWriter:
             ControlTopicError: the topic is missing or misconfigured.
             KafkaProblem: it could not be read, written or read back.
         """
+        control_record.check_model_name(name)  # before anything is read: a slip of the hand needs no broker
         changes = self.write_all(lambda view: {name: change(view.config(name))})
         for problem in changes.refused.values():
             raise problem

@@ -196,6 +196,12 @@ def test_what_breaks_a_rule_is_not_written(name: str, config: ModelConfig) -> No
     assert topic.records == []
 
 
+def test_a_name_that_breaks_a_rule_is_told_without_a_broker() -> None:
+    """Nothing has to be read for it."""
+    with pytest.raises(InvalidControlRecord, match="'a/b' is not allowed"):
+        writer(Topic(problem=BrokerUnreachable("gone"))).write("a/b", to(CONFIG))
+
+
 def test_an_invalid_record_is_replaced_by_a_first_revision() -> None:
     """It holds nothing that could be kept."""
     topic = Topic()

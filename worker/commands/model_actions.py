@@ -22,8 +22,9 @@ from worker.commands.output import Output, styled, table
 from worker.commands.status import await_life
 from worker.commands.version_texts import versions_text
 from worker.commands.waiting import wait_until_done
+from worker.control_record import check_model_name
 from worker.control_view import ControlView
-from worker.control_writer import Changes, Written, overtaken_by
+from worker.control_writer import Plan, Written, overtaken_by
 from worker.convergence import Goal, Unwanted, Wanted
 
 AVAILABLE = ServableState.AVAILABLE
@@ -65,9 +66,7 @@ def remove_model(access: ControlAccess, name: str, output: Output, wait_seconds:
         check_not_frozen(name, view.config(name))
         return {name: None}
 
-    with access.writing() as writer:
-        written = _only(writer.write_all(plan))
-    _follow(access, written, output, wait_seconds)
+    _follow(access, _write(access, name, plan), output, wait_seconds)
 
 
 def freeze_model(
@@ -107,14 +106,7 @@ def change_model(
         after = change(before)
         return {} if before is not None and is_same(before, after) else {name: after}
 
-    with access.writing() as writer:
-        changes = writer.write_all(plan)
-    if changes.written or changes.refused:
-        written = _only(changes)
-    else:
-        entry = changes.view.models[name]
-        written = Written(name, entry.offset, entry.config, entry)
-    _follow(access, written, output, wait_seconds)
+    _follow(access, _write(access, name, plan), output, wait_seconds)
 
 
 def retry_model(access: ControlAccess, name: str, output: Output, wait_seconds: float | None = None) -> None:
@@ -127,16 +119,26 @@ def retry_model(access: ControlAccess, name: str, output: Output, wait_seconds: 
     def plan(view: ControlView) -> Mapping[str, ModelConfig]:
         return {name: present(name, view.config(name))}
 
-    with access.writing() as writer:
-        written = _only(writer.write_all(plan, sign=False))
+    written = _write(access, name, plan, sign=False)
     _follow(access, written, output, wait_seconds, "workers try what has failed again")
 
 
-def _only(changes: Changes) -> Written:
-    """The one change. Raises `KafkaProblem` where the broker has refused it."""
+def _write(access: ControlAccess, name: str, plan: Plan, *, sign: bool = True) -> Written:
+    """Write what the plan says of this one model; where that is nothing, the record that is there stands for it.
+
+    Raises:
+        InvalidControlRecord: the name, or the wanted config, breaks a rule.
+        KafkaProblem: the broker has refused the record.
+    """
+    check_model_name(name)
+    with access.writing() as writer:
+        changes = writer.write_all(plan, sign=sign)
     for problem in changes.refused.values():
         raise problem
-    return changes.written[0]
+    if changes.written:
+        return changes.written[0]
+    entry = changes.view.models[name]
+    return Written(name, entry.offset, entry.config, entry)
 
 
 def _follow(

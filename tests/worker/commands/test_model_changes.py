@@ -17,6 +17,7 @@ from worker.commands.model_applying import ApplyOptions, apply_models
 from worker.commands.model_changes import Change, as_before, unfrozen, with_labels
 from worker.commands.output import Output
 from worker.control_record import InvalidControlRecord
+from worker.kafka.errors import BrokerUnreachable
 
 TWO = replace(
     CONFIG,
@@ -288,3 +289,15 @@ def test_a_freeze_that_nobody_can_read_leaves_the_versions_as_they_are(world: Wo
     world.control.add(b"m", codec.encode(replace(strange, revision=3)))
     change(world, unfrozen("m", ""))
     assert (present(world).versions, present(world).frozen) == (TWO.versions, None)
+
+
+@pytest.mark.parametrize("wanted", [labelled({"stable": 1}), as_before("m", None, ""), unfrozen("m", "")])
+def test_a_name_that_breaks_a_rule_is_told_before_anything_is_read(wanted: Change) -> None:
+    """A slip of the hand needs no broker."""
+    world = World()
+    world.control.problem = BrokerUnreachable("gone")
+    with pytest.raises(InvalidControlRecord, match="'a/b' is not allowed"):
+        model_actions.change_model(world.access(), "a/b", wanted, Output("json"))
+    for act in (model_actions.remove_model, model_actions.retry_model):
+        with pytest.raises(InvalidControlRecord, match="'a/b' is not allowed"):
+            act(world.access(), "a/b", Output("json"))
