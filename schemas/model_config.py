@@ -48,8 +48,31 @@ class BatchingOptions:
         )
 
 
+class _NamedParameters:
+    """What the parameters of a config say."""
+
+    __slots__ = ()
+
+    parameters: Mapping[str, bytes]
+
+    @property
+    def policy(self) -> str | None:
+        """The name of the policy; None: the worker's own choice."""
+        return self._text(POLICY)
+
+    @property
+    def frozen(self) -> str | None:
+        """Which versions a frozen config named before; None: it is not frozen."""
+        return self._text(FROZEN)
+
+    def _text(self, name: str) -> str | None:
+        text = self.parameters.get(name)
+        # What is no UTF-8 becomes a text that means nothing, and is refused with the other ones.
+        return None if text is None else text.decode(errors="replace")
+
+
 @dataclass(frozen=True, slots=True)
-class PastConfig:
+class PastConfig(_NamedParameters):
     """A config as it was before the present one: everything but its own history.
 
     Attributes:
@@ -76,16 +99,6 @@ class PastConfig:
     comment: str = ""
     parameters: Mapping[str, bytes] = field(default_factory=dict)
 
-    @property
-    def policy(self) -> str | None:
-        """The name of the policy; None: the worker's own choice."""
-        return _text(self.parameters, POLICY)
-
-    @property
-    def frozen(self) -> str | None:
-        """Which versions a frozen config named before; None: it is not frozen."""
-        return _text(self.parameters, FROZEN)
-
     def to_wire(self) -> dict[str, Any]:
         """The fields by their Avro names."""
         return _config_to_wire(self)
@@ -97,7 +110,7 @@ class PastConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelConfig:
+class ModelConfig(_NamedParameters):
     """The complete desired state of one model; the fields are `PastConfig`'s.
 
     Attributes:
@@ -118,16 +131,6 @@ class ModelConfig:
     history: tuple[PastConfig, ...] = ()
     parameters: Mapping[str, bytes] = field(default_factory=dict)
 
-    @property
-    def policy(self) -> str | None:
-        """The name of the policy; None: the worker's own choice."""
-        return _text(self.parameters, POLICY)
-
-    @property
-    def frozen(self) -> str | None:
-        """Which versions a frozen config named before; None: it is not frozen."""
-        return _text(self.parameters, FROZEN)
-
     def as_past(self) -> PastConfig:
         """This config as the next one's history keeps it."""
         return PastConfig(**{f.name: getattr(self, f.name) for f in fields(PastConfig)})
@@ -144,12 +147,6 @@ class ModelConfig:
     def from_wire(cls, wire: Mapping[str, Any]) -> Self:
         """The record of decoded fields."""
         return cls(**_config_from_wire(wire), history=tuple(map(PastConfig.from_wire, wire["history"])))
-
-
-def _text(parameters: Mapping[str, bytes], name: str) -> str | None:
-    text = parameters.get(name)
-    # What is no UTF-8 becomes a text that means nothing, and is refused with the other ones.
-    return None if text is None else text.decode(errors="replace")
 
 
 def _config_to_wire(config: ModelConfig | PastConfig) -> dict[str, Any]:

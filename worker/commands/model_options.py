@@ -56,28 +56,30 @@ def row_sizes(_ctx: click.Context, _param: click.Parameter, value: str | None) -
 
 def loader_name(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     """The name of a loader; says so when there is none of that name here."""
-    from worker import control_record  # noqa: PLC0415 - --help needs no NumPy
+    from worker.control_record import check_loader_name  # noqa: PLC0415 - --help needs no NumPy
 
-    try:
-        control_record.check_loader_name(value)
-    except control_record.InvalidControlRecord as error:
-        raise click.BadParameter(str(error)) from None
+    _check(check_loader_name, value)
     warn_of_loader(value)
     return value
 
 
 def policy_name(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
     """The name of a policy; says so when there is none of that name here."""
-    from worker import control_record  # noqa: PLC0415 - --help needs no NumPy
+    from worker.control_record import check_policy_name  # noqa: PLC0415 - --help needs no NumPy
 
-    if value is None:
-        return None
-    try:
-        control_record.check_policy_name(value)
-    except control_record.InvalidControlRecord as error:
-        raise click.BadParameter(str(error)) from None
-    warn_of_policy(value)
+    if value is not None:
+        _check(check_policy_name, value)
+        warn_of_policy(value)
     return value
+
+
+def _check(check: Callable[[str], None], value: str) -> None:
+    from worker.control_record import InvalidControlRecord  # noqa: PLC0415 - --help needs no NumPy
+
+    try:
+        check(value)
+    except InvalidControlRecord as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def warn_of_loader(name: str) -> None:
