@@ -13,6 +13,9 @@ HISTORY_LENGTH = 10
 POLICY = "policy"
 """The name, among a config's parameters, of the policy by which versions replace each other."""
 
+SPLIT = "split"
+"""Likewise: how requests that name neither version nor label are divided (`traffic_split`)."""
+
 FROZEN = "frozen"
 """Likewise: that commands change the config no more; the value is which versions it named before, in words."""
 
@@ -59,6 +62,11 @@ class _NamedParameters:
     def policy(self) -> str | None:
         """The name of the policy; None: the worker's own choice."""
         return self._text(POLICY)
+
+    @property
+    def split(self) -> str | None:
+        """How requests that name neither version nor label are divided, as `traffic_split` reads it; None: not."""
+        return self._text(SPLIT)
 
     @property
     def frozen(self) -> str | None:

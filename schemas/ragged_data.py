@@ -51,6 +51,11 @@ class RaggedData:
         """The requests from start to stop."""
         return RaggedData(self.kind, self.values[start:stop], self.layouts[start:stop])
 
+    def pick(self, positions: list[int]) -> "RaggedData":
+        """The requests at these positions."""
+        values, layouts = self.values, self.layouts
+        return RaggedData(self.kind, [values[n] for n in positions], [layouts[n] for n in positions])
+
     def _dtype(self, index: int) -> DType:
         return self.kind.inputs[index].dtype
 

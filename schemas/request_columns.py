@@ -18,6 +18,7 @@ from schemas.layout_cache import Match
 from schemas.predict_request import PredictRequest
 from schemas.ragged_data import RaggedData
 from schemas.ragged_match import RaggedMatch
+from schemas.request_ids import EqualIds
 from schemas.request_kind import RequestKind
 from schemas.stacking import check_target, flat_bytes, only_booleans, span, stacked_shape
 from schemas.tensor import Tensor, numbers_to_numpy
@@ -48,6 +49,10 @@ class ColumnData(Protocol):
 
     def take(self, start: int, stop: int) -> Self:
         """The requests from start to stop."""
+        ...
+
+    def pick(self, positions: list[int]) -> Self:
+        """The requests at these positions."""
         ...
 
 
@@ -94,6 +99,10 @@ class SlicedData:
         """The requests from start to stop."""
         return SlicedData(self.values[start:stop], self.spans, self.dtypes, self.shapes)
 
+    def pick(self, positions: list[int]) -> "SlicedData":
+        """The requests at these positions."""
+        return SlicedData([self.values[n] for n in positions], self.spans, self.dtypes, self.shapes)
+
     def _stacked_shape(self, index: int) -> tuple[int, ...]:
         return stacked_shape(len(self.values), self.shapes[index])
 
@@ -138,6 +147,10 @@ class MatrixData:
         """The requests from start to stop."""
         return MatrixData(self.matrix[start:stop], self.spans, self.dtypes, self.shapes)
 
+    def pick(self, positions: list[int]) -> "MatrixData":
+        """The requests at these positions."""
+        return MatrixData(self.matrix[positions], self.spans, self.dtypes, self.shapes)
+
     def _stacked_shape(self, index: int) -> tuple[int, ...]:
         return stacked_shape(len(self.matrix), self.shapes[index])
 
@@ -165,6 +178,10 @@ class DecodedData:
     def take(self, start: int, stop: int) -> "DecodedData":
         """The one request, or nothing of it."""
         return self if (start, stop) == (0, 1) else DecodedData(())
+
+    def pick(self, positions: list[int]) -> "DecodedData":
+        """The one request, or nothing of it."""
+        return self if positions else DecodedData(())
 
 
 @dataclass(slots=True)
@@ -260,6 +277,17 @@ class RequestColumns:
         return RequestColumns(
             self.kind, rows_each, self.indices[span], self.ids[span], parameters, data, counts
         )
+
+    def pick(self, positions: list[int]) -> "RequestColumns":
+        """The requests at these positions, ascending, at least one, sharing the same values."""
+        parameters = None if self.parameters is None else [self.parameters[n] for n in positions]
+        rows_each, counts = self.rows_each, self.row_counts
+        if counts is not None:
+            rows_each, counts = _row_counts([counts[n] for n in positions])
+        ids = self.ids
+        ids = ids.pick(positions) if isinstance(ids, EqualIds) else [ids[n] for n in positions]
+        indices, data = [self.indices[n] for n in positions], self.data.pick(positions)
+        return RequestColumns(self.kind, rows_each, indices, ids, parameters, data, counts)
 
 
 def _row_counts(counts: list[int]) -> tuple[int | None, list[int] | None]:

@@ -54,6 +54,10 @@ class EqualIds(Sequence[bytes]):
             return EqualIds(self.ends[index])
         return self.ends[index, 1:-1].tobytes()
 
+    def pick(self, positions: list[int]) -> "EqualIds":
+        """The ids at these positions."""
+        return EqualIds(self.ends[positions])
+
     def __iter__(self) -> Iterator[bytes]:
         joined, size = self.ends.tobytes(), self.ends.shape[1]
         return (joined[at + 1 : at + size - 1] for at in range(0, len(joined), size))

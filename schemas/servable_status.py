@@ -7,6 +7,9 @@ from typing import Any, ClassVar, Self
 
 from schemas.signature_spec import SignatureSpec
 
+LOAD_SECONDS = "load_seconds"
+"""The name, among a status's parameters, of how long the load took, tries and warm-up included, as decimal text."""
+
 
 class ServableState(enum.StrEnum):
     """TensorFlow Serving's states of a servable; `UNKNOWN` stands for one that a newer worker sent."""
@@ -48,6 +51,14 @@ class ServableStatus:
     signatures: tuple[SignatureSpec, ...] = ()
     time: int = 0
     parameters: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def load_seconds(self) -> float | None:
+        """How long an available version took to load, tries and warm-up included; None where nobody says it."""
+        try:
+            return float(self.parameters.get(LOAD_SECONDS, b""))
+        except ValueError:
+            return None
 
     def to_wire(self) -> dict[str, Any]:
         """The fields by their Avro names."""

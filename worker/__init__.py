@@ -15,10 +15,10 @@ The way of a request:
 * `polled_records`, `offset_tracker` (p): a poll's records as columns; what may be committed
 * `intake`, `admission`, `admission_settings`, `header_columns`, `reply_routing`, `reply_routes` (p): from messages to
   blocks, replies, dead letters, or a wait
-* `router`, `model_choice`, `told_reasons` (p): which version answers, or why none does
+* `router`, `model_choice`, `traffic_shares`, `told_reasons` (p): which version answers, or why none does
 * `request_block`, `batch_queues`, `model_queue_options`, `batch_sizes`: blocks, and the queues they wait in
 * `held_requests` (p): what waits for a model or a topic
-* `answering` (p): what the intake says by itself, and how it queues what goes to a model
+* `answering`, `routing` (p): what the intake says by itself, and how it queues what goes to one version or to several
 * `inference`, `batch_inputs`: a batch becomes replies, on the batch threads; its inputs, stacked
 * `attempts`: runs a batch again whose failure may pass
 * `giving_way`: lets a batch thread that comes out of a model give way to one that is still in it

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from schemas import codec
 from schemas.errors import WireError
 from schemas.model_config import BatchingOptions, ModelConfig
+from schemas.traffic_split import TrafficSplit
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 
 LONGEST_NAME = 128
@@ -116,6 +117,7 @@ def check_config(config: ModelConfig, known: Known | None = None) -> None:
         *([] if config.policy is None else _name_problems("policy", config.policy)),
         *_version_problems(config.versions),
         *_label_problems(config),
+        *_split_problems(config),
         *_batching_problems(config.batching),
     ]
     if known is not None:
@@ -186,6 +188,25 @@ def _label_problems(config: ModelConfig) -> Iterator[str]:
             yield f"label {label!r} points to version {version}, which is not among the versions listed"
         elif version < 0:
             yield f"label {label!r} points to version {version}; expected 0 or more"
+
+
+def _split_problems(config: ModelConfig) -> Iterator[str]:
+    if config.split is None:
+        return
+    try:
+        split = TrafficSplit.parse(config.split)
+    except ValueError as error:
+        yield f"split: {error}"
+        return
+    for target in (variant.target for variant in split.variants):
+        if isinstance(target, str):
+            if target not in config.labels:
+                has = ", ".join(sorted(config.labels)) or "none"
+                yield f"split names {target!r}, which is no label of the model; its labels: {has}"
+        elif isinstance(config.versions, SpecificVersions) and target not in config.versions.versions:
+            yield f"split names version {target}, which is not among the versions listed"
+        elif target > HIGHEST_VERSION:
+            yield f"split names version {str(target)[:32]}; expected at most {HIGHEST_VERSION}"
 
 
 def _batching_problems(batching: BatchingOptions | None) -> Iterator[str]:

@@ -18,7 +18,7 @@ from schemas.request_columns import RequestColumns
 from schemas.request_decoder import Rejected, RequestDecoder
 from schemas.request_kind import RequestKind
 from worker.admission import Admission, Exceptions
-from worker.answering import Answering, DeadLetterObserver, Enqueuing
+from worker.answering import Answering, DeadLetterObserver
 from worker.budget import Budget
 from worker.claimed_requests import ClaimedRequests
 from worker.delivery import Answer, Origin
@@ -29,7 +29,8 @@ from worker.polled_records import PolledRecords
 from worker.publisher import Publisher
 from worker.reply_routing import NoRouteError
 from worker.request_block import Part
-from worker.router import Hold, Refused, Routed, Router
+from worker.router import Refused, Routed, Router
+from worker.routing import Routing
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class Intake:
         admission: Admission,
         router: Router,
         answering: Answering,
-        enqueuing: Enqueuing,
+        routing: Routing,
         claims: ClaimedRequests,
         publisher: Publisher,
         tracker: OffsetTracker,
@@ -79,7 +80,7 @@ class Intake:
         self._admission = admission
         self._router = router
         self._answering = answering
-        self._enqueuing = enqueuing
+        self._routing = routing
         self.held_for_claims = claims
         self._publisher = publisher
         self._tracker = tracker
@@ -226,7 +227,7 @@ class Intake:
             parts = self._fetch(kind, parts)
         if not parts:
             return
-        waits = self._try_route(kind, parts)
+        waits = self._routing.send(kind, parts)
         if waits is None:
             return
         message, key = waits.message, (kind.model, kind.version, kind.label, parts[0].records.binding)
@@ -249,21 +250,8 @@ class Intake:
                 outcome.handle.release()
         return [part for part in parts if not self.held_for_claims.take(part)]
 
-    def _try_route(self, kind: RequestKind, parts: Sequence[Part]) -> Hold | None:
-        """Send requests on their way to a version, or refuse them; what they have to wait for, if they have to."""
-        outcome = self._router.route(kind, parts[0].records.binding)
-        match outcome:
-            case Routed():
-                self._enqueuing.enqueue(kind, parts, outcome)
-            case Refused(code, message, model, version):
-                for part in parts:
-                    self._publisher.refusal(part, message, Answer(model, version, "", code))
-            case Hold():
-                return outcome
-        return None
-
     def _retry_model(self, part: Part) -> bool:
-        return self._try_route(part.columns.kind, [part]) is None
+        return self._routing.send(part.columns.kind, [part]) is None
 
     def _in_time(self, part: Part) -> list[Part]:
         live, late = part.unexpired(self._wall() * 1000)

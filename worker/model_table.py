@@ -4,15 +4,16 @@ Written by the control thread. Readers on any thread see an immutable table that
 assignment, so a request is routed without a lock and never sees half a change.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
 
-from schemas.model_config import ModelConfig
+from schemas.model_config import ModelConfig, PastConfig
 from schemas.version_selection import SpecificVersions
 from worker import control_record
 from worker.control_record import InvalidControlRecord, Known
+from worker.traffic_shares import TrafficShares
 
 _MOST_REJECTED = 100  # a flood of garbage keys must not grow the table
 
@@ -32,6 +33,9 @@ class DesiredModel:
         failures: why a desired version cannot even be tried (its directory is missing), by version.
         problem: why the latest record is not, or not fully, what is served; None when all is well.
         record_valid: whether the latest record is `config`.
+        former: the versions that a label meant before, newest first; it goes on meaning them until the one that it
+            points to is available.
+        shares: how requests that name neither version nor label are divided; None: all go to the latest.
     """
 
     name: str
@@ -44,6 +48,8 @@ class DesiredModel:
     failures: Mapping[int, str] = field(default_factory=dict)
     problem: str | None = None
     record_valid: bool = True
+    former: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    shares: TrafficShares | None = None
 
     @property
     def labels(self) -> Mapping[str, int]:
@@ -125,7 +131,17 @@ class ModelTable:
             versions = tuple(sorted(config.versions.versions, reverse=True))
         else:
             versions = before.versions if before else ()  # until the base path has been looked at
-        self._put(name, DesiredModel(name, config, offset, offset, now, versions))
+        model = DesiredModel(
+            name,
+            config,
+            offset,
+            offset,
+            now,
+            versions,
+            former=_former(config, before.config if before else None),
+            shares=TrafficShares.of(name, config),
+        )
+        self._put(name, model)
         return Change.SET, name
 
     def found(
@@ -156,3 +172,26 @@ class ModelTable:
         else:
             models[name] = model
         self._models = MappingProxyType(models)
+
+
+def _former(config: ModelConfig, before: ModelConfig | None) -> Mapping[str, tuple[int, ...]]:
+    """What each label meant in the configs before, as far back as it was set without a break.
+
+    The record's own history says it, so a worker that starts later knows it, too; of a record without one, as other
+    programs may write it, the config that it replaces.
+    """
+    past: tuple[PastConfig, ...] = config.history
+    if not past and before is not None:
+        past = before.following()
+    return {label: found for label in config.labels if (found := _meant(label, config, past))}
+
+
+def _meant(label: str, config: ModelConfig, past: Iterable[PastConfig]) -> tuple[int, ...]:
+    versions = [config.labels[label]]
+    for each in past:
+        version = each.labels.get(label)
+        if version is None:
+            break
+        if version not in versions:
+            versions.append(version)
+    return tuple(versions[1:])

@@ -138,6 +138,10 @@ class PolledRecords:
     def __len__(self) -> int:
         return len(self.messages)
 
+    def place(self, position: int) -> bytes:
+        """Where a record stands in its topic."""
+        return b"%d %d" % (self.partitions[position], self.messages[position].offset())
+
     def claim(self, position: int, size_bytes: int) -> None:
         """A record claims so many bytes that lie elsewhere; they count like its own. Before `make_runs`."""
         if self.claimed is None:

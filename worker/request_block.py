@@ -8,6 +8,7 @@ it is split into.
 import bisect
 import itertools
 from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import Self
 
 import numpy as np
@@ -68,6 +69,22 @@ class Part:
     def take(self, start: int, stop: int) -> "Part":
         """The requests from *start* to *stop*."""
         return Part(self.records, self.columns.take(start, stop))
+
+    def pick(self, positions: list[int]) -> "Part":
+        """The requests at these positions among them, ascending."""
+        return Part(self.records, self.columns.pick(positions))
+
+    def sticky_keys(self) -> list[bytes]:
+        """What each request is known by, so that those that belong together can be kept together.
+
+        The key of its record, its id where there is none, and its place where it has no id either.
+        """
+        records, columns = self.records, self.columns
+        keys = repeat(None) if records.keys is None else map(records.keys.__getitem__, columns.indices)
+        return [
+            key or request_id or records.place(position)
+            for key, request_id, position in zip(keys, columns.ids, columns.indices, strict=False)
+        ]
 
     def unexpired(self, now_ms: float) -> "tuple[list[Part], list[Part]]":
         """The parts that may still be answered in time, and those whose deadline has passed."""

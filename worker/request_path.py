@@ -49,6 +49,7 @@ from worker.read_ahead import ReadAhead
 from worker.refusals import Refusals
 from worker.reply_order import ReplyOrder
 from worker.router import Manager, Router
+from worker.routing import Routing
 from worker.settings import Settings
 from worker.settlement import Settlement
 from worker.share_group import QueueTerms
@@ -203,7 +204,7 @@ class RequestPath:
             admission=admission_of(settings, directory, own_topics),
             router=router,
             answering=answering,
-            enqueuing=Enqueuing(self._queues, answering),
+            routing=Routing(router, Enqueuing(self._queues, answering), self._publisher),
             claims=self._claims.requests(answering, self._budget),
             publisher=self._publisher,
             tracker=self._tracker,

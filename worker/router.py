@@ -22,6 +22,7 @@ from worker import model_choice
 from worker.control_record import LONGEST_NAME
 from worker.model_table import DesiredModel, ModelTable
 from worker.told_reasons import told
+from worker.traffic_shares import TrafficShares
 
 MAX_CHECKED_KINDS = 4096
 
@@ -104,6 +105,8 @@ class Router:
         if isinstance(choice, model_choice.Found | model_choice.UnknownVersion):
             # A version that is not desired any more may still be there, until its unload begins.
             handle = self._handle(kind.model, choice.version)
+            if handle is None and kind.label is not None:
+                handle = self._former(model, kind.label)
             if handle is not None:
                 return self._check(kind, handle)
             if isinstance(choice, model_choice.Found):
@@ -114,6 +117,13 @@ class Router:
         if isinstance(choice, model_choice.Misconfigured):
             message = told(message)
         return Refused(REFUSALS[type(choice)], message, known)
+
+    def shares(self, kind: RequestKind) -> TrafficShares | None:
+        """How requests of a kind are divided among versions; None: they are not."""
+        if kind.version is not None or kind.label is not None:
+            return None
+        model = self._table.lookup(kind.model)
+        return None if model is None else model.shares
 
     def known_name(self, model: str) -> str:
         """The name, when it is a model of the control topic; else nothing, so that no requester makes up labels."""
@@ -135,6 +145,16 @@ class Router:
             return self._manager.handle(name, version)
         except lifecycle_errors.ServableNotFound:
             return None
+
+    def _former(self, model: DesiredModel | None, label: str) -> ServableHandle | None:
+        """The version that a label meant before, as long as the one that it points to is not available."""
+        if model is None:
+            return None
+        for version in model.former.get(label, ()):
+            handle = self._handle(model.name, version)
+            if handle is not None:
+                return handle
+        return None
 
     def _absent(self, model: DesiredModel, version: int | None) -> Refused | Hold:
         """Why no version can be had now: one is on its way, or all that are meant have failed."""

@@ -20,7 +20,7 @@ from lifecycle.signature import Signature
 from lifecycle.signature import TensorSpec as LoadedSpec
 from schemas.dead_letter import cut
 from schemas.errors import Code
-from schemas.servable_status import ServableState, ServableStatus
+from schemas.servable_status import LOAD_SECONDS, ServableState, ServableStatus
 from schemas.signature_spec import SignatureSpec, TensorSpec
 from worker.model_table import DesiredModel, ModelTable
 from worker.status_topic import WHOLE_MODEL, StatusTopic, servable_key
@@ -159,9 +159,14 @@ class ServableReports:
                 status = replace(status, control_offset=before.control_offset)
             if status.state == before.state:
                 # Two clocks look at one change; and what a version takes and gives stays.
-                status = replace(status, time=before.time, signatures=before.signatures)
+                status = replace(
+                    status, time=before.time, signatures=before.signatures, parameters=before.parameters
+                )
                 if status == before:
                     return
+            elif (before.state, status.state) == (ServableState.LOADING, ServableState.AVAILABLE):
+                took = b"%.3f" % ((status.time - before.time) / 1000)
+                status = replace(status, parameters={LOAD_SECONDS: took})
         if status.state is ServableState.AVAILABLE and not status.signatures:
             status = replace(status, signatures=self._signatures(status.model, status.version))
         self._said[key] = status

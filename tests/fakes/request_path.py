@@ -54,13 +54,18 @@ GROUP, REQUESTS, REPLIES, DEAD_LETTERS = (
 MOST_STEPS = 100_000
 PLAN: Mapping[str, int] = {REQUESTS: 1, REPLIES: 1, DEAD_LETTERS: 1}
 
-__all__ = ["DEAD_LETTERS", "GROUP", "REPLIES", "REQUESTS", "Lab", "Worker", "request"]
+__all__ = ["DEAD_LETTERS", "GROUP", "REPLIES", "REQUESTS", "Lab", "Worker", "record", "request"]
 
 
 def request(*rows: float, model: str = "m", **fields: Any) -> PredictRequest:
     """A request of one row for each of these numbers; *fields* are those of a `PredictRequest`."""
     x = np.array([[number, number] for number in rows], np.float32).reshape(len(rows), 2)
     return PredictRequest(model, **{"inputs": (Tensor.from_numpy("x", x),), **fields})
+
+
+def record(versions: Sequence[int], **fields: Any) -> bytes:
+    """A control record; *fields* are those of a `ModelConfig`."""
+    return codec.encode(ModelConfig("/models", versions=SpecificVersions(tuple(versions)), **fields))
 
 
 class _Producer(FakeProducer):
@@ -128,8 +133,7 @@ class Lab:
         **fields: Any,
     ) -> None:
         """Put a model on the control topic, and load what can be loaded; *failures* by version."""
-        config = ModelConfig("/models", versions=SpecificVersions(tuple(versions)), **fields)
-        self.table.apply(name.encode(), codec.encode(config), self._control_offset, self.wall())
+        self.table.apply(name.encode(), record(versions, **fields), self._control_offset, self.wall())
         self._control_offset += 1
         aspired = []
         for version in versions:

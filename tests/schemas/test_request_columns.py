@@ -71,6 +71,48 @@ def test_a_part_is_a_block() -> None:
     assert block.take(3, 3).stacked(0).shape == (0, 3)
 
 
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        [np.full((2, 3), n, "<i8") for n in range(9)],
+        [np.full((1 + n % 3, 3), n, "<i8") for n in range(9)],
+        [np.full((2, LARGE_BYTES), n, "<i8") for n in range(9)],
+    ],
+    ids=["one length", "several layouts", "large"],
+)
+@pytest.mark.parametrize("ids", ["{}", "{:0>20}", "{0}{0}{0}" * 30])
+def test_picked_requests_are_a_block(arrays: list[npt.NDArray[np.generic]], ids: str) -> None:
+    """What is picked out is what each of them is alone, in whatever form a block holds them."""
+    values = [
+        encode(PredictRequest("m", inputs=(Tensor.from_numpy("x", a),), id=ids.format(n * n)))
+        for n, a in enumerate(arrays)
+    ]
+    blocks, rejected = RequestDecoder().decode(values)
+    assert not rejected
+
+    for block in blocks:
+        for positions in ([0], list(range(0, len(block), 2)), list(range(len(block)))):
+            picked, alone = block.pick(positions), [block.take(n, n + 1) for n in positions]
+            assert list(picked.indices) == [block.indices[n] for n in positions]
+            assert list(picked.ids) == [each.ids[0] for each in alone]
+            assert picked.rows == sum(each.rows for each in alone)
+            assert (picked.stacked(0) == np.concatenate([each.stacked(0) for each in alone])).all()
+            assert list(picked.column(0)) == [each.column(0)[0] for each in alone]
+            out = np.empty_like(picked.stacked(0))
+            picked.stack_into(0, out)
+            assert (out == picked.stacked(0)).all()
+            assert picked.take(0, 1).ids[0] == picked.ids[0]
+
+
+def test_a_request_of_its_own_is_picked_whole() -> None:
+    """Strings and what else takes the general decoder, with its parameters."""
+    request = PredictRequest("m", inputs=(Tensor.from_numpy("x", np.array([["a"]])),), parameters={"k": b"v"})
+    (block,), _ = RequestDecoder().decode([encode(request)])
+    picked = block.pick([0])
+
+    assert (picked.parameters, picked.stacked(0).tolist()) == ([{"k": b"v"}], [[b"a"]])
+
+
 def test_parameters_go_with_their_request() -> None:
     """A request with parameters keeps them."""
     (block,), _ = RequestDecoder().decode([encode(PredictRequest("m", parameters={"k": b"v"}))])

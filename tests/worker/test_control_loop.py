@@ -365,7 +365,7 @@ def test_an_available_version_says_its_signatures_and_the_record_that_it_follows
     offset = world.set(replace(CONFIG, comment="nothing new"))
     world.step()
     said = world.said()[1]
-    assert (said.control_offset, said.signatures) == (offset, (signature,))
+    assert (said.control_offset, said.signatures, said.load_seconds) == (offset, (signature,), 0.0)
 
 
 def test_a_look_that_takes_its_time_is_reported_as_soon_as_it_ends() -> None:

@@ -5,13 +5,19 @@ from dataclasses import replace
 import pytest
 
 from schemas import codec
-from schemas.model_config import BatchingOptions, ModelConfig
+from schemas.model_config import SPLIT, BatchingOptions, ModelConfig
 from schemas.predict_request import PredictRequest
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from worker import control_record
 from worker.control_record import InvalidControlRecord, Known
 
 CONFIG = ModelConfig("/models/m")
+
+
+def divided(split: str) -> ModelConfig:
+    """Two versions, one of them labelled, and that split."""
+    versions, parameters = SpecificVersions((1, 2)), {SPLIT: split.encode()}
+    return ModelConfig("/models/m", versions=versions, labels={"stable": 1}, parameters=parameters)
 
 
 @pytest.mark.parametrize(
@@ -87,6 +93,14 @@ def test_a_config_comes_back_as_it_was_written() -> None:
             replace(CONFIG, versions=SpecificVersions(tuple(range(1001)))),
             "lists 1,001 versions; at most 1,000",
         ),
+        (divided("1=1 9=1"), "split names version 9, which is not among the versions listed"),
+        (
+            divided("stable=1 canary=1"),
+            "split names 'canary', which is no label of the model; its labels: stable",
+        ),
+        (divided("1=0"), "split: nothing has a weight above 0"),
+        (divided("1"), "split: '1' is not understood; expected TARGET=WEIGHT"),
+        (replace(divided(f"{2**63}=1"), versions=AllVersions()), "expected at most 9223372036854775807"),
         (replace(CONFIG, labels={f"l{n}": 1 for n in range(1001)}), "there are 1,001 labels; at most 1,000"),
         (replace(CONFIG, batching=BatchingOptions(max_batch_rows=0)), "max_batch_rows is 0"),
         (replace(CONFIG, batching=BatchingOptions(max_batch_rows=2**62)), "expected 1 to 1,048,576"),

@@ -155,3 +155,47 @@ def test_until_its_base_path_has_been_looked_at_a_model_keeps_its_versions() -> 
     model = table.lookup("m")
     assert model is not None
     assert model.versions == (4, 3)
+
+
+def labelled(version: int, history: tuple[ModelConfig, ...] = (), **labels: int) -> bytes:
+    """A record with these labels, whose history has the configs, newest first."""
+    config = replace(CONFIG, versions=SpecificVersions((1, 2, 3, 4)), labels=labels, revision=version)
+    return codec.encode(replace(config, history=tuple(each.as_past() for each in history)))
+
+
+def past(**labels: int) -> ModelConfig:
+    """A config of the history."""
+    return replace(CONFIG, labels=labels)
+
+
+def test_what_a_label_meant_before_is_known_by_the_records_own_history() -> None:
+    """So a worker that starts later knows it; no further back than the label was set without a break."""
+    table = ModelTable()
+    history = (
+        past(stable=3, canary=4),
+        past(stable=3),
+        past(stable=2, canary=1),
+        past(canary=1),
+        past(stable=1),
+    )
+    table.apply(b"m", labelled(6, history, stable=4, canary=4, new=1), 0, 0.0)
+
+    model = table.lookup("m")
+    assert model is not None
+    assert model.former == {"stable": (3, 2)}
+
+
+def test_a_record_without_a_history_follows_the_one_that_it_replaces() -> None:
+    """Other programs write records, too."""
+    table = ModelTable()
+    table.apply(b"m", labelled(1, stable=1), 0, 0.0)
+    table.apply(b"m", labelled(2, stable=2), 1, 0.0)
+    model = table.lookup("m")
+    assert model is not None
+    assert model.former == {"stable": (1,)}
+
+    table.apply(b"m", b"garbage", 2, 0.0)
+    table.apply(b"m", labelled(3, stable=2), 3, 0.0)
+    model = table.lookup("m")
+    assert model is not None
+    assert model.former == {}

@@ -205,13 +205,14 @@ def show_models(access: ControlAccess, output: Output) -> None:
     view = access.read()
     entries = [view.models[name] for name in sorted(view.models)]
     rows = [
-        (entry.name, None, None, None, None, None, None, styled(f"not valid: {entry.problem}", "bold red"))
+        (entry.name, *[None] * 7, styled(f"not valid: {entry.problem}", "bold red"))
         if entry.config is None
         else (
             entry.name,
             entry.config.revision,
             versions_text(entry.config.versions) + ("" if entry.config.frozen is None else " (frozen)"),
             labels_text(entry.config.labels),
+            entry.config.split,
             entry.config.base_path,
             entry.config.author,
             time_text(entry.config.time),
@@ -219,7 +220,7 @@ def show_models(access: ControlAccess, output: Output) -> None:
         )
         for entry in entries
     ]
-    columns = ("model", "revision", "versions", "labels", "base path", "author", "time", "comment")
+    columns = ("model", "revision", "versions", "labels", "split", "base path", "author", "time", "comment")
     shown = (
         table(columns, rows)
         if rows

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from schemas.model_config import FROZEN, ModelConfig, PastConfig
+from schemas.model_config import FROZEN, SPLIT, ModelConfig, PastConfig
+from schemas.traffic_split import TrafficSplit, target_of
 from schemas.version_selection import SpecificVersions
 from worker.commands.failure import CommandFailedError
 from worker.commands.version_texts import versions_of, versions_text
@@ -29,6 +30,62 @@ def with_labels(name: str, labels: Mapping[str, int], without: Collection[str], 
         return replace(config, labels=kept | dict(labels), comment=comment)
 
     return change
+
+
+def with_split(name: str, parameter: Mapping[str, bytes], comment: str) -> Change:
+    """Requests divided as this parameter says (empty: not at all).
+
+    The change raises `CommandFailedError` where there is no config.
+    """
+
+    def change(before: ModelConfig | None) -> ModelConfig:
+        config = changeable(name, before)
+        kept = {key: value for key, value in config.parameters.items() if key != SPLIT}
+        return replace(config, comment=comment, parameters=kept | dict(parameter))
+
+    return change
+
+
+def promoted(name: str, target: str, comment: str) -> Change:
+    """All requests that name neither version nor label to what *target*, a version or a label, means.
+
+    Where a split divides them among labels, the other label with the largest weight moves there and gets them all.
+    The change raises `CommandFailedError` where there is no config, or no such version or label.
+    """
+
+    def change(before: ModelConfig | None) -> ModelConfig:
+        config = changeable(name, before)
+        version = _meant(name, config, target_of(target))
+        labels, now = dict(config.labels), target
+        if config.split is not None:
+            others = [
+                variant
+                for variant in TrafficSplit.parse(config.split).variants
+                if isinstance(variant.target, str) and variant.target != target
+            ]
+            if others:
+                now = str(max(others, key=lambda variant: variant.weight).target)
+                labels[now] = version
+        split = str(TrafficSplit.of([(now, 100.0)])).encode()
+        said = comment or f"promoted {target}"
+        parameters = {**config.parameters, SPLIT: split}
+        return replace(config, labels=labels, comment=said, parameters=parameters)
+
+    return change
+
+
+def _meant(name: str, config: ModelConfig, target: int | str) -> int:
+    """The version that a target means."""
+    if isinstance(target, str):
+        if target in config.labels:
+            return config.labels[target]
+        has = ", ".join(sorted(config.labels)) or "none"
+        raise CommandFailedError(f"model {name!r} has no label {target!r}; its labels: {has}")
+    if isinstance(config.versions, SpecificVersions) and target not in config.versions.versions:
+        raise CommandFailedError(
+            f"model {name!r} has no version {target}; its versions: {versions_text(config.versions)}"
+        )
+    return target
 
 
 def as_before(name: str, revision: int | None, comment: str) -> Change:

@@ -1,10 +1,10 @@
-"""`headrace models label`, `rollback`, `history`, `freeze`, `unfreeze`, `retry`: what begins with a model's config."""
+"""`headrace models label`, `split`, `promote`, `rollback`, `history`, `freeze`, `unfreeze`, `retry`: of one model."""
 
 from typing import TYPE_CHECKING
 
 import click
 
-from worker.commands.model_options import LabelParam, wait_options
+from worker.commands.model_options import LabelParam, SplitParam, split_parameter, wait_options
 from worker.commands.options import output_option, settings_options
 from worker.commands.output import Output
 
@@ -43,6 +43,63 @@ def label(
     from worker.commands.model_changes import with_labels  # noqa: PLC0415 - likewise
 
     change = with_labels(name, dict(labels), without, comment)
+    change_model(access_of(loaded.settings), name, change, output, timeout if wait else None)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("parts", type=SplitParam(), nargs=-1, metavar="[TARGET=WEIGHT]...")
+@click.option("--off", is_flag=True, help="Divide no more: such requests go to the latest available version.")
+@click.option("--comment", default="", help="Why; kept with the record and in its history.")
+@wait_options
+@settings_options
+@output_option
+def split(
+    loaded: "Loaded",
+    name: str,
+    parts: tuple[tuple[str, float], ...],
+    off: bool,
+    comment: str,
+    wait: bool,
+    timeout: float,
+    output: Output,
+) -> None:
+    """Divide the requests that name neither version nor label among versions or labels, as in stable=95 canary=5.
+
+    Requests of one record key (of one id, where records have no key) go to the same version for as long as the
+    weights are the same. Keep the order when you change them: a target that stands last and grows keeps the keys
+    that it has. A target that is not available leaves its requests to the others.
+    """
+    if bool(parts) == off:
+        raise click.UsageError("expected TARGET=WEIGHT, as in stable=95 canary=5, or --off")
+    from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
+    from worker.commands.model_actions import change_model  # noqa: PLC0415 - likewise
+    from worker.commands.model_changes import with_split  # noqa: PLC0415 - likewise
+
+    change = with_split(name, split_parameter(parts), comment)
+    change_model(access_of(loaded.settings), name, change, output, timeout if wait else None)
+
+
+@click.command()
+@click.argument("name")
+@click.argument("target", metavar="VERSION|LABEL")
+@click.option("--comment", default="", help="Why; kept with the record and in its history.")
+@wait_options
+@settings_options
+@output_option
+def promote(
+    loaded: "Loaded", name: str, target: str, comment: str, wait: bool, timeout: float, output: Output
+) -> None:
+    """Give all requests that name neither version nor label to one version, as after a canary that went well.
+
+    Where a split divides them among labels, the label that has most beside VERSION|LABEL moves to that version and
+    gets all: after stable=95 canary=5, promoting canary makes stable what canary is. No version is unloaded.
+    """
+    from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
+    from worker.commands.model_actions import change_model  # noqa: PLC0415 - likewise
+    from worker.commands.model_changes import promoted  # noqa: PLC0415 - likewise
+
+    change = promoted(name, target, comment)
     change_model(access_of(loaded.settings), name, change, output, timeout if wait else None)
 
 

@@ -96,6 +96,7 @@ def _status_document(status: ServableStatus) -> dict[str, Any]:
         "code": status.code,
         "message": status.message,
         "since": time_text(status.time),
+        "load_seconds": status.load_seconds,
     }
 
 
@@ -118,13 +119,14 @@ def _shown(
             each.worker,
             shown_state(each) if each in here else styled(f"{each.state} (lost)", "dim"),
             time_text(each.time),
+            None if each.load_seconds is None else f"{each.load_seconds:,.1f} s",
             each.message,
         )
         for each in sorted([*here, *lost], key=lambda status: (-status.version, status.worker))
         if each.version != WHOLE_MODEL
     ]
     if rows:
-        yield table(("version", "labels", "worker", "state", "since", "reason"), rows)
+        yield table(("version", "labels", "worker", "state", "since", "loaded in", "reason"), rows)
     else:
         yield styled("no worker has a version of it", "yellow")
     for specs, versions in signatures.items():
@@ -144,3 +146,5 @@ def _shown_desired(name: str, entry: ControlEntry | None) -> Iterator[Renderable
         why = f": {config.comment}" if config.comment else ""
         what = f"versions {versions_text(config.versions)} of {config.base_path} ({config.loader})"
         yield styled(f"model {name!r}: {what}, {by}{why}", "bold")
+        if config.split is not None:
+            yield f"requests that name neither version nor label: {config.split}"

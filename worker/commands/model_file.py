@@ -15,7 +15,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from schemas.model_config import FROZEN, POLICY, BatchingOptions, ModelConfig
+from schemas.model_config import FROZEN, POLICY, SPLIT, BatchingOptions, ModelConfig
+from schemas.traffic_split import TrafficSplit
 from schemas.version_selection import LatestVersions, SpecificVersions, VersionSelection
 from worker import control_record
 from worker.commands.failure import CommandFailedError
@@ -48,6 +49,7 @@ class _Model(_Part):
     labels: dict[str, int] = Field(default_factory=dict)
     batching: _Batching | None = None
     policy: str | None = None
+    split: dict[str, float] | None = None
     frozen: str | None = None
     comment: str = ""
 
@@ -151,7 +153,8 @@ def _config(model: _Model, folder: str, comment: str) -> ModelConfig:
             None if sizes is None else tuple(sizes),
             options.max_enqueued_batches,
         )
-    named = {POLICY: model.policy, FROZEN: model.frozen}
+    split = None if model.split is None else str(TrafficSplit.of(model.split.items()))
+    named = {POLICY: model.policy, FROZEN: model.frozen, SPLIT: split}
     base_path = model.base_path and os.path.normpath(os.path.join(folder, model.base_path))  # noqa: PTH118
     return ModelConfig(
         base_path,

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from schemas.model_config import SPLIT
+from schemas.traffic_split import TrafficSplit, part_of
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from worker.commands.version_texts import versions_of
 
@@ -44,6 +46,29 @@ class LabelParam(click.ParamType[Any]):
         if not equals or not version.strip().isdecimal():
             self.fail(f"{value!r} is not understood; expected LABEL=VERSION, as in stable=3", param, ctx)
         return label.strip(), int(version)
+
+
+class SplitParam(click.ParamType[Any]):
+    """`stable=95` or `3=5`."""
+
+    name = "split"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, float]:
+        """Target and weight."""
+        try:
+            return part_of(str(value).strip())
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def split_parameter(parts: Sequence[tuple[str, float]]) -> dict[str, bytes]:
+    """The parameter of a config that divides requests so; empty for none. Wrong parts end the command."""
+    try:
+        return {SPLIT: str(TrafficSplit.of(parts)).encode()} if parts else {}
+    except ValueError as error:
+        raise click.UsageError(f"the split cannot be used: {error}") from None
 
 
 def row_sizes(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[int, ...] | None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from schemas.model_config import BatchingOptions, ModelConfig, PastConfig
+from schemas.traffic_split import TrafficSplit
 from worker.commands.version_texts import versions_text
 from worker.control_view import ControlEntry
 
@@ -41,12 +42,22 @@ def config_document(config: ModelConfig | PastConfig) -> dict[str, Any]:
         "labels": dict(sorted(config.labels.items())),
         "batching": batching_document(config.batching),
         "policy": config.policy,
+        "split": split_document(config),
         "frozen": config.frozen,
         "revision": config.revision,
         "author": config.author,
         "time": time_text(config.time),
         "comment": config.comment,
     }
+
+
+def split_document(config: ModelConfig | PastConfig) -> dict[str, float] | None:
+    """The weight of each target; of what another program wrote and means nothing, nothing."""
+    try:
+        split = None if config.split is None else TrafficSplit.parse(config.split)
+    except ValueError:
+        return None
+    return None if split is None else {str(each.target): each.weight for each in split.variants}
 
 
 def entry_document(entry: ControlEntry) -> dict[str, Any]:
@@ -86,5 +97,6 @@ _SHOWN: Mapping[str, Callable[[ModelConfig | PastConfig], str]] = {
     "labels": lambda config: labels_text(config.labels),
     "batching": _batching_text,
     "policy": lambda config: config.policy or "",
+    "split": lambda config: config.split or "",
     "frozen": lambda config: "" if config.frozen is None else f"yes; it was {config.frozen}",
 }

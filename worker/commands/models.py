@@ -7,15 +7,26 @@ import click
 
 from schemas.model_config import POLICY, BatchingOptions, ModelConfig
 from schemas.version_selection import VersionSelection
-from worker.commands.model_changing import freeze, history, label, retry, rollback, unfreeze
+from worker.commands.model_changing import (
+    freeze,
+    history,
+    label,
+    promote,
+    retry,
+    rollback,
+    split,
+    unfreeze,
+)
 from worker.commands.model_options import (
     TIMEOUT_SECONDS,
     LabelParam,
+    SplitParam,
     VersionsParam,
     absolute,
     loader_name,
     policy_name,
     row_sizes,
+    split_parameter,
     wait_options,
     warn_of_loader,
     warn_of_policy,
@@ -35,7 +46,7 @@ def models() -> None:
     """
 
 
-for command in (label, rollback, history, freeze, unfreeze, retry):
+for command in (label, split, promote, rollback, history, freeze, unfreeze, retry):
     models.add_command(command)
 
 
@@ -79,6 +90,14 @@ for command in (label, rollback, history, freeze, unfreeze, retry):
     help="How versions replace each other: loading the new one first, or unloading the old one first. Default: "
     "what lifecycle.policy says on the workers.",
 )
+@click.option(
+    "--split",
+    "parts",
+    type=SplitParam(),
+    multiple=True,
+    metavar="TARGET=WEIGHT",
+    help="A version or label that answers that share of the requests which name neither. May be repeated.",
+)
 @click.option("--comment", default="", help="Why; kept with the record and in its history.")
 @click.option("--max-batch-rows", type=click.IntRange(min=1), help="Rows at which a batch closes.")
 @click.option(
@@ -101,6 +120,7 @@ def set_model(
     labels: tuple[tuple[str, int], ...],
     loader: str,
     policy: str | None,
+    parts: tuple[tuple[str, float], ...],
     comment: str,
     max_batch_rows: int | None,
     batch_timeout_seconds: float | None,
@@ -125,7 +145,7 @@ def set_model(
         dict(labels),
         None if options == (None, None, None) else BatchingOptions(*options),
         comment=comment,
-        parameters={} if policy is None else {POLICY: policy.encode()},
+        parameters=split_parameter(parts) | ({} if policy is None else {POLICY: policy.encode()}),
     )
     set_model(access_of(loaded.settings), name, config, output, timeout if wait else None)
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from schemas import codec
-from schemas.model_config import BatchingOptions, ModelConfig
+from schemas.model_config import SPLIT, BatchingOptions, ModelConfig
 from schemas.version_selection import LatestVersions, SpecificVersions
 from tests.worker.commands.control_world import CONFIG, World, document, version, worker
 from worker.commands import model_actions
 from worker.commands.failure import CommandFailedError
 from worker.commands.model_applying import ApplyOptions, apply_models
-from worker.commands.model_changes import Change, as_before, unfrozen, with_labels
+from worker.commands.model_changes import Change, as_before, promoted, unfrozen, with_labels, with_split
 from worker.commands.output import Output
 from worker.control_record import InvalidControlRecord
 from worker.kafka.errors import BrokerUnreachable
@@ -301,3 +301,80 @@ def test_a_name_that_breaks_a_rule_is_told_before_anything_is_read(wanted: Chang
     for act in (model_actions.remove_model, model_actions.retry_model):
         with pytest.raises(InvalidControlRecord, match="'a/b' is not allowed"):
             act(world.access(), "a/b", Output("json"))
+
+
+def divided(text: str) -> Change:
+    """That change; no text ends the split."""
+    return with_split("m", {SPLIT: text.encode()} if text else {}, "divided")
+
+
+def test_a_split_is_set_changed_and_ended_and_nothing_else_changes(world: World) -> None:
+    """Whoever turns a canary up need not know the rest."""
+    for text in ("stable=95 2=5", "stable=50 2=50", ""):
+        change(world, divided(text))
+        found = present(world)
+        assert found.split == (text or None)
+        assert replace(found.as_past(), revision=0, comment="", author="", time=0, parameters={}) == replace(
+            TWO.as_past(), comment="", parameters={}
+        )
+        assert found.parameters["p"] == b"v"
+
+
+def test_a_split_on_what_is_not_there_is_refused(world: World) -> None:
+    """Its requests would have nowhere to go."""
+    with pytest.raises(InvalidControlRecord, match="split names 'canary', which is no label"):
+        change(world, divided("stable=95 canary=5"))
+    change(world, divided("stable=95 old=5"))
+    with pytest.raises(InvalidControlRecord, match="split names 'old', which is no label"):
+        change(world, labelled({}, "old"))
+
+
+@pytest.mark.parametrize(
+    ("before", "target", "labels", "split"),
+    [
+        ("", "2", {"stable": 1, "old": 1}, "2=100"),
+        ("1=95 2=5", "2", {"stable": 1, "old": 1}, "2=100"),
+        ("stable=90 old=5 2=5", "2", {"stable": 2, "old": 1}, "stable=100"),
+        ("stable=90 canary=10", "canary", {"stable": 2, "old": 1, "canary": 2}, "stable=100"),
+        ("stable=10 canary=90", "stable", {"stable": 1, "old": 1, "canary": 1}, "canary=100"),
+        ("canary=99 2=1", "canary", {"stable": 1, "old": 1, "canary": 2}, "canary=100"),
+    ],
+)
+def test_promotion_gives_all_to_one_version(
+    world: World, before: str, target: str, labels: Mapping[str, int], split: str
+) -> None:
+    """By a label where labels divide the requests: what asks for it by name follows."""
+    if "canary" in labels:
+        change(world, labelled({"canary": 2}))
+    if before:
+        change(world, divided(before))
+    change(world, promoted("m", target, ""))
+
+    found = present(world)
+    assert (found.labels, found.split, found.comment) == (labels, split, f"promoted {target}")
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("canary", "'m' has no label 'canary'; its labels: old, stable"),
+        ("3", "'m' has no version 3; its versions: 1,2"),
+    ],
+)
+def test_only_what_is_there_can_be_promoted(world: World, target: str, said: str) -> None:
+    """Nothing is written."""
+    with pytest.raises(CommandFailedError, match=said):
+        change(world, promoted("m", target, ""))
+    assert len(world.control.records) == 2
+
+
+def test_a_split_is_listed(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """For people and for programs; what another program wrote wrongly breaks no list."""
+    change(world, divided("stable=95 2=5"))
+    capsys.readouterr()
+    model_actions.show_models(world.access(), Output())
+    assert "stable=95 2=5" in capsys.readouterr().out
+    model_actions.show_models(world.access(), Output("json"))
+    (shown,) = json.loads(capsys.readouterr().out)
+    assert shown["split"] == {"stable": 95.0, "2": 5.0}
+    assert [past["split"] for past in shown["history"]] == [None, None]

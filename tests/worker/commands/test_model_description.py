@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from schemas.model_config import SPLIT
+from schemas.servable_status import LOAD_SECONDS
 from schemas.signature_spec import SignatureSpec, TensorSpec
 from schemas.version_selection import SpecificVersions
 from tests.worker.commands.control_world import CONFIG, World, document, version, worker
@@ -24,14 +26,17 @@ def world(capsys: pytest.CaptureFixture[str]) -> World:
     """Two workers have version 3; one also has 4, which takes something else, and fails to load 5; one is lost."""
     made = World()
     config = replace(
-        CONFIG, versions=SpecificVersions((3, 4, 5)), labels={"stable": 3, "old": 3, "canary": 4}
+        CONFIG,
+        versions=SpecificVersions((3, 4, 5)),
+        labels={"stable": 3, "old": 3, "canary": 4},
+        parameters={SPLIT: b"stable=95 canary=5"},
     )
     model_actions.set_model(made.access(), "m", config, Output("json"))
     made.say(
         worker("v"),
         worker(),
         worker("gone", lease_ms=0),
-        version(3, on="v", signatures=(TAKES_X,)),
+        version(3, on="v", signatures=(TAKES_X,), parameters={LOAD_SECONDS: b"12.345"}),
         version(3, signatures=(TAKES_X,)),
         version(4, signatures=(TAKES_Y,)),
         version(5, state="END", code=9, message="corrupt"),
@@ -50,6 +55,10 @@ def test_programs_get_everything(world: World, capsys: pytest.CaptureFixture[str
     assert list(shown["versions"]) == ["5", "4", "3"]
     assert shown["versions"]["3"]["labels"] == ["old", "stable"]
     assert set(shown["versions"]["3"]["workers"]) == {"v", "w"}
+    assert {w: said["load_seconds"] for w, said in shown["versions"]["3"]["workers"].items()} == {
+        "v": 12.345,
+        "w": None,
+    }
     assert shown["versions"]["3"]["signatures"] == {
         "serving_default": {
             "method_name": "predict",
@@ -63,7 +72,15 @@ def test_programs_get_everything(world: World, capsys: pytest.CaptureFixture[str
     }
     assert shown["versions"]["5"] == {
         "labels": [],
-        "workers": {"w": {"state": "END", "code": 9, "message": "corrupt", "since": "1970-01-01T00:16:40Z"}},
+        "workers": {
+            "w": {
+                "state": "END",
+                "code": 9,
+                "message": "corrupt",
+                "since": "1970-01-01T00:16:40Z",
+                "load_seconds": None,
+            }
+        },
         "signatures": {},
     }
     assert (shown["problems"], shown["lost_workers"]) == ({}, ["gone"])
@@ -78,7 +95,9 @@ def test_people_get_signatures_once_for_the_versions_that_share_them(
     text = capsys.readouterr().out
     for piece in (
         "model 'm': versions 3,4,5 of /models/m (saved_model), revision 1 by ann@host at 1970-01-01T00:00:01Z: why",
+        "requests that name neither version nor label: stable=95 canary=5",
         "old stable",
+        "12.3 s",
         "FAILED",
         "corrupt",
         "AVAILABLE (lost)",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.model_config import BatchingOptions, ModelConfig
+from schemas.model_config import SPLIT, BatchingOptions, ModelConfig
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from tests.worker.commands.control_world import CONFIG, World
 from worker.commands import model_actions
@@ -21,6 +21,7 @@ base_path = "/models/prices"
 loader = "numpy"
 versions = [3, 4]
 labels = { stable = 3, canary = 4 }
+split = { stable = 99.5, 4 = 0.5 }
 comment = "two of them"
 batching = { max_batch_rows = 8, batch_timeout_seconds = 1, allowed_batch_rows = [4, 8] }
 
@@ -34,6 +35,7 @@ PRICES = ModelConfig(
     {"stable": 3, "canary": 4},
     BatchingOptions(8, 1.0, (4, 8)),
     comment="two of them",
+    parameters={SPLIT: b"stable=99.5 4=0.5"},
 )
 
 

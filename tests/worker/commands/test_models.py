@@ -7,13 +7,21 @@ from pathlib import Path
 import click
 import pytest
 
-from schemas.model_config import BatchingOptions
+from schemas.model_config import SPLIT, BatchingOptions
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from tests.kit import distributions
 from tests.worker.commands.control_world import CONFIG, World, document, version, worker
 from worker.commands import model_actions
 from worker.commands.failure import CommandFailedError
-from worker.commands.model_options import LabelParam, VersionsParam, absolute, loader_name, row_sizes
+from worker.commands.model_options import (
+    LabelParam,
+    SplitParam,
+    VersionsParam,
+    absolute,
+    loader_name,
+    row_sizes,
+    split_parameter,
+)
 from worker.commands.output import Output
 from worker.commands.status import show_status
 from worker.commands.version_texts import versions_text
@@ -51,6 +59,18 @@ def test_a_label_names_a_version() -> None:
     for text in ("stable", "stable=", "stable=three"):
         with pytest.raises(click.BadParameter, match="LABEL=VERSION"):
             LabelParam().convert(text, None, None)
+
+
+def test_a_part_of_a_split_has_a_target_and_a_weight() -> None:
+    """Anything else is refused, and so is a split that gives nobody anything."""
+    assert SplitParam().convert("stable=94.5", None, None) == ("stable", 94.5)
+    for text in ("stable", "=5", "stable=much"):
+        with pytest.raises(click.BadParameter, match="TARGET=WEIGHT"):
+            SplitParam().convert(text, None, None)
+    assert split_parameter([("stable", 95.0), ("3", 5.0)]) == {SPLIT: b"stable=95 3=5"}
+    assert split_parameter([]) == {}
+    with pytest.raises(click.UsageError, match="the split cannot be used: 3 is there twice"):
+        split_parameter([("3", 95.0), ("03", 5.0)])
 
 
 def test_allowed_sizes_are_numbers() -> None:
@@ -120,6 +140,7 @@ def test_set_writes_the_record_and_says_what_has_changed(capsys: pytest.CaptureF
             "labels": {"stable": 1},
             "batching": {"max_batch_rows": 8},
             "policy": None,
+            "split": None,
             "frozen": None,
             "revision": 2,
             "author": "ann@host",
