@@ -5,10 +5,14 @@ a whole ResNet50 took 90 ms of CPU. Most of that was the shapes of what its func
 asks for: signatures say them, and TensorFlow infers them again, without the interpreter, when it optimises the graph
 before the first call. Without them, and with the functions brought in a few at a time, the longest step took 5 ms.
 
+Between two steps there is a rest: a request needs the interpreter several times on its way, and steps that follow each
+other would all be waited for.
+
 Source: TensorFlow's `saved_model/loader_impl.py` says what a load consists of; this one also leaves out the
 collections of version 1, which are for those who train.
 """
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,9 @@ from lifecycle import saved_model_signatures, saved_model_tensorflow
 
 STEP_BYTES = 131_072
 """Functions brought in by one step, in bytes of their definitions; a larger one has a step of its own."""
+
+REST_SECONDS = 0.01
+"""As long as a step, and several times what a request takes; a load has some ten of them."""
 
 _CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 _NO_SHAPES = "_disable_call_shape_inference"
@@ -35,6 +42,7 @@ def load(session: Any, directory: Path, tags: Sequence[str]) -> None:
     """
     tf = saved_model_tensorflow.import_tensorflow().compat.v1
     meta_graph = tf.MetaGraphDef.FromString(saved_model_signatures.meta_graph_bytes(directory, tags))
+    rest()
     init, assets = _init_operation(meta_graph), _assets(meta_graph, directory)
     if not meta_graph.HasField("saver_def") and any(name in meta_graph.collection_def for name in _VARIABLES):
         raise ValueError("the graph has variables and does not say how they are restored")
@@ -43,12 +51,19 @@ def load(session: Any, directory: Path, tags: Sequence[str]) -> None:
     operations = meta_graph.meta_info_def.stripped_op_list
     for step in function_steps(tf, meta_graph.graph_def):
         tf.import_graph_def(step, name="", producer_op_list=operations)
+        rest()
     saver = tf.train.import_meta_graph(meta_graph)
     del meta_graph
+    rest()
     if saver is not None:
         saver.restore(session, str(directory / "variables" / "variables"))
     if init is not None:
         session.run(init, feed_dict=assets)
+
+
+def rest() -> None:
+    """Leave the interpreter to others for a while."""
+    threading.Event().wait(REST_SECONDS)
 
 
 def leave_out_call_shapes(graph_def: Any) -> None:

@@ -85,13 +85,16 @@ class GraphSession:
         process that has imported TensorFlow for 0.15 s; only if that fails is the collector called.
         """
         self._session.close()
+        saved_model_graph.rest()
         remaining = weakref.ref(self._graph)
         with contextlib.suppress(AttributeError):  # private, and absent from some release one day
             functions = self._graph._functions  # noqa: SLF001
             while functions:  # one by one, so that other threads have their turns between
                 functions.popitem()
             self._graph.Dismantle()
+        saved_model_graph.rest()
         del self._session, self._graph
+        saved_model_graph.rest()
         if remaining() is not None:
             gc.collect()
         trim_memory()

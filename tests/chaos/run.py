@@ -39,6 +39,9 @@ GIVEN_UP = "the most that there are"
 FORGOTTEN = "likely deleted already and hence can be skipped"
 """What Kafka 4.3 logs where it writes no end of a transaction to a partition that has no leader at that moment, as when
 its only broker restarts: nobody can read on behind it, until an operator ends it. Seen once in a hundred restarts."""
+OFFSETS = "__consumer_offsets"
+"""Where that partition is one of these, the offsets of a committed transaction are lost with the next transaction of
+the same worker that is aborted (`only_kafka` shows it without a worker); what they covered is read again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Verdict:
 
     Raises:
         AssertionError: the workers did not come up, or what was left was not answered in time.
-        BrokerFailed: it has forgotten a transaction, and so what was left cannot be answered.
+        BrokerFailed: it has forgotten a transaction, and so what was left cannot be answered, or was answered twice.
     """
     chance = random.Random(plan.seed)
     mixed = MixedRequests(most_rows=MOST_ROWS)
@@ -214,6 +217,11 @@ def _look_closer(verdict: Verdict, found: Account, scene: Scene, folder: Path, *
     if verdict.repeated and once:
         # Only the broker's own files tell what became of a transaction; they go with the broker.
         shutil.copytree(scene.broker.folder, folder / "broker")
+        if scene.broker.has_logged(FORGOTTEN, OFFSETS):
+            raise BrokerFailed(
+                f"the broker has lost offsets of committed transactions, so that {verdict.repeated} requests that "
+                "were answered already were read again"
+            )
 
 
 def _blame(broker: KafkaBroker, error: AssertionError | None = None) -> None:

@@ -252,10 +252,10 @@ class KafkaBroker:
             code = self._process.wait(wait_seconds)
             raise BrokerFailed(f"the broker ended with {code}; its log ends:\n{self.log_tail()}")
 
-    def has_logged(self, text: str) -> bool:
-        """Whether its log has a line with this."""
+    def has_logged(self, *texts: str) -> bool:
+        """Whether its log has a line with all of these."""
         with self._log.open(errors="replace") as lines:
-            return any(text in line for line in lines)
+            return any(all(text in line for text in texts) for line in lines)
 
     def log_tail(self, lines: int = 30) -> str:
         """The end of its log."""

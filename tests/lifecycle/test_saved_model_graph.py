@@ -102,3 +102,18 @@ def test_variables_that_nothing_restores_are_refused(
 
     with pytest.raises(errors.InvalidModel, match="does not say how they are restored"):
         SavedModelLoader(tmp_path).load()
+
+
+def test_others_have_the_interpreter_between_the_steps(
+    tf: Any, meta_graph: Any, saved_models: SavedModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the parse, after each step with functions, after the rest of the graph; and when it is taken apart."""
+    rests: list[None] = []
+    monkeypatch.setattr(saved_model_graph, "rest", lambda: rests.append(None))
+    steps = len(list(saved_model_graph.function_steps(tf, meta_graph.graph_def)))
+    loader = SavedModelLoader(saved_models.three_signatures())
+
+    loader.load()
+    assert (steps, len(rests)) == (1, 3)
+    loader.unload()
+    assert len(rests) == 6
