@@ -5,6 +5,9 @@ from typing import cast
 
 from lifecycle import errors
 
+_MOST = 2**63 - 1
+"""Larger than any count of bytes or elements."""
+
 
 class JsonSection:
     """A JSON object at a place in a file. Each getter takes one key; `end` refuses what nobody took.
@@ -42,6 +45,18 @@ class JsonSection:
         if not 0 <= value < float("inf"):
             raise self.wrong(key, "0 or more seconds", value)
         return value
+
+    def whole(self, key: str, least: int = 0, most: int = _MOST) -> int:
+        """A whole number from *least* to *most* that must be there."""
+        value = self._left.pop(key, None)
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            limits = f"{least} or more" if most == _MOST else f"from {least} to {most}"
+            raise self.wrong(key, f"a whole number, {limits}", value)
+        return value
+
+    def section(self, key: str) -> "JsonSection":
+        """An object that must be there."""
+        return JsonSection(f"{self.place}.{key}", self._left.pop(key, None))
 
     def sections(self, key: str) -> Mapping[str, "JsonSection"]:
         """An object of objects that must be there."""
