@@ -46,6 +46,23 @@ class JsonSection:
             raise self.wrong(key, "0 or more seconds", value)
         return value
 
+    def string(self, key: str) -> bytes:
+        """A string that must be there and may be empty, as bytes; `surrogateescape` stands for those that are no UTF-8."""
+        value = self._left.pop(key, None)
+        if not isinstance(value, str):
+            raise self.wrong(key, "a string", value)
+        try:
+            return value.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise self.wrong(key, "a string", value) from None
+
+    def one_of(self, key: str, numbers: Sequence[int]) -> int:
+        """One of these whole numbers, which must be there: a number of a format, which others do not understand."""
+        value = self._left.pop(key, None)
+        if isinstance(value, bool) or not isinstance(value, int) or value not in numbers:
+            raise self.wrong(key, f"{' or '.join(map(str, numbers))}, which this release reads", value)
+        return value
+
     def whole(self, key: str, least: int = 0, most: int = _MOST) -> int:
         """A whole number from *least* to *most* that must be there."""
         value = self._left.pop(key, None)
@@ -81,6 +98,13 @@ class JsonSection:
             return None
         if not isinstance(value, list) or not all(_is_size(size) for size in value):
             raise self.wrong(key, "a list of sizes, with null for any size", value)
+        return tuple(value)
+
+    def fixed_shape(self, key: str) -> tuple[int, ...]:
+        """A list of sizes that are all known."""
+        value = self._left.pop(key, None)
+        if not isinstance(value, list) or not all(size is not None and _is_size(size) for size in value):
+            raise self.wrong(key, "a list of sizes", value)
         return tuple(value)
 
     def end(self) -> None:

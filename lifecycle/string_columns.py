@@ -41,6 +41,13 @@ def runs(starts: Integers, counts: Integers) -> tuple[Integers, Integers]:
     return indices, begins
 
 
+def tensor_of(strings: Sequence[bytes]) -> Array:
+    """A DT_STRING tensor of rank 1: an object array."""
+    tensor = np.empty(len(strings), object)
+    tensor[:] = strings
+    return tensor
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class StringColumns:
     """Strings in one buffer.
@@ -76,6 +83,10 @@ class StringColumns:
         """One of them in Python."""
         start = int(self.starts[row])
         return self.data[start : start + int(self.lengths[row])]
+
+    def of_rows(self, rows: Integers) -> "StringColumns":
+        """Some of them, in the same buffer."""
+        return StringColumns(self.data, self.starts[rows], self.lengths[rows])
 
     def unaligned(self, places: Integers) -> Words:
         """The word at each place of `data`, whatever string it belongs to."""
