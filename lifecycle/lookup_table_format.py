@@ -15,6 +15,9 @@ that stands for keys that are not there. `lookup_table_writer` makes such a dire
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from lifecycle import dtype_names, model_files
 from lifecycle.json_section import JsonSection
@@ -36,6 +39,13 @@ class OutputFile:
     dtype: str
     shape: tuple[int, ...]
     file: str
+
+    @property
+    def numpy(self) -> np.dtype[Any]:
+        """The dtype's NumPy twin."""
+        twin = dtype_names.numpy_dtype(self.dtype)
+        assert twin is not None
+        return twin
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

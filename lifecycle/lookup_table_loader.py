@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from lifecycle import dtype_names, errors, key_index, lookup_table_format, model_files
+from lifecycle import errors, key_index, lookup_table_format, model_files
 from lifecycle.key_index import HASHING, Hashing, KeyIndex
 from lifecycle.lookup_table_format import FILE_NAME, FOUND, LookupTableFormat
 from lifecycle.signature import Signature
@@ -84,11 +83,12 @@ class LookupTableLoader:
         """
         table = lookup_table_format.read_format(self._directory)
         index = key_index.open_index(self._directory, table.keys, FILE_NAME, self._hashing)
-        rows: dict[str, Array] = {}
-        for name, output in table.outputs.items():
-            dtype = dtype_names.numpy_dtype(output.dtype) or np.dtype(np.void)
-            shape = (table.keys.count + 1, *output.shape)
-            rows[name] = model_files.map_array(self._directory, output.file, FILE_NAME, dtype, shape)
+        rows = {
+            name: model_files.map_array(
+                self._directory, each.file, FILE_NAME, each.numpy, (table.keys.count + 1, *each.shape)
+            )
+            for name, each in table.outputs.items()
+        }
         self._servable = LookupTableServable(table, index, rows)
 
     def unload(self) -> None:
