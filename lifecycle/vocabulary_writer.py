@@ -106,5 +106,9 @@ def _check(described: VocabularyFormat) -> None:
         raise errors.InvalidTable(f"the strings of a vocabulary are {strings.dtype}; expected bytes or text")
     if not 0 <= options.oov_buckets <= MOST_ID - strings.count:
         raise errors.InvalidTable(f"oov_buckets is {options.oov_buckets}; expected 0 or more")
+    if options.oov_buckets and options.default_id != DEFAULT_OPTIONS.default_id:
+        raise errors.InvalidTable(
+            f"default_id is {options.default_id}, but with {options.oov_buckets} oov_buckets no string gets it"
+        )
     if not LEAST_ID <= options.default_id <= MOST_ID:
         raise errors.InvalidTable(f"default_id is {options.default_id}; expected an int64")

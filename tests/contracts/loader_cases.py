@@ -4,11 +4,15 @@ import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from lifecycle import lookup_table_writer, vocabulary_writer
 from lifecycle.loader import Loader
+from lifecycle.lookup_table_loader import LookupTableLoader
 from lifecycle.numpy_loader import NumpyLoader
 from lifecycle.saved_model_loader import SavedModelLoader
+from lifecycle.vocabulary_loader import VocabularyLoader
 from lifecycle.warmup import WarmedLoader
 from tests.fakes import servables
 from tests.kit import numpy_models
@@ -38,6 +42,20 @@ def _numpy_model(directory: Path) -> Path:
     return numpy_models.write_three_signatures(directory.parent, int(directory.name))
 
 
+def _integer_table(directory: Path) -> object:
+    rows = {"vector": np.eye(3, dtype=np.float32), "age": np.arange(3)}
+    return lookup_table_writer.write(directory, np.array([7, 0, -7]), rows)
+
+
+def _string_table(directory: Path) -> object:
+    rows = {"vector": np.eye(3, dtype=np.float32), "age": np.arange(3)}
+    return lookup_table_writer.write(directory, ["a", "", "b"], rows)
+
+
+def _vocabulary(directory: Path) -> object:
+    return vocabulary_writer.write(directory, ["a", "", "b"])
+
+
 CASES = [
     pytest.param(
         LoaderCase(
@@ -61,6 +79,27 @@ CASES = [
             broken=lambda folder: WarmedLoader(NumpyLoader(folder / "missing")),
         ),
         id="warmed",
+    ),
+    pytest.param(
+        LoaderCase(
+            good=lambda folder: LookupTableLoader(_once(folder / "integers" / "1", _integer_table)),
+            broken=lambda folder: LookupTableLoader(folder / "missing"),
+        ),
+        id="lookup_table-integers",
+    ),
+    pytest.param(
+        LoaderCase(
+            good=lambda folder: LookupTableLoader(_once(folder / "strings" / "1", _string_table)),
+            broken=lambda folder: LookupTableLoader(folder / "missing"),
+        ),
+        id="lookup_table-strings",
+    ),
+    pytest.param(
+        LoaderCase(
+            good=lambda folder: VocabularyLoader(_once(folder / "vocabulary" / "1", _vocabulary)),
+            broken=lambda folder: VocabularyLoader(folder / "missing"),
+        ),
+        id="vocabulary",
     ),
     pytest.param(
         LoaderCase(
