@@ -67,7 +67,7 @@ class JsonSection:
         """A whole number from *least* to *most* that must be there."""
         value = self._left.pop(key, None)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            limits = f"{least} or more" if most == _MOST else f"from {least} to {most}"
+            limits = f"{least} or more" if most == _MOST and least >= 0 else f"from {least} to {most}"
             raise self.wrong(key, f"a whole number, {limits}", value)
         return value
 

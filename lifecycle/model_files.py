@@ -40,11 +40,14 @@ def read_document(directory: Path, name: str, kind: str) -> object:
         data = (directory / name).read_bytes()
     except OSError as error:
         raise _unreadable(name, error) from error
+    short = errors.LoadFailed(f"{name} is cut short; is the model still being written?")
     if not data.rstrip().endswith(b"}"):
-        raise errors.LoadFailed(f"{name} is cut short; is the model still being written?")
+        raise short
     try:
         parsed: object = json.loads(data)
     except ValueError as error:
+        if isinstance(error, json.JSONDecodeError) and error.pos >= len(error.doc.rstrip()):
+            raise short from error
         raise errors.InvalidModel(f"{name} is no JSON: {error}") from error
     return parsed
 
@@ -99,8 +102,10 @@ def map_array(
             if found is None:
                 raise _no_array(name)
             if found != (shape, False, expected):
+                order = " in Fortran order" if found[1] else ""
                 raise errors.InvalidModel(
-                    f"{name} holds {found[2].name}{list(found[0])}; {named_in} says {expected.name}{list(shape)}"
+                    f"{name} holds {found[2].name}{list(found[0])}{order}; "
+                    f"{named_in} says {expected.name}{list(shape)}"
                 )
             offset = file.tell()
             if size < offset + data_bytes:

@@ -56,17 +56,17 @@ def strings(servable: VocabularyServable, *asked: int) -> list[bytes]:
 
 @pytest.mark.parametrize("hashing", HASHINGS.values(), ids=list(HASHINGS))
 @given(st.lists(STRINGS, unique=True, max_size=40), st.lists(STRINGS, max_size=20))
-def test_it_is_a_list_and_a_dict(hashing: Hashing, given: list[bytes], others: list[bytes]) -> None:
+def test_it_is_a_list_and_a_dict(hashing: Hashing, known: list[bytes], others: list[bytes]) -> None:
     """Ids are places in the list, whatever the hashes."""
-    places = {string: place for place, string in enumerate(given)}
-    asked = [-1, *range(len(given) + 2), -(2**63), 2**63 - 1]
+    places = {string: place for place, string in enumerate(known)}
+    asked = [-1, *range(len(known) + 2), -(2**63), 2**63 - 1]
     with tempfile.TemporaryDirectory() as folder:
-        vocabulary_writer.write(Path(folder) / "1", tensor_of(given), hashing=hashing)
+        vocabulary_writer.write(Path(folder) / "1", tensor_of(known), hashing=hashing)
         servable = loaded(Path(folder) / "1", hashing)
-        found, back = ids(servable, *given, *others), strings(servable, *asked)
+        found, back = ids(servable, *known, *others), strings(servable, *asked)
 
-    assert found == [places.get(string, -1) for string in given + others]
-    assert back == [b"UNK", *given, b"UNK", b"UNK", b"UNK", b"UNK"]
+    assert found == [places.get(string, -1) for string in known + others]
+    assert back == [b"UNK", *known, b"UNK", b"UNK", b"UNK", b"UNK"]
 
 
 @pytest.mark.tensorflow
@@ -121,21 +121,21 @@ def test_the_signatures_are_two(tmp_path: Path) -> None:
 
 def test_strings_of_any_kind_are_in_it(tmp_path: Path) -> None:
     """Long ones, empty ones, with zeros at the end, no UTF-8."""
-    given = [b"x" * 1_000_000, b"", b"\0\0", b"\xff", b"12345678", b"12345678\0"]
-    servable = vocabulary(tmp_path, given)
+    every = [b"x" * 1_000_000, b"", b"\0\0", b"\xff", b"12345678", b"12345678\0"]
+    servable = vocabulary(tmp_path, every)
 
-    assert ids(servable, *given, b"\0") == [0, 1, 2, 3, 4, 5, -1]
-    assert strings(servable, 5, 4, 3, 2, 1, 0) == given[::-1]
+    assert ids(servable, *every, b"\0") == [0, 1, 2, 3, 4, 5, -1]
+    assert strings(servable, 5, 4, 3, 2, 1, 0) == every[::-1]
 
 
 @pytest.mark.parametrize("memory_bytes", [0, 3000, 10**9])
 def test_blocks_make_the_same_files_as_a_list_does(tmp_path: Path, memory_bytes: int) -> None:
     """Whether they fit in memory or not."""
-    given = [f"word {n}" * (n % 7) + str(n) for n in range(700)]
-    vocabulary_writer.write(tmp_path / "1", given)
+    words = [f"word {n}" * (n % 7) + str(n) for n in range(700)]
+    vocabulary_writer.write(tmp_path / "1", words)
 
     vocabulary_writer.write_blocks(
-        tmp_path / "2", (given[at : at + 99] for at in range(0, 700, 99)), memory_bytes=memory_bytes
+        tmp_path / "2", (words[at : at + 99] for at in range(0, 700, 99)), memory_bytes=memory_bytes
     )
 
     for path in (tmp_path / "1").iterdir():
@@ -143,7 +143,7 @@ def test_blocks_make_the_same_files_as_a_list_does(tmp_path: Path, memory_bytes:
 
 
 @pytest.mark.parametrize(
-    ("given", "options", "message"),
+    ("strings_given", "options", "message"),
     [
         ([1, 2], VocabularyOptions(), "the strings of a vocabulary are DT_INT64; expected bytes or text"),
         (["a"], VocabularyOptions(oov_buckets=-1), "oov_buckets is -1; expected 0 or more"),
@@ -153,11 +153,11 @@ def test_blocks_make_the_same_files_as_a_list_does(tmp_path: Path, memory_bytes:
     ],
 )
 def test_what_contradicts_itself_is_refused(
-    tmp_path: Path, given: Any, options: VocabularyOptions, message: str
+    tmp_path: Path, strings_given: Any, options: VocabularyOptions, message: str
 ) -> None:
     """With what was expected; nothing is left behind."""
     with pytest.raises(errors.InvalidTable, match=message):
-        vocabulary_writer.write(tmp_path / "1", given, options)
+        vocabulary_writer.write(tmp_path / "1", strings_given, options)
 
     assert list(tmp_path.iterdir()) == []
 
