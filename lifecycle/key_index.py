@@ -84,7 +84,7 @@ class KeyIndexOptions:
     def document(self) -> dict[str, object]:
         """As `read` takes them."""
         said: dict[str, object] = {"dtype": self.dtype, "count": self.count, "bucket_bits": self.bucket_bits}
-        return said | ({"words": self.words, "longest": self._longest} if self.dtype == "DT_STRING" else {})
+        return said | ({"words": self.words, "longest": self.longest} if self.dtype == "DT_STRING" else {})
 
     @property
     def bucket_dtype(self) -> npt.DTypeLike:
