@@ -1,8 +1,8 @@
 """What keys are spread by: 64-bit hashes of whole blocks of keys, the same in every process.
 
 Strings get FarmHash's Fingerprint64, by which TensorFlow spreads strings over buckets
-(`tf.strings.to_hash_bucket_fast`, `tf.lookup.StaticVocabularyTable`), so that ids of strings outside a vocabulary are those
-that a model was trained with. Source: Geoff Pike, FarmHash, `farmhashna::Hash64`; tested against TensorFlow.
+(`tf.strings.to_hash_bucket_fast`, `tf.lookup.StaticVocabularyTable`), so that ids of strings outside a vocabulary are
+those that a model was trained with. Source: Geoff Pike, FarmHash, `farmhashna::Hash64`; tested against TensorFlow.
 """
 
 import struct
@@ -28,10 +28,11 @@ _State = tuple[_Word, _Word, _Word, _Word, _Word, _Word, _Word]
 
 def of_integers(keys: Integers) -> Words:
     """Hash int64 keys: different keys have different hashes. Source: Sebastiano Vigna's SplitMix64, its finaliser."""
-    mixed = keys.view(np.uint64)
+    mixed: _Word = keys.view(np.uint64)
     mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9
     mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EB
-    return mixed ^ (mixed >> 31)
+    hashes: Words = mixed ^ (mixed >> 31)
+    return hashes
 
 
 def of_strings(strings: StringColumns) -> Words:
@@ -44,30 +45,30 @@ def of_strings(strings: StringColumns) -> Words:
             hashes[rows] = hash_rows(strings, rows)
         above = most
     for row in np.flatnonzero(strings.lengths > above):
-        hashes[row] = _alone(strings.string(row))
+        hashes[row] = _alone(strings.string(int(row)))
     return hashes
 
 
-def _up_to_3(strings: StringColumns, rows: Integers) -> Words:
+def _up_to_3(strings: StringColumns, rows: Integers) -> _Word:
     starts, lengths = strings.starts[rows], strings.lengths[rows]
     first, middle, last = (
         strings.unaligned(starts + at) & 0xFF for at in (0, lengths >> 1, np.maximum(lengths - 1, 0))
     )
     y = first + (middle << 8)
     z = _unsigned(lengths) + (last << 2)
-    hashes: Words = _shifted(y * _K2 ^ z * _K0) * _K2
+    hashes = _shifted(y * _K2 ^ z * _K0) * _K2
     hashes[lengths == 0] = _K2
     return hashes
 
 
-def _up_to_7(strings: StringColumns, rows: Integers) -> Words:
+def _up_to_7(strings: StringColumns, rows: Integers) -> _Word:
     starts, lengths = strings.starts[rows], strings.lengths[rows]
     first = strings.unaligned(starts) & 0xFFFFFFFF
     last = strings.unaligned(starts + lengths - 4) & 0xFFFFFFFF
     return _joined(_unsigned(lengths) + (first << 3), last, _factor(lengths))
 
 
-def _up_to_16(strings: StringColumns, rows: Integers) -> Words:
+def _up_to_16(strings: StringColumns, rows: Integers) -> _Word:
     starts, lengths = strings.starts[rows], strings.lengths[rows]
     factor = _factor(lengths)
     a = strings.unaligned(starts) + _K2
@@ -77,7 +78,7 @@ def _up_to_16(strings: StringColumns, rows: Integers) -> Words:
     return _joined(c, d, factor)
 
 
-def _up_to_32(strings: StringColumns, rows: Integers) -> Words:
+def _up_to_32(strings: StringColumns, rows: Integers) -> _Word:
     starts, lengths = strings.starts[rows], strings.lengths[rows]
     ends, factor = starts + lengths, _factor(lengths)
     a = strings.unaligned(starts) * _K1
@@ -88,7 +89,7 @@ def _up_to_32(strings: StringColumns, rows: Integers) -> Words:
     return _joined(u, a + _rotated(b + _K2, 18) + c, factor)
 
 
-def _up_to_64(strings: StringColumns, rows: Integers) -> Words:
+def _up_to_64(strings: StringColumns, rows: Integers) -> _Word:
     starts, lengths = strings.starts[rows], strings.lengths[rows]
     ends, factor = starts + lengths, _factor(lengths)
     a = strings.unaligned(starts) * _K2
@@ -105,7 +106,7 @@ def _up_to_64(strings: StringColumns, rows: Integers) -> Words:
     return _joined(u, e + _rotated(f + a, 18) + g, factor)
 
 
-def _together(strings: StringColumns, rows: Integers) -> Words:
+def _together(strings: StringColumns, rows: Integers) -> _Word:
     """Longer strings block by block; those with fewer blocks leave earlier."""
     starts, lengths = strings.starts[rows], strings.lengths[rows]
     blocks = (lengths - 1) // _BLOCK_BYTES
@@ -122,12 +123,11 @@ def _together(strings: StringColumns, rows: Integers) -> Words:
         for each, words in zip(state, stirred, strict=True):
             each[going] = words
     x, y, z, v0, v1, w0, w1 = state
-    hashes: Words = _finished(
+    return _finished(
         (x, y, z, v0, v1, w0, w1),
         block(starts + lengths - _BLOCK_BYTES),
         _unsigned((lengths - 1) & (_BLOCK_BYTES - 1)),
     )
-    return hashes
 
 
 def _alone(string: bytes) -> int:
@@ -194,7 +194,7 @@ def _joined(u: _Word, v: _Word, factor: _Word) -> _Word:
     return (b * factor) & _ALL
 
 
-def _factor(lengths: Integers) -> Words:
+def _factor(lengths: Integers) -> _Word:
     return (_unsigned(lengths) << 1) + _K2
 
 
@@ -211,7 +211,7 @@ def _rotated(word: _Word, bits: int) -> _Word:
     return ((word >> bits) | (word << (64 - bits))) & _ALL
 
 
-_BY_LENGTH: Sequence[tuple[int, Callable[[StringColumns, Integers], Words]]] = (
+_BY_LENGTH: Sequence[tuple[int, Callable[[StringColumns, Integers], _Word]]] = (
     (3, _up_to_3),
     (7, _up_to_7),
     (16, _up_to_16),

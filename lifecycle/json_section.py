@@ -47,7 +47,7 @@ class JsonSection:
         return value
 
     def string(self, key: str) -> bytes:
-        """A string that must be there and may be empty, as bytes; `surrogateescape` stands for those that are no UTF-8."""
+        """A string that must be there and may be empty, as bytes; `surrogateescape` has those that are no UTF-8."""
         value = self._left.pop(key, None)
         if not isinstance(value, str):
             raise self.wrong(key, "a string", value)

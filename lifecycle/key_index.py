@@ -10,7 +10,7 @@ average, and nothing but the pages that it needs is read.
 | `buckets.npy` | both | uint32, or uint64 from 2^32 keys on: [buckets + 1] |
 | `keys.npy` | DT_INT64 | int64 [keys]: the keys by position |
 | `entries.npy` | DT_STRING | uint64 [keys, 2]: the hash of each key, and where it begins in `key_words.npy` |
-| `key_words.npy` | DT_STRING | uint64 [words]: the bytes of each key, as a number, and then its words (`string_columns`) |
+| `key_words.npy` | DT_STRING | uint64 [words]: each key's number of bytes, and then its words (`string_columns`) |
 
 A string counts as found when its bytes are those of the key, whatever the hashes say.
 """
@@ -187,7 +187,8 @@ class IntegerIndex:
         asked = np.ascontiguousarray(keys, np.int64)
 
         def are_equal(rows: Integers, positions: Integers) -> Bools:
-            return np.equal(self._keys.take(positions), asked.take(rows))
+            equal: Bools = self._keys.take(positions) == asked.take(rows)
+            return equal
 
         return self._buckets.find(self._hashing.of_integers(asked), are_equal)
 
@@ -202,7 +203,7 @@ class StoredStrings:
     def are_equal(self, strings: StringColumns, rows: Integers, starts: Integers) -> Bools:
         """Whether these of the *strings* are those that begin there."""
         lengths = strings.lengths.take(rows)
-        equal = self._words.take(starts) == lengths.astype(np.uint64)
+        equal: Bools = self._words.take(starts) == lengths.astype(np.uint64)
         left = np.flatnonzero(equal & (lengths > 0))
         if len(left):
             asked, begins = strings.words(rows[left])

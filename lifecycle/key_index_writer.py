@@ -3,6 +3,7 @@
 import contextlib
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import numpy as np
 
@@ -72,7 +73,7 @@ class KeyIndexWriter:
         self._key_words.append(written)
         self._words += len(written)
 
-    def __enter__(self) -> "KeyIndexWriter":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -50,7 +50,9 @@ class LookupTableServable:
                 f"the table's files contradict each other ({error}); the version has to be made anew"
             ) from error
         except MemoryError as error:
-            raise errors.ExecutionInterrupted(f"{len(inputs[self._key_name])} look-ups ran out of memory") from error
+            raise errors.ExecutionInterrupted(
+                f"{len(inputs[self._key_name])} look-ups ran out of memory"
+            ) from error
 
     def _output(self, name: str, positions: Array) -> Array:
         return positions < self._count if name == FOUND else self._rows[name].take(positions, axis=0)

@@ -27,7 +27,7 @@ from lifecycle.table_input import Keys, TableInput
 from lifecycle.version_directory import new_version_directory
 
 MEMORY_BYTES = 1 << 30
-"""Rows that are kept in memory before they go to temporary files: a table of ten million rows of 16 floats just does."""
+"""Of rows that are kept in memory before they go to temporary files: ten million rows of 16 floats just do."""
 
 Array = npt.NDArray[Any]
 Rows = Mapping[str, npt.ArrayLike]
@@ -138,17 +138,22 @@ def _default_rows(described: LookupTableFormat, given: Rows) -> list[Array]:
 
 def _default_row(name: str, output: OutputFile, given: npt.ArrayLike) -> Array:
     row = np.asarray(given)
-    kinds = row.dtype.kind + output.numpy.kind
-    fits = row.shape in {(), output.shape} and (kinds[0] in "biu" or kinds in {"ff", "fc", "cc"})
-    if fits:
-        with np.errstate(all="ignore"):
-            held = row.astype(output.numpy)
-            back = held.astype(row.dtype)
-        # A decimal may be rounded; it may not become infinite, and a whole number not another one.
-        fits = np.array_equal(*map(np.isfinite, (back, row))) if kinds[0] in "fc" else np.array_equal(back, row)
-    if not fits:
+    held = _held(row, output.numpy) if row.shape in {(), output.shape} else None
+    if held is None:
         raise errors.InvalidTable(
             f"the default row of output {name!r} is {row.dtype}{list(row.shape)} and does not fit "
             f"{output.dtype}{list(output.shape)}; give one number or a row, which that dtype can hold"
         )
     return np.broadcast_to(held, (1, *output.shape))
+
+
+def _held(row: Array, dtype: np.dtype[Any]) -> Array | None:
+    """A row in another dtype; None when that changes more than the last digits of a decimal."""
+    with np.errstate(all="ignore"):
+        if row.dtype.kind + dtype.kind in {"ff", "fc", "cc"}:
+            rounded = row.astype(dtype)
+            return rounded if np.array_equal(np.isfinite(rounded), np.isfinite(row)) else None
+        if row.dtype.kind not in "biu":
+            return None
+        whole = row.astype(dtype)
+        return whole if np.array_equal(whole.real.astype(row.dtype), row) else None

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,7 @@ class NpyWriter:
         self._file.close()
         assert self._left == 0
 
-    def __enter__(self) -> "NpyWriter":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -90,9 +90,7 @@ class StringColumns:
 
     def unaligned(self, places: Integers) -> Words:
         """The word at each place of `data`, whatever string it belongs to."""
-        overlapping: Words = np.ndarray(
-            (len(self.data) - (WORD_BYTES - 1),), "<u8", self.data, strides=(1,)
-        )
+        overlapping: Words = np.ndarray((len(self.data) - (WORD_BYTES - 1),), "<u8", self.data, strides=(1,))
         return overlapping[places]
 
     def words(self, rows: Integers) -> tuple[Words, Integers]:

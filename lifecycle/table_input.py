@@ -61,7 +61,9 @@ class TableInput:
         sources = np.arange(self._count, self._count + len(keys))
         dtype = "DT_INT64" if keys.dtype.kind in "iu" else "DT_STRING"
         if self._key_dtype not in {None, dtype}:
-            raise errors.InvalidTable(f"keys from row {self._count:,} on are {dtype}; before they are {self._key_dtype}")
+            raise errors.InvalidTable(
+                f"keys from row {self._count:,} on are {dtype}; before they are {self._key_dtype}"
+            )
         self._key_dtype = dtype
         if dtype == "DT_INT64":
             integers = self._integers(keys)
@@ -76,7 +78,7 @@ class TableInput:
         return result
 
     def _integers(self, keys: Array) -> Integers:
-        large = np.flatnonzero(keys > _MOST_INT64) if keys.dtype.kind == "u" else ()
+        large = np.flatnonzero(keys > _MOST_INT64)
         if len(large):
             row = self._count + int(large[0])
             raise errors.InvalidTable(f"row {row:,}: key {keys[large[0]]} is larger than an int64 can be")
@@ -118,7 +120,7 @@ def _as_array(keys: Keys) -> Array:
     if isinstance(keys, np.ndarray):
         array: Array = keys
     else:
-        values = list(keys)  # type: ignore[arg-type]
+        values: list[Any] = list(keys)  # type: ignore[arg-type]
         # NumPy would make fixed-width bytes of them, and lose zero bytes at their ends.
         texts = values and isinstance(values[0], bytes | str)
         array = string_columns.tensor_of(values) if texts else np.asarray(values)

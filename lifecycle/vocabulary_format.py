@@ -12,8 +12,8 @@
 
 `key_index` has the files of the strings. `ids.npy` has the id of each by position (int64), `starts.npy` by id where it
 begins in `key_words.npy` (int64). The ids are 0, 1, 2 … in the order in which the strings were given; those from the
-number of strings on are those of `oov_buckets`. `default_string` is UTF-8, or whatever bytes Python's `surrogateescape` makes of it.
-`vocabulary_writer` makes such a directory.
+number of strings on are those of `oov_buckets`. `default_string` is UTF-8; bytes that are none are written as Python's
+`surrogateescape` does it. `vocabulary_writer` makes such a directory.
 """
 
 import dataclasses

@@ -28,7 +28,7 @@ _INDEXED = re.compile(r"(?P<name>.+)\[(?P<index>0|[1-9]\d*)\]")
 
 
 class TableFileError(Exception):
-    """A file that a table is to be made of cannot be used; the message names it, the line and what is expected there."""
+    """A file that a table is to be made of cannot be used; the message names it, the line and what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +136,7 @@ class _CsvBlock:
         """The cells of each column."""
         return list(zip(*self.rows, strict=True))
 
-    def parsed(
-        self, columns: Sequence[Sequence[str]], at: int, parse: Callable[[Sequence[str]], Any]
-    ) -> Any:
+    def parsed(self, columns: Sequence[Sequence[str]], at: int, parse: Callable[[Sequence[str]], Any]) -> Any:
         """A column's cells as *parse* takes them; it raises ValueError for one that it does not."""
         try:
             return parse(columns[at])
@@ -170,7 +168,9 @@ class _CsvLines:
     def place(self, name: str) -> int:
         """Which column has that name."""
         if name not in self.names:
-            raise TableFileError(f"{self._path} line 1: no column is named {name!r}; there are {_listed(self.names)}")
+            raise TableFileError(
+                f"{self._path} line 1: no column is named {name!r}; there are {_listed(self.names)}"
+            )
         return self.names.index(name)
 
     def blocks(self) -> Iterator[_CsvBlock]:
@@ -218,7 +218,9 @@ def _columns_of_outputs(
             found.setdefault(name, {})[index] = at
     unknown = sorted(table.dtypes.keys() - found.keys())
     if unknown:
-        raise TableFileError(f"a dtype is given for {_listed(unknown)}; the columns are {_listed(lines.names)}")
+        raise TableFileError(
+            f"a dtype is given for {_listed(unknown)}; the columns are {_listed(lines.names)}"
+        )
     outputs = {}
     for name, places in found.items():
         many = None not in places
@@ -287,7 +289,9 @@ def _read_npz(path: Path) -> dict[str, Array]:
     try:
         arrays = np.load(path, allow_pickle=False)
         if not isinstance(arrays, np.lib.npyio.NpzFile):
-            raise TableFileError(f"{path} holds a single array; expected named ones, as numpy.savez writes them")
+            raise TableFileError(
+                f"{path} holds a single array; expected named ones, as numpy.savez writes them"
+            )
         with arrays:
             return {name: arrays[name] for name in arrays.files}
     except (ValueError, EOFError, zipfile.BadZipFile) as error:

@@ -102,12 +102,17 @@ def run(options: Options) -> Outcome:
             start = time.perf_counter()
             vectors = make_versions(Path(folder), kind, count)
             made_seconds[kind.name] = (time.perf_counter() - start) / len(VERSIONS)
-            print(f"{kind.name}: a version of {count:,} keys made in {made_seconds[kind.name]:.1f} s", flush=True)
+            print(
+                f"{kind.name}: a version of {count:,} keys made in {made_seconds[kind.name]:.1f} s",
+                flush=True,
+            )
             loads = [load_seconds(Path(folder)) for _ in range(options.rounds)]
             print(f"{kind.name}: loaded in {', '.join(f'{each:.3f}' for each in loads)} s", flush=True)
             asked = Asked(kind, count, lookups)
             results = in_turn(
-                contenders(Path(folder), asked, vectors), options.rounds, lambda run: f"{run.ns:,.0f} ns CPU a look-up"
+                contenders(Path(folder), asked, vectors),
+                options.rounds,
+                lambda run: f"{run.ns:,.0f} ns CPU a look-up",
             )
         lines += [Line(name, summary(of_one)) for name, of_one in results.items()]
         runs += listed(results, lambda run: {"lookups": run.lookups, "cpu_seconds": run.cpu_seconds})
@@ -132,7 +137,9 @@ def make_versions(base_path: Path, kind: Kind, count: int) -> Array:
 def load_seconds(base_path: Path) -> float:
     """How long the slower of the versions took to be ready, while the other one is loaded as well."""
     forget_files(base_path)
-    loaders = [WarmedLoader(LookupTableLoader(base_path / str(version)), (1, LARGEST)) for version in VERSIONS]
+    loaders = [
+        WarmedLoader(LookupTableLoader(base_path / str(version)), (1, LARGEST)) for version in VERSIONS
+    ]
     seconds = []
     for loader in loaders:
         start = time.perf_counter()
@@ -255,4 +262,7 @@ def targets_of(kind: Kind, lines: Sequence[Line], loads: Sequence[float]) -> lis
         )
         for rows in BLOCKS[1:]
     ]
-    return [*rate_targets, Target(f"{kind.name} keys: seconds until loaded", statistics.median(loads), MOST_SECONDS)]
+    return [
+        *rate_targets,
+        Target(f"{kind.name} keys: seconds until loaded", statistics.median(loads), MOST_SECONDS),
+    ]

@@ -1,10 +1,11 @@
 """The loaders that must keep the contract of `lifecycle.loader.Loader`; a new kind adds its case here."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from lifecycle import lookup_table_writer, vocabulary_writer
@@ -42,14 +43,18 @@ def _numpy_model(directory: Path) -> Path:
     return numpy_models.write_three_signatures(directory.parent, int(directory.name))
 
 
+ROWS: Mapping[str, npt.ArrayLike] = {
+    "vector": np.eye(3, dtype=np.float32),
+    "age": np.arange(3, dtype=np.int64),
+}
+
+
 def _integer_table(directory: Path) -> object:
-    rows = {"vector": np.eye(3, dtype=np.float32), "age": np.arange(3)}
-    return lookup_table_writer.write(directory, np.array([7, 0, -7]), rows)
+    return lookup_table_writer.write(directory, np.array([7, 0, -7]), ROWS)
 
 
 def _string_table(directory: Path) -> object:
-    rows = {"vector": np.eye(3, dtype=np.float32), "age": np.arange(3)}
-    return lookup_table_writer.write(directory, ["a", "", "b"], rows)
+    return lookup_table_writer.write(directory, ["a", "", "b"], ROWS)
 
 
 def _vocabulary(directory: Path) -> object:

@@ -29,7 +29,9 @@ def replies() -> list[Any]:
 
 def made(name: str) -> None:
     """Run the page's command that makes a table, in the current folder."""
-    (arguments,) = (each for each in headrace_commands(PAGE) if each[:2] == ["tables", name] and len(each) > 2)
+    (arguments,) = (
+        each for each in headrace_commands(PAGE) if each[:2] == ["tables", name] and len(each) > 2
+    )
     done = command_line.run({}, *arguments)
     assert done.code == 0, done.err
 

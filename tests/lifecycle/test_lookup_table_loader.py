@@ -31,7 +31,9 @@ Array = npt.NDArray[Any]
 Change = Callable[[dict[str, Any]], object]
 
 INTEGERS = st.integers(-(2**63), 2**63 - 1) | st.integers(-3, 12)
-STRINGS = st.binary(max_size=30) | st.binary(max_size=2) | st.sampled_from([b"", b"\0", b"\0\0", b"a\0", b"a"])
+STRINGS = (
+    st.binary(max_size=30) | st.binary(max_size=2) | st.sampled_from([b"", b"\0", b"\0\0", b"a\0", b"a"])
+)
 hashings = pytest.mark.parametrize("hashing", HASHINGS.values(), ids=list(HASHINGS))
 
 
@@ -125,7 +127,17 @@ def test_many_strings_are_found(tmp_path: Path) -> None:
 def test_strings_of_any_kind_are_keys(tmp_path: Path) -> None:
     """Empty, very long, no UTF-8, with zeros, and all but equal ones."""
     long = bytes(range(256)) * 4096
-    keys = [b"", b"\0", b"\0" * 8, b"\xff\xfe", long, long + b"\0", long[:-1] + b"?", b"12345678", b"12345678\0"]
+    keys = [
+        b"",
+        b"\0",
+        b"\0" * 8,
+        b"\xff\xfe",
+        long,
+        long + b"\0",
+        long[:-1] + b"?",
+        b"12345678",
+        b"12345678\0",
+    ]
     lookup_table_writer.write(tmp_path / "1", keys, {"place": np.arange(len(keys))})
 
     found = ask(loaded(tmp_path / "1"), tensor_of([*keys, long[:-1], b"1234567", b"\0" * 9]))
@@ -308,22 +320,40 @@ def test_an_array_in_fortran_order_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda t: t.update(format=2), "lookup_table.json.format: expected 1, which this release reads, found 2"),
+        (
+            lambda t: t.update(format=2),
+            "lookup_table.json.format: expected 1, which this release reads, found 2",
+        ),
         (lambda t: t.update(format=True), "lookup_table.json.format: expected 1"),
-        (lambda t: t.pop("format"), "lookup_table.json.format: expected 1, which this release reads, found nothing"),
+        (
+            lambda t: t.pop("format"),
+            "lookup_table.json.format: expected 1, which this release reads, found nothing",
+        ),
         (lambda t: t.update(rows=1), "lookup_table.json: unknown 'rows'"),
         (lambda t: t.pop("keys"), "lookup_table.json.keys: expected an object, found nothing"),
         (lambda t: t["keys"].update(count=-1), "keys.count: expected a whole number, 0 or more, found -1"),
         (lambda t: t["keys"].update(count=1.0), "keys.count: expected a whole number, 0 or more, found 1.0"),
         (lambda t: t["keys"].update(count=99), "lookup_table.json says int64[99]"),
-        (lambda t: t["keys"].update(bucket_bits=0), "bucket_bits: expected a whole number, from 1 to 48, found 0"),
-        (lambda t: t["keys"].update(bucket_bits=6), "buckets.npy holds uint32[129]; lookup_table.json says uint32[65]"),
-        (lambda t: t["keys"].update(dtype="DT_INT32"), "keys.dtype: expected DT_INT64 or DT_STRING, found 'DT_INT32'"),
+        (
+            lambda t: t["keys"].update(bucket_bits=0),
+            "bucket_bits: expected a whole number, from 1 to 48, found 0",
+        ),
+        (
+            lambda t: t["keys"].update(bucket_bits=6),
+            "buckets.npy holds uint32[129]; lookup_table.json says uint32[65]",
+        ),
+        (
+            lambda t: t["keys"].update(dtype="DT_INT32"),
+            "keys.dtype: expected DT_INT64 or DT_STRING, found 'DT_INT32'",
+        ),
         (lambda t: t["keys"].update(words=3), "lookup_table.json.keys: unknown 'words'"),
         (lambda t: t["keys"].update(name=""), "keys.name: expected a string"),
         (lambda t: t.update(outputs={}), "outputs: expected at least one output"),
         (lambda t: t["outputs"].update(found=t["outputs"]["vector"]), "expected another name than 'found'"),
-        (lambda t: t["outputs"]["vector"].update(dtype="DT_STRING"), "vector.dtype: expected the name of a numeric"),
+        (
+            lambda t: t["outputs"]["vector"].update(dtype="DT_STRING"),
+            "vector.dtype: expected the name of a numeric",
+        ),
         (lambda t: t["outputs"]["vector"].update(dtype="DT_HALF"), "says float16[101, 4]"),
         (lambda t: t["outputs"]["vector"].update(shape=[None]), "vector.shape: expected a list of sizes"),
         (lambda t: t["outputs"]["vector"].update(file="../1/output-0.npy"), "is no .npy file beside it"),
@@ -362,7 +392,7 @@ def test_what_contradicts_itself_inside_fails_the_look_ups_that_meet_it(tmp_path
     np.save(directory / "buckets.npy", starts)
     servable = loaded(directory)
 
-    with pytest.raises(errors.ExecutionFailed, match="files contradict each other .* made anew"):
+    with pytest.raises(errors.ExecutionFailed, match=r"files contradict each other .* made anew"):
         ask(servable, np.arange(100))
 
 

@@ -1,5 +1,6 @@
 """Making lookup tables: whole or not at all, from arrays or from blocks that do not fit in memory."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def test_blocks_make_the_same_files_as_arrays_do(tmp_path: Path, memory_bytes: i
 
     lookup_table_writer.write_blocks(
         tmp_path / "2",
-        ((keys[a:b], {"vector": rows[a:b]}) for a, b in zip(cuts, cuts[1:], strict=False)),
+        ((keys[a:b], {"vector": rows[a:b]}) for a, b in itertools.pairwise(cuts)),
         memory_bytes=memory_bytes,
     )
 
@@ -197,9 +198,7 @@ def test_no_block_says_nothing(tmp_path: Path) -> None:
 def test_a_default_row_has_to_fit(tmp_path: Path, default: Any, message: str) -> None:
     """In shape and dtype, so that it comes back as it was given."""
     with pytest.raises(errors.InvalidTable, match=message):
-        lookup_table_writer.write(
-            tmp_path / "1", [1], {"x": np.zeros((1, 2), np.int8)}, default_rows=default
-        )
+        lookup_table_writer.write(tmp_path / "1", [1], {"x": np.zeros((1, 2), np.int8)}, default_rows=default)
 
 
 def test_a_default_decimal_may_be_rounded_but_not_become_infinite(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ STRINGS = st.lists(st.binary(max_size=40), max_size=8)
 def words_of(string: bytes) -> list[int]:
     """The words of one string."""
     return [
-        int.from_bytes(string[start : start + 8].ljust(8, b"\0"), "little") for start in range(0, len(string), 8)
+        int.from_bytes(string[start : start + 8].ljust(8, b"\0"), "little")
+        for start in range(0, len(string), 8)
     ]
 
 

@@ -33,9 +33,7 @@ def loaded(directory: Path, hashing: Hashing = HASHING) -> VocabularyServable:
     return loader.servable
 
 
-def vocabulary(
-    base_path: Path, strings: Any = (b"the", b"of", b"and"), **options: Any
-) -> VocabularyServable:
+def vocabulary(base_path: Path, strings: Any = (b"the", b"of", b"and"), **options: Any) -> VocabularyServable:
     """A new vocabulary, loaded."""
     vocabulary_writer.write(base_path / "1", strings, VocabularyOptions(**options))
     return loaded(base_path / "1")
@@ -165,9 +163,18 @@ def test_what_contradicts_itself_is_refused(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda v: v.update(format=0), "vocabulary.json.format: expected 1, which this release reads, found 0"),
-        (lambda v: v["strings"].update(dtype="DT_INT64"), "vocabulary.json.strings: unknown 'longest', 'words'"),
-        (lambda v: v["strings"].update(words=2), "strings.words: expected a whole number, 3 or more, found 2"),
+        (
+            lambda v: v.update(format=0),
+            "vocabulary.json.format: expected 1, which this release reads, found 0",
+        ),
+        (
+            lambda v: v["strings"].update(dtype="DT_INT64"),
+            "vocabulary.json.strings: unknown 'longest', 'words'",
+        ),
+        (
+            lambda v: v["strings"].update(words=2),
+            "strings.words: expected a whole number, 3 or more, found 2",
+        ),
         (lambda v: v["strings"].update(count=2), "vocabulary.json says uint64[2, 2]"),
         (lambda v: v.update(oov_buckets=2**63), "oov_buckets: expected a whole number, from 0 to"),
         (lambda v: v.update(default_id=2**63), "default_id: expected a whole number, from -"),

@@ -66,7 +66,10 @@ def test_a_long_file_comes_in_blocks(tmp_path: Path) -> None:
         ("user,age\n1,128\n", "line 2, column 'age': '128' is out of the range of int8"),
         ("user,age,x\n1,1,\n", "line 2, column 'x': '' is no number"),
         ("user,age,x\n1,1,1\n2,2,1e39\n", "line 3, column 'x': '1e39' is too large for float32"),
-        ("user,age,v[0],v[2]\n1,1,1,1\n", "output 'v' are 'v[0]', 'v[2]'; expected 'v' alone, or v[0], v[1] … without"),
+        (
+            "user,age,v[0],v[2]\n1,1,1,1\n",
+            "output 'v' are 'v[0]', 'v[2]'; expected 'v' alone, or v[0], v[1] … without",
+        ),
         ("user,age,v,v[0]\n1,1,1,1\n", "output 'v' are 'v', 'v[0]'; expected 'v' alone"),
         ('user,age\n1,"1\n2,2\n', "line 3: unexpected end of data"),
     ],
@@ -76,7 +79,11 @@ def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, message:
     with pytest.raises(TableFileError) as caught:
         csv_table(tmp_path, text)
 
-    assert str(tmp_path / "users.csv") in str(caught.value) or "a dtype is given" in message or "output" in message
+    assert (
+        str(tmp_path / "users.csv") in str(caught.value)
+        or "a dtype is given" in message
+        or "output" in message
+    )
     assert message in str(caught.value)
 
 
@@ -146,6 +153,10 @@ def test_a_row_is_found_again_in_its_file(tmp_path: Path) -> None:
     """By what an editor shows."""
     (tmp_path / "t.csv").write_text('a,b\n1,2\n\n"3\n",4\n5,6\n')
 
-    assert [table_files.row_place(tmp_path / "t.csv", row) for row in range(3)] == ["line 2", "line 5", "line 6"]
+    assert [table_files.row_place(tmp_path / "t.csv", row) for row in range(3)] == [
+        "line 2",
+        "line 5",
+        "line 6",
+    ]
     assert table_files.row_place(tmp_path / "t.txt", 6) == "line 7"
     assert table_files.row_place(tmp_path / "t.npz", 6) == "element 6"

@@ -101,16 +101,18 @@ def make_lookup_table(
     default_rows = {name: _numbers(name, text) for name, text in defaults.items()}
     if table_files.is_npz(file):
         if key_dtype is not None or dtypes:
-            raise click.UsageError("the arrays of an .npz file have dtypes; leave out --key-dtype and --dtype")
+            raise click.UsageError(
+                "the arrays of an .npz file have dtypes; leave out --key-dtype and --dtype"
+            )
 
         def make() -> object:
             keys, rows = table_files.npz_table(file, key)
-            return lookup_table_writer.write(
-                directory, keys, rows, default_rows=default_rows, key_name=key
-            )
+            return lookup_table_writer.write(directory, keys, rows, default_rows=default_rows, key_name=key)
     elif table_files.is_csv(file):
         if key_dtype is None:
-            raise click.UsageError(f"say what the keys of a CSV file are: --key-dtype {' or '.join(KEY_DTYPES)}")
+            raise click.UsageError(
+                f"say what the keys of a CSV file are: --key-dtype {' or '.join(KEY_DTYPES)}"
+            )
         of_file = table_files.CsvTable(key, key_dtype, {n: _dtype(n, dtype) for n, dtype in dtypes.items()})
 
         def make() -> object:

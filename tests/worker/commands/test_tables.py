@@ -143,9 +143,18 @@ def test_a_version_that_is_there_stays(tmp_path: Path) -> None:
         (["t.npz", "1", "--dtype", "x=DT_HALF"], "leave out --key-dtype and --dtype"),
         (["t.parquet", "1"], "t.parquet ends in neither .npz nor .csv"),
         (["none.csv", "1"], "'none.csv' does not exist"),
-        (["t.csv", "1", "--key-dtype", "DT_INT64", "--dtype", "x=float"], "x=float: expected the name of an integer"),
-        (["t.csv", "1", "--key-dtype", "DT_INT64", "--dtype", "x"], "'x' is not understood; expected NAME=VALUE"),
-        (["t.csv", "1", "--key-dtype", "DT_INT64", "--default", "x=a"], "'a' is not understood; expected numbers"),
+        (
+            ["t.csv", "1", "--key-dtype", "DT_INT64", "--dtype", "x=float"],
+            "x=float: expected the name of an integer",
+        ),
+        (
+            ["t.csv", "1", "--key-dtype", "DT_INT64", "--dtype", "x"],
+            "'x' is not understood; expected NAME=VALUE",
+        ),
+        (
+            ["t.csv", "1", "--key-dtype", "DT_INT64", "--default", "x=a"],
+            "'a' is not understood; expected numbers",
+        ),
     ],
 )
 def test_what_is_not_understood_is_a_usage_error(
