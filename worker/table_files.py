@@ -5,10 +5,9 @@ A CSV file has a line of names first. A column `price` gives the output `price` 
 is told with its line. A CSV file or a list is read some thousand lines at a time, an .npz file whole.
 """
 
-import csv
 import re
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,18 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from lifecycle import dtype_names
+from worker.csv_lines import CsvLines, TableFileError, listed
 
 Array = npt.NDArray[Any]
 Block = tuple[Any, Mapping[str, Array]]
 """Keys, and by the output's name their rows."""
 
 DEFAULT_DTYPE = "DT_FLOAT"
-_BLOCK_LINES = 1 << 15
 _INDEXED = re.compile(r"(?P<name>.+)\[(?P<index>0|[1-9]\d*)\]")
-
-
-class TableFileError(Exception):
-    """A file that a table is to be made of cannot be used; the message names it, the line and what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +59,7 @@ def npz_table(path: Path, key: str) -> Block:
     """
     arrays = _read_npz(path)
     if key not in arrays:
-        raise TableFileError(f"{path} has no array {key!r} for the keys; it has {_listed(arrays)}")
+        raise TableFileError(f"{path} has no array {key!r} for the keys; it has {listed(arrays)}")
     return arrays.pop(key), arrays
 
 
@@ -74,7 +69,7 @@ def csv_table(path: Path, table: CsvTable) -> Iterator[Block]:
     Raises:
         TableFileError: the names or a line cannot be used.
     """
-    lines = _CsvLines(path)
+    lines = CsvLines(path)
     outputs = _columns_of_outputs(lines, table)
     read_keys = _integers if table.key_dtype == "DT_INT64" else _strings
     place = lines.place(table.key)
@@ -99,10 +94,10 @@ def strings(path: Path, name: str) -> Iterator[Any]:
     if is_npz(path):
         arrays = _read_npz(path)
         if name not in arrays:
-            raise TableFileError(f"{path} has no array {name!r} for the strings; it has {_listed(arrays)}")
+            raise TableFileError(f"{path} has no array {name!r} for the strings; it has {listed(arrays)}")
         yield arrays[name]
     elif is_csv(path):
-        lines = _CsvLines(path)
+        lines = CsvLines(path)
         place = lines.place(name)
         for block in lines.blocks():
             yield block.parsed(block.columns(), place, _strings)
@@ -116,98 +111,15 @@ def row_place(path: Path, row: int) -> str:
         return f"element {row:,}"
     if not is_csv(path):
         return f"line {row + 1:,}"
-    for block in _CsvLines(path).blocks():
+    for block in CsvLines(path).blocks():
         if row < len(block.lines):
             return f"line {block.lines[row]:,}"
         row -= len(block.lines)
     raise AssertionError("a row that was read is in the file")
 
 
-@dataclass(frozen=True, slots=True)
-class _CsvBlock:
-    """Some lines of a CSV file: their cells, and the number of each line."""
-
-    path: Path
-    names: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    lines: Sequence[int]
-
-    def columns(self) -> list[tuple[str, ...]]:
-        """The cells of each column."""
-        return list(zip(*self.rows, strict=True))
-
-    def parsed(self, columns: Sequence[Sequence[str]], at: int, parse: Callable[[Sequence[str]], Any]) -> Any:
-        """A column's cells as *parse* takes them; it raises ValueError for one that it does not."""
-        try:
-            return parse(columns[at])
-        except (ValueError, OverflowError):
-            pass
-        for line, cell in zip(self.lines, columns[at], strict=True):
-            try:
-                parse([cell])
-            except (ValueError, OverflowError) as error:
-                raise TableFileError(
-                    f"{self.path} line {line:,}, column {self.names[at]!r}: {cell[:80]!r} {error}"
-                ) from None
-        raise AssertionError("a column that cannot be taken has a cell that cannot")
-
-
-class _CsvLines:
-    """A CSV file, read line by line."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        names = next(self._cells(), (0, []))[1]
-        if not names:
-            raise TableFileError(f"{path} is empty; expected a line of column names first")
-        self.names = [names[0].removeprefix("\ufeff"), *names[1:]]
-        twice = sorted({name for name in self.names if self.names.count(name) > 1})
-        if twice:
-            raise TableFileError(f"{path} line 1: two columns are named {_listed(twice)}")
-
-    def place(self, name: str) -> int:
-        """Which column has that name."""
-        if name not in self.names:
-            raise TableFileError(
-                f"{self._path} line 1: no column is named {name!r}; there are {_listed(self.names)}"
-            )
-        return self.names.index(name)
-
-    def blocks(self) -> Iterator[_CsvBlock]:
-        """All lines after the names, blank ones left out; raises where there is none."""
-        cells = self._cells()
-        next(cells)
-        rows: list[list[str]] = []
-        lines: list[int] = []
-        any_before = False
-        for line, row in cells:
-            if len(row) != len(self.names):
-                raise TableFileError(
-                    f"{self._path} line {line:,}: {len(row)} columns; the first line names {len(self.names)}"
-                )
-            rows.append(row)
-            lines.append(line)
-            if len(rows) == _BLOCK_LINES:
-                yield _CsvBlock(self._path, self.names, rows, lines)
-                rows, lines, any_before = [], [], True
-        if rows:
-            yield _CsvBlock(self._path, self.names, rows, lines)
-        elif not any_before:
-            raise TableFileError(f"{self._path} has no line after the names of its columns")
-
-    def _cells(self) -> Iterator[tuple[int, list[str]]]:
-        with self._path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            try:
-                for row in reader:
-                    if row:
-                        yield reader.line_num, row
-            except csv.Error as error:
-                raise TableFileError(f"{self._path} line {reader.line_num:,}: {error}") from error
-
-
 def _columns_of_outputs(
-    lines: _CsvLines, table: CsvTable
+    lines: CsvLines, table: CsvTable
 ) -> Mapping[str, tuple[list[int], bool, np.dtype[Any]]]:
     """By the output's name: its columns in order, whether they make a row, and its dtype."""
     found: dict[str, dict[int | None, int]] = {}
@@ -218,16 +130,14 @@ def _columns_of_outputs(
             found.setdefault(name, {})[index] = at
     unknown = sorted(table.dtypes.keys() - found.keys())
     if unknown:
-        raise TableFileError(
-            f"a dtype is given for {_listed(unknown)}; the columns are {_listed(lines.names)}"
-        )
+        raise TableFileError(f"a dtype is given for {listed(unknown)}; the columns are {listed(lines.names)}")
     outputs = {}
     for name, places in found.items():
         many = None not in places
         expected: set[int | None] = set(range(len(places))) if many else {None}
         if places.keys() != expected:
             raise TableFileError(
-                f"the columns of output {name!r} are {_listed(lines.names[at] for at in places.values())}; expected "
+                f"the columns of output {name!r} are {listed(lines.names[at] for at in places.values())}; expected "
                 f"{name!r} alone, or {name}[0], {name}[1] … without a gap"
             )
         dtype = dtype_names.numpy_dtype(table.dtypes.get(name, DEFAULT_DTYPE))
@@ -287,18 +197,14 @@ def _text_lines(path: Path) -> Iterator[list[bytes]]:
 
 def _read_npz(path: Path) -> dict[str, Array]:
     try:
-        arrays = np.load(path, allow_pickle=False)
-        if not isinstance(arrays, np.lib.npyio.NpzFile):
-            raise TableFileError(
-                f"{path} holds a single array; expected named ones, as numpy.savez writes them"
-            )
-        with arrays:
+        with path.open("rb") as file:
+            arrays = np.load(file, allow_pickle=False)
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise TableFileError(
+                    f"{path} holds a single array; expected named ones, as numpy.savez writes them"
+                )
             return {name: arrays[name] for name in arrays.files}
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
         raise TableFileError(
             f"{path} cannot be read as arrays of numbers and fixed-width strings: {error}"
         ) from error
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(map(repr, names)) or "none"

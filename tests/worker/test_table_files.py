@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from worker import table_files
-from worker.table_files import CsvTable, TableFileError
+from worker.csv_lines import TableFileError
+from worker.table_files import CsvTable
 
 USERS = "user,vector[1],vector[0],age\n5,2,1,30\n-7,4.5,3,40\n"
 OF_USERS = CsvTable("user", "DT_INT64", {"age": "DT_INT8"})

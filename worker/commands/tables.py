@@ -186,8 +186,9 @@ def _made(make: Callable[[], object], file: Path, directory: Path, output: Outpu
     """Make a version and show it as `headrace inspect` does; every failure names the file's line where it has one."""
     from lifecycle.errors import DuplicateKey, InvalidTable  # noqa: PLC0415 - --help needs no NumPy
     from worker.commands.inspect_model import as_document, as_tables  # noqa: PLC0415 - likewise
+    from worker.csv_lines import TableFileError  # noqa: PLC0415 - likewise
     from worker.model_directory import inspect_directory  # noqa: PLC0415 - likewise
-    from worker.table_files import TableFileError, row_place  # noqa: PLC0415 - likewise
+    from worker.table_files import row_place  # noqa: PLC0415 - likewise
 
     try:
         make()
