@@ -37,15 +37,18 @@ def of_integers(keys: Integers) -> Words:
 
 def of_strings(strings: StringColumns) -> Words:
     """Fingerprint64 of each string."""
+    lengths = strings.lengths
     hashes = np.empty(len(strings), np.uint64)
+    shortest, longest = (int(lengths.min()), int(lengths.max())) if len(strings) else (0, -1)
     above = -1
     for most, hash_rows in _BY_LENGTH:
-        rows = np.flatnonzero((strings.lengths > above) & (strings.lengths <= most))
-        if len(rows):
-            hashes[rows] = hash_rows(strings, rows)
+        if shortest <= most and longest > above:
+            rows = np.flatnonzero((lengths > above) & (lengths <= most))
+            hashes[rows] = hash_rows(strings, rows) if len(rows) else 0
         above = most
-    for row in np.flatnonzero(strings.lengths > above):
-        hashes[row] = _alone(strings.string(int(row)))
+    if longest > above:
+        for row in np.flatnonzero(lengths > above):
+            hashes[row] = _alone(strings.string(int(row)))
     return hashes
 
 

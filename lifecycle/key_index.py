@@ -29,6 +29,8 @@ from lifecycle.string_columns import Integers, StringColumns, Words
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
+IsThere = Callable[[Integers, Integers], Bools]
+"""Tells of asked keys, by their rows, and of positions, whether one is at the other."""
 
 BUCKETS, KEYS, ENTRIES, KEY_WORDS = "buckets.npy", "keys.npy", "entries.npy", "key_words.npy"
 KEY_DTYPES = ("DT_INT64", "DT_STRING")
@@ -152,24 +154,29 @@ class Buckets:
         self._count = options.count
         self._shift = _HASH_BITS - options.bucket_bits
 
-    def find(self, hashes: Words, are_equal: Callable[[Integers, Integers], Bools]) -> Integers:
-        """The position of each key, and the number of keys for one that is not there.
+    def bounds(self, hashes: Words) -> tuple[Integers, Integers]:
+        """The position at which each hash's bucket begins, and that at which it ends."""
+        bucket = (hashes >> self._shift).astype(np.int64)
+        start = self._starts.take(bucket).astype(np.int64)
+        bucket += 1
+        return start, self._starts.take(bucket).astype(np.int64)
+
+    def first(self, start: Integers, end: Integers, is_there: IsThere) -> Integers:
+        """For each asked key the first position from *start* on at which it is; the number of keys where there is none.
 
         Args:
-            hashes: of the asked keys.
-            are_equal: whether these asked keys, by their rows, are those at these positions.
+            start: where to begin, for each asked key.
+            end: which positions are not looked at any more.
+            is_there: whether these asked keys, by their rows, are at these positions.
         """
-        bucket = (hashes >> self._shift).astype(np.int64)
-        at = self._starts.take(bucket).astype(np.int64)
-        end = self._starts.take(bucket + 1).astype(np.int64)
-        found = np.full(len(hashes), self._count)
-        rows = np.flatnonzero(at < end)
-        at, end = at[rows], end[rows]
+        found = np.full(len(start), self._count)
+        rows = np.flatnonzero(start < end)
+        at, end = start[rows], end[rows]
         while len(rows):
-            equal = are_equal(rows, at)
-            found[rows[equal]] = at[equal]
+            hit = is_there(rows, at)
+            found[rows[hit]] = at[hit]
             at += 1
-            left = np.flatnonzero(~equal & (at < end))
+            left = np.flatnonzero(~hit & (at < end))
             rows, at, end = rows[left], at[left], end[left]
         return found
 
@@ -186,11 +193,12 @@ class IntegerIndex:
         """See `KeyIndex`."""
         asked = np.ascontiguousarray(keys, np.int64)
 
-        def are_equal(rows: Integers, positions: Integers) -> Bools:
+        def is_there(rows: Integers, positions: Integers) -> Bools:
             equal: Bools = self._keys.take(positions) == asked.take(rows)
             return equal
 
-        return self._buckets.find(self._hashing.of_integers(asked), are_equal)
+        start, end = self._buckets.bounds(self._hashing.of_integers(asked))
+        return self._buckets.first(start, end, is_there)
 
 
 class StoredStrings:
@@ -237,6 +245,7 @@ class StringIndex:
 
     def __init__(self, buckets: Buckets, entries: Words, stored: StoredStrings, hashing: Hashing) -> None:
         self._buckets = buckets
+        self._count = len(entries)
         self._entries = entries.reshape(-1)  # pairs side by side: one page has both
         self.stored = stored
         self._hashing = hashing
@@ -249,12 +258,23 @@ class StringIndex:
         """The same, of strings in columns."""
         hashes = self._hashing.of_strings(strings)
 
-        def are_equal(rows: Integers, positions: Integers) -> Bools:
-            pairs = positions << 1
-            equal = np.equal(self._entries.take(pairs), hashes.take(rows))
-            alike = np.flatnonzero(equal)
-            starts = self._entries.take(pairs[alike] + 1).astype(np.int64)
-            equal[alike] = self.stored.are_equal(strings, rows[alike], starts)
-            return equal
+        def is_alike(rows: Integers, positions: Integers) -> Bools:
+            alike: Bools = self._entries.take(positions << 1) == hashes.take(rows)
+            return alike
 
-        return self._buckets.find(hashes, are_equal)
+        start, end = self._buckets.bounds(hashes)
+        found = self._buckets.first(start, end, is_alike)
+        unsure = np.flatnonzero(found < self._count)
+        while len(unsure):
+            starts = self._entries.take((found[unsure] << 1) + 1).astype(np.int64)
+            other = unsure[~self.stored.are_equal(strings, unsure, starts)]
+            if not len(other):
+                break
+            # Another string with the same hash: its place may be behind.
+            found[other] = self._buckets.first(
+                found[other] + 1,
+                end[other],
+                lambda rows, positions, asked=other: is_alike(asked[rows], positions),  # type: ignore[misc]
+            )
+            unsure = other[found[other] < self._count]
+        return found
