@@ -49,9 +49,11 @@ def test_a_string_has_its_hash_whatever_is_beside_it() -> None:
     together = fingerprints.of_strings(StringColumns.of(given)).tolist()
 
     alone = [int(fingerprints.of_strings(StringColumns.of([each]))[0]) for each in given]
+    ends = fingerprints.of_strings(StringColumns.of([given[0], given[-1]])).tolist()
     backwards = fingerprints.of_strings(StringColumns.of(given[::-1])).tolist()
 
     assert together == alone == backwards[::-1]
+    assert ends == [together[0], together[-1]]
 
 
 def test_hashes_stay_as_they_are_in_files() -> None:

@@ -1,6 +1,7 @@
 """Lookup tables: what is found is what a dict finds, and what is wrong with the files is told."""
 
 import json
+import random
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -406,3 +407,27 @@ def test_strings_that_contradict_their_index_fail_the_look_ups_that_meet_them(tm
 
     with pytest.raises(errors.ExecutionFailed, match="files contradict each other"):
         ask(servable, tensor_of([b"one", b"three"]))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("make", [users, words])
+def test_whatever_bytes_change_only_errors_of_ours_come(tmp_path: Path, make: Callable[[Path], Path]) -> None:
+    """A broken file fails its version or its look-ups, with a reason, and never in another way."""
+    directory = make(tmp_path)
+    keys = np.arange(100) if make is users else tensor_of([b"one", b"two", b"three"])
+    source = random.Random(7)
+    reasons = set()
+    for path in sorted(directory.iterdir()) * 60:
+        whole = path.read_bytes()
+        changed = bytearray(whole)
+        for _ in range(source.randint(1, 3)):
+            changed[source.randrange(len(whole))] = source.choice(b"\0\xff(9'x")
+        path.write_bytes(changed)
+        try:
+            servable = loaded(directory)
+            (name,) = servable.signatures["serving_default"].inputs  # which may be what has changed
+            servable.run("serving_default", {name: keys}, ())
+        except (errors.LoadFailed, errors.ExecutionFailed) as error:
+            reasons.add(type(error))
+        path.write_bytes(whole)
+    assert errors.InvalidModel in reasons
