@@ -91,6 +91,8 @@ def strings(path: Path, name: str) -> Iterator[Any]:
     Raises:
         TableFileError: the file cannot be used, or has no such column or array.
     """
+    if path.suffix.lower() == ".npy":
+        raise TableFileError(f"{path} holds an array without a name; write it by numpy.savez, as {name!r}")
     if is_npz(path):
         arrays = _read_npz(path)
         if name not in arrays:

@@ -142,6 +142,14 @@ def test_strings_are_lines_columns_or_arrays(tmp_path: Path) -> None:
     assert read("words.npz") == [["the", "of"]]
 
 
+def test_a_lone_array_is_not_taken_for_a_list(tmp_path: Path) -> None:
+    """Its bytes are no lines."""
+    np.save(tmp_path / "words.npy", np.array(["the"]))
+
+    with pytest.raises(TableFileError, match=r"an array without a name; write it by numpy\.savez, as 'word'"):
+        list(table_files.strings(tmp_path / "words.npy", "word"))
+
+
 def test_an_empty_list_is_refused(tmp_path: Path) -> None:
     """It is more likely a mistake than a vocabulary."""
     (tmp_path / "words.txt").touch()

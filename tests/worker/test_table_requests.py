@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lifecycle import lookup_table_writer, vocabulary_writer
 from lifecycle.loader import Loader
@@ -72,7 +73,7 @@ def test_two_versions_of_a_table_answer_requests_of_any_number_of_keys(tmp_path:
 
 def test_a_request_may_ask_for_some_of_the_outputs(tmp_path: Path) -> None:
     """And gets only those."""
-    rows = {"vector": np.eye(3), "age": np.array([30, 40, 50], np.uint8)}
+    rows: dict[str, npt.ArrayLike] = {"vector": np.eye(3), "age": np.array([30, 40, 50], np.uint8)}
     lookup_table_writer.write(tmp_path / "1", np.array([5, -6, 7]), rows)
     lab = Lab()
     serve(lab, "users", "lookup_table", tmp_path, 1)
@@ -87,7 +88,7 @@ def test_a_request_may_ask_for_some_of_the_outputs(tmp_path: Path) -> None:
 
 def test_a_vocabulary_answers_both_ways(tmp_path: Path) -> None:
     """In one poll."""
-    vocabulary_writer.write(tmp_path / "1", ["the", b"\xff\0", ""])
+    vocabulary_writer.write(tmp_path / "1", [b"the", b"\xff\0", b""])
     lab = Lab()
     serve(lab, "words", "vocabulary", tmp_path, 1)
     worker = lab.worker().join()
