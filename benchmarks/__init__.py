@@ -80,6 +80,7 @@ Where a worker's microseconds go (`make profile`):
 
 Beside all that:
 
+* `lookup_peers`: tables of rows by key, as one would write them instead of headrace's
 * `gpu_check`: what a GPU is used for, on a machine that has one
 * `gpu_model`: the model of that
 """

@@ -153,6 +153,18 @@ def framework(content: Content) -> Figure:
     return plot_shapes.bars(title, rates, "million records/s a core", own=own)
 
 
+def lookup_table(content: Content) -> Figure:
+    """Look-ups a second of a core, of each table."""
+    rates = {name: rate / 1e6 for name, rate in column(content, "lookups_per_second").items()}
+    own = [name for name in rates if "headrace" in name]
+    kinds = {kind: max(rates[name] for name in own if name.startswith(kind)) for kind in ("int64", "string")}
+    title = (
+        f"In a table of {content['settings']['keys'] / 1e6:g} million keys that lies in files, a core looks up "
+        f"{kinds['int64']:.1f} million int64 keys a second, or {kinds['string']:.1f} million strings"
+    )
+    return plot_shapes.bars(title, rates, "million look-ups/s a core", own=own)
+
+
 def stuck(content: Content) -> Figure:
     """The 99th percentile alone and beside a stuck model."""
     p99 = column(content, "p99_ms")
@@ -192,6 +204,7 @@ PLOTS: Mapping[str, Callable[[Content], Figure]] = {
     "small_records": side_by_side,
     "with_headers": side_by_side,
     "framework": framework,
+    "lookup_table": lookup_table,
     "latency": latency,
     "load_tail": load_tail,
     "memory": memory,

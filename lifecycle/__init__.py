@@ -22,7 +22,15 @@ In reading order:
 * `reconciliation`, `aspired_versions_manager`: the intent, which makes the aspired true; most users begin there
 * `servable_state_monitor`: the latest state of each version, and waiting for it
 * `dtype_names`: TensorFlow's dtype names and their NumPy twins
-* `json_section`, `numpy_steps`, `numpy_model`, `numpy_loader`: small models in plain NumPy, loaded at once
+* `model_files`, `json_section`: the files of a version, read or mapped, with errors that name the place
+* `numpy_steps`, `numpy_model`, `numpy_loader`: small models in plain NumPy, loaded at once
+* `string_columns`, `fingerprints`: blocks of strings as columns, and the hashes of blocks of keys
+* `key_index`: finds the keys of tables that lie in files
+* `lookup_table_format`, `lookup_table_loader`: rows of numbers by key
+* `vocabulary_format`, `vocabulary_loader`: strings to ids and back
+* `version_directory`, `npy_writer`: a new version, which is there whole or not at all
+* `table_input`, `keyed_rows`, `key_index_writer`: what a table is made of, checked, sorted by hash, written
+* `lookup_table_writer`, `vocabulary_writer`: make such tables
 * `saved_model_protobuf`, `saved_model_signatures`: what a SavedModel offers, read without TensorFlow
 * `saved_model_tensorflow`, `saved_model_graph`: TensorFlow, and a graph brought in by steps that stop nobody for long
 * `saved_model_session`, `saved_model_servable`: its session and its prepared calls

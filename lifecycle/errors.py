@@ -79,6 +79,26 @@ class InvalidModel(PermanentLoadFailure):
     """The files of a model contradict their format or each other; whoever wrote them has to act."""
 
 
+class InvalidTable(LifecycleError):
+    """What a table is to be made of contradicts itself, or its directory is taken; nothing has been written."""
+
+
+class DuplicateKey(InvalidTable):
+    """A key stands in two rows of what a table is to be made of.
+
+    Attributes:
+        key: an integer, or the bytes of a string.
+        rows: both rows, counted from 0.
+    """
+
+    def __init__(self, key: int | bytes, rows: tuple[int, int]) -> None:
+        super().__init__(
+            f"key {key!r} stands in rows {rows[0]:,} and {rows[1]:,}, counted from 0; each key may stand once"
+        )
+        self.key = key
+        self.rows = rows
+
+
 class ExecutionFailed(LifecycleError):
     """A servable took its inputs and could not compute the outputs; other calls are not concerned."""
 

@@ -5,6 +5,9 @@ from typing import cast
 
 from lifecycle import errors
 
+_MOST = 2**63 - 1
+"""Larger than any count of bytes or elements."""
+
 
 class JsonSection:
     """A JSON object at a place in a file. Each getter takes one key; `end` refuses what nobody took.
@@ -43,6 +46,35 @@ class JsonSection:
             raise self.wrong(key, "0 or more seconds", value)
         return value
 
+    def string(self, key: str) -> bytes:
+        """A string that must be there and may be empty, as bytes; `surrogateescape` has those that are no UTF-8."""
+        value = self._left.pop(key, None)
+        if not isinstance(value, str):
+            raise self.wrong(key, "a string", value)
+        try:
+            return value.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise self.wrong(key, "a string", value) from None
+
+    def one_of(self, key: str, numbers: Sequence[int]) -> int:
+        """One of these whole numbers, which must be there: a number of a format, which others do not understand."""
+        value = self._left.pop(key, None)
+        if isinstance(value, bool) or not isinstance(value, int) or value not in numbers:
+            raise self.wrong(key, f"{' or '.join(map(str, numbers))}, which this release reads", value)
+        return value
+
+    def whole(self, key: str, least: int = 0, most: int = _MOST) -> int:
+        """A whole number from *least* to *most* that must be there."""
+        value = self._left.pop(key, None)
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            limits = f"{least} or more" if most == _MOST and least >= 0 else f"from {least} to {most}"
+            raise self.wrong(key, f"a whole number, {limits}", value)
+        return value
+
+    def section(self, key: str) -> "JsonSection":
+        """An object that must be there."""
+        return JsonSection(f"{self.place}.{key}", self._left.pop(key, None))
+
     def sections(self, key: str) -> Mapping[str, "JsonSection"]:
         """An object of objects that must be there."""
         value = self._left.pop(key, None)
@@ -66,6 +98,13 @@ class JsonSection:
             return None
         if not isinstance(value, list) or not all(_is_size(size) for size in value):
             raise self.wrong(key, "a list of sizes, with null for any size", value)
+        return tuple(value)
+
+    def fixed_shape(self, key: str) -> tuple[int, ...]:
+        """A list of sizes that are all known."""
+        value = self._left.pop(key, None)
+        if not isinstance(value, list) or not all(size is not None and _is_size(size) for size in value):
+            raise self.wrong(key, "a list of sizes", value)
         return tuple(value)
 
     def end(self) -> None:

@@ -28,8 +28,6 @@ does.
 
 import dataclasses
 import functools
-import json
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +35,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lifecycle import dtype_names, errors, numpy_steps
+from lifecycle import dtype_names, errors, model_files, numpy_steps
 from lifecycle.json_section import JsonSection
 from lifecycle.signature import Signature, TensorSpec
 
@@ -45,10 +43,6 @@ FILE_NAME = "model.json"
 METHOD_NAME = "headrace/numpy"
 
 Array = npt.NDArray[Any]
-
-_READING = threading.Lock()
-"""NumPy reads a file's header through the interpreter's own parser, which in Python 3.11 two threads at once can upset
-(SystemError: AST constructor recursion depth mismatch; seen once)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -88,8 +82,8 @@ def read_model(directory: Path) -> NumpyModel:
         LoadFailed: the directory, its model.json or an array is missing or unreadable: it may be on its way.
         InvalidModel: something there contradicts the format; the message names the place.
     """
-    section = JsonSection(FILE_NAME, _read_json(directory))
-    read_array = functools.cache(functools.partial(_read_array, directory))
+    section = JsonSection(FILE_NAME, model_files.read_document(directory, FILE_NAME, "a NumPy model"))
+    read_array = functools.cache(lambda name: model_files.read_array(directory, name, FILE_NAME))
     load_seconds, sleep_seconds = section.seconds("load_seconds"), section.seconds("sleep_seconds")
     programs = {
         name: _read_program(name, each, read_array) for name, each in section.sections("signatures").items()
@@ -100,38 +94,6 @@ def read_model(directory: Path) -> NumpyModel:
     for program in programs.values():
         _try_out(program)
     return NumpyModel(dict(sorted(programs.items())), load_seconds, sleep_seconds)
-
-
-def _read_json(directory: Path) -> object:
-    if not directory.is_dir():
-        raise errors.LoadFailed("the version's directory does not exist; expected a NumPy model there")
-    try:
-        data = (directory / FILE_NAME).read_bytes()
-    except OSError as error:
-        raise errors.LoadFailed(
-            f"{FILE_NAME} cannot be read: {error.strerror or type(error).__name__}"
-        ) from error
-    if not data.rstrip().endswith(b"}"):
-        raise errors.LoadFailed(f"{FILE_NAME} is cut short; is the model still being written?")
-    try:
-        parsed: object = json.loads(data)
-    except ValueError as error:
-        raise errors.InvalidModel(f"{FILE_NAME} is no JSON: {error}") from error
-    return parsed
-
-
-def _read_array(directory: Path, name: str) -> Array:
-    if Path(name).name != name or not name.endswith(".npy"):
-        raise errors.InvalidModel(f"{FILE_NAME}: {name!r} is no .npy file beside it")
-    try:
-        with _READING:
-            array: Array = np.load(directory / name, allow_pickle=False)
-    except OSError as error:
-        raise errors.LoadFailed(f"{name} cannot be read: {error.strerror or type(error).__name__}") from error
-    except (ValueError, EOFError) as error:
-        raise errors.InvalidModel(f"{name} is no array of numbers as numpy.save writes it") from error
-    array.flags.writeable = False
-    return array
 
 
 def _read_program(name: str, section: JsonSection, read_array: numpy_steps.ReadArray) -> Program:

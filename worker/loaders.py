@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from lifecycle.loader import Loader
+from lifecycle.lookup_table_loader import LookupTableLoader
 from lifecycle.numpy_loader import NumpyLoader
 from lifecycle.saved_model_loader import SavedModelLoader
 from lifecycle.saved_model_session import SessionOptions
+from lifecycle.vocabulary_loader import VocabularyLoader
 
 LoaderFactory = Callable[[str, int], Loader]
 """Makes the loader of one version; gets its directory and its number."""
@@ -20,13 +22,26 @@ def _numpy(path: str, _version: int) -> Loader:
     return NumpyLoader(Path(path))
 
 
+def _lookup_table(path: str, _version: int) -> Loader:
+    return LookupTableLoader(Path(path))
+
+
+def _vocabulary(path: str, _version: int) -> Loader:
+    return VocabularyLoader(Path(path))
+
+
 def shipped(session: SessionOptions | None = None) -> Mapping[str, LoaderFactory]:
     """The loaders that headrace brings, by the names that control records use; SavedModels get such sessions."""
 
     def saved_model(path: str, _version: int) -> Loader:
         return SavedModelLoader(Path(path), options=session)
 
-    return {"saved_model": saved_model, "numpy": _numpy}
+    return {
+        "saved_model": saved_model,
+        "numpy": _numpy,
+        "lookup_table": _lookup_table,
+        "vocabulary": _vocabulary,
+    }
 
 
 SHIPPED = shipped()

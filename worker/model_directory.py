@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lifecycle import numpy_model, saved_model_signatures
+from lifecycle import lookup_table_format, numpy_model, saved_model_signatures, vocabulary_format
 from lifecycle.errors import LoadFailed
 from lifecycle.signature import Signature
 from schemas.version_selection import AllVersions
@@ -20,7 +20,7 @@ class InspectedGraph:
     """One graph of a version.
 
     Attributes:
-        tags: how a SavedModel names it (`serve`); a NumPy model has no tags.
+        tags: how a SavedModel names it (`serve`); the others have no tags.
         signatures: those that requests can call, by name.
         unservable: signatures that they cannot, and why.
     """
@@ -59,7 +59,7 @@ def inspect_directory(directory: Path) -> tuple[InspectedVersion, ...]:
 def _inspect_version(version: int | None, directory: Path) -> InspectedVersion:
     loader = _loader_of(directory)
     if loader is None:
-        expected = " or ".join(_FILES)
+        expected = " or ".join(FILES)
         return InspectedVersion(version, directory, None, problem=f"there is no model: expected {expected}")
     try:
         return InspectedVersion(version, directory, loader, _READERS[loader](directory))
@@ -68,7 +68,7 @@ def _inspect_version(version: int | None, directory: Path) -> InspectedVersion:
 
 
 def _loader_of(directory: Path) -> str | None:
-    return next((loader for name, loader in _FILES.items() if (directory / name).is_file()), None)
+    return next((loader for name, loader in FILES.items() if (directory / name).is_file()), None)
 
 
 def _saved_model_graphs(directory: Path) -> list[InspectedGraph]:
@@ -86,12 +86,25 @@ def _numpy_graphs(directory: Path) -> list[InspectedGraph]:
     return [InspectedGraph((), numpy_model.read_model(directory).signatures, {})]
 
 
-_FILES: Mapping[str, str] = {
+def _lookup_table_graphs(directory: Path) -> list[InspectedGraph]:
+    return [InspectedGraph((), lookup_table_format.read_format(directory).signatures, {})]
+
+
+def _vocabulary_graphs(directory: Path) -> list[InspectedGraph]:
+    return [InspectedGraph((), vocabulary_format.read_format(directory).signatures, {})]
+
+
+FILES: Mapping[str, str] = {
     saved_model_signatures.FILE_NAME: "saved_model",
     saved_model_signatures.TEXT_FILE_NAME: "saved_model",
     numpy_model.FILE_NAME: "numpy",
+    lookup_table_format.FILE_NAME: "lookup_table",
+    vocabulary_format.FILE_NAME: "vocabulary",
 }
+"""By the file that tells what a directory holds, the loader that understands it."""
 _READERS: Mapping[str, Callable[[Path], Sequence[InspectedGraph]]] = {
     "saved_model": _saved_model_graphs,
     "numpy": _numpy_graphs,
+    "lookup_table": _lookup_table_graphs,
+    "vocabulary": _vocabulary_graphs,
 }

@@ -42,6 +42,14 @@ RESULTS: dict[str, dict[str, Any]] = {
             "32 layouts record by record, polls of 2,048": {"records_per_second": 0.9e6},
         }
     ),
+    "lookup_table": kept(
+        {
+            "int64 keys: headrace, blocks of 8,192": {"lookups_per_second": 5e6},
+            "int64 keys: dict, blocks of 8,192": {"lookups_per_second": 2e6},
+            "string keys: headrace, blocks of 8,192": {"lookups_per_second": 2e6},
+        },
+        settings={"keys": 10_000_000},
+    ),
     "latency": kept(
         {"echo": {"p50_ms": 0.7}, "headrace": {"p50_ms": 1.2}},
         {"percentiles": SHARES, "latency_ms": {"echo": [0.1, 0.7, 1, 2, 4], "headrace": [0.2, 1.2, 2, 3, 5]}},

@@ -1,14 +1,19 @@
 """The loaders that must keep the contract of `lifecycle.loader.Loader`; a new kind adds its case here."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
+from lifecycle import lookup_table_writer, vocabulary_writer
 from lifecycle.loader import Loader
+from lifecycle.lookup_table_loader import LookupTableLoader
 from lifecycle.numpy_loader import NumpyLoader
 from lifecycle.saved_model_loader import SavedModelLoader
+from lifecycle.vocabulary_loader import VocabularyLoader
 from lifecycle.warmup import WarmedLoader
 from tests.fakes import servables
 from tests.kit import numpy_models
@@ -38,6 +43,24 @@ def _numpy_model(directory: Path) -> Path:
     return numpy_models.write_three_signatures(directory.parent, int(directory.name))
 
 
+ROWS: Mapping[str, npt.ArrayLike] = {
+    "vector": np.eye(3, dtype=np.float32),
+    "age": np.arange(3, dtype=np.int64),
+}
+
+
+def _integer_table(directory: Path) -> object:
+    return lookup_table_writer.write(directory, np.array([7, 0, -7]), ROWS)
+
+
+def _string_table(directory: Path) -> object:
+    return lookup_table_writer.write(directory, ["a", "", "b"], ROWS)
+
+
+def _vocabulary(directory: Path) -> object:
+    return vocabulary_writer.write(directory, ["a", "", "b"])
+
+
 CASES = [
     pytest.param(
         LoaderCase(
@@ -61,6 +84,27 @@ CASES = [
             broken=lambda folder: WarmedLoader(NumpyLoader(folder / "missing")),
         ),
         id="warmed",
+    ),
+    pytest.param(
+        LoaderCase(
+            good=lambda folder: LookupTableLoader(_once(folder / "integers" / "1", _integer_table)),
+            broken=lambda folder: LookupTableLoader(folder / "missing"),
+        ),
+        id="lookup_table-integers",
+    ),
+    pytest.param(
+        LoaderCase(
+            good=lambda folder: LookupTableLoader(_once(folder / "strings" / "1", _string_table)),
+            broken=lambda folder: LookupTableLoader(folder / "missing"),
+        ),
+        id="lookup_table-strings",
+    ),
+    pytest.param(
+        LoaderCase(
+            good=lambda folder: VocabularyLoader(_once(folder / "vocabulary" / "1", _vocabulary)),
+            broken=lambda folder: VocabularyLoader(folder / "missing"),
+        ),
+        id="vocabulary",
     ),
     pytest.param(
         LoaderCase(

@@ -21,7 +21,8 @@ PAGE = ROOT / "docs" / "loaders.md"
 @pytest.fixture
 def loaders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loaders]:
     """The registry of a worker in whose environment the page's distribution is installed."""
-    program, offer = (block.text for block in blocks(PAGE) if block.language in {"python", "text"})
+    (program,) = (block.text for block in blocks(PAGE) if "class LinearLoader" in block.text)
+    (offer,) = (block.text for block in blocks(PAGE) if "[project." in block.text)
     name, value = re.findall(r'^(\w+) = "([\w:]+)"$', offer, re.MULTILINE)[0]
     assert '[project.entry-points."headrace.loaders"]' in offer
     distributions.install(tmp_path, "linear-loader", {name: value})

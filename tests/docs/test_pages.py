@@ -47,7 +47,7 @@ def test_each_command_is_understood(
     """The command line accepts each `headrace …` of the documentation, options and values included."""
     for folder in ("models/digits", "DIR"):
         (tmp_path / folder).mkdir(parents=True)
-    for file in ("seven.json", "headrace.toml", "client.properties", "FILE"):
+    for file in ("seven.json", "headrace.toml", "client.properties", "users.csv", "words.txt", "FILE"):
         (tmp_path / file).touch()
     monkeypatch.chdir(tmp_path)
     placed = [argument.replace("/models/", "models/") for argument in arguments]

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle.lookup_table_loader import LookupTableLoader
 from lifecycle.numpy_loader import NumpyLoader
 from lifecycle.saved_model_loader import SavedModelLoader
 from lifecycle.saved_model_session import SessionOptions
+from lifecycle.vocabulary_loader import VocabularyLoader
 from lifecycle.warmup import WarmedLoader
 from tests.fakes.servables import FakeLoader
 from tests.kit import numpy_models
@@ -19,10 +21,12 @@ def test_the_shipped_loaders_go_by_their_names() -> None:
     """A name says which files are understood."""
     loaders = Loaders()
 
-    assert list(loaders) == ["numpy", "saved_model"]
-    assert len(loaders) == 2
+    assert list(loaders) == ["lookup_table", "numpy", "saved_model", "vocabulary"]
+    assert len(loaders) == 4
     assert isinstance(loaders.loader("numpy", "/m/1", 1), NumpyLoader)
     assert isinstance(loaders.loader("saved_model", "/m/1", 1), SavedModelLoader)
+    assert isinstance(loaders.loader("lookup_table", "/m/1", 1), LookupTableLoader)
+    assert isinstance(loaders.loader("vocabulary", "/m/1", 1), VocabularyLoader)
 
 
 def test_an_unknown_loader_is_not_in_the_registry() -> None:

@@ -23,6 +23,7 @@ In reading order:
 * `dead_letters` - `headrace dead-letters`, with `dead_letter_options`, `dead_letter_access`, `dead_letter_lists`,
   `dead_letter_views` and `dead_letter_sending`
 * `inspect_model` - `headrace inspect`; `signature_views` - how signatures look
+* `tables` - `headrace tables`
 * `config` - `headrace config`
 * `demo_command` - `headrace demo`
 """

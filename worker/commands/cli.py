@@ -40,6 +40,7 @@ COMMANDS: dict[str, Entry] = {
         "inspect",
         "Show the signatures of the model in DIR: names, dtypes and shapes.",
     ),
+    "tables": Entry("worker.commands.tables", "tables", "Make lookup tables and vocabularies out of files."),
     "config": Entry(
         "worker.commands.config", "config", "Show the settings in effect and where each is from."
     ),

@@ -80,7 +80,7 @@ for command in (label, split, promote, rollback, history, freeze, unfreeze, retr
     callback=loader_name,
     default="saved_model",
     show_default=True,
-    metavar="saved_model|numpy|…",
+    metavar="saved_model|lookup_table|vocabulary|numpy|…",
     help="What understands the files: one of headrace's, or one that is installed on the workers.",
 )
 @click.option(

@@ -87,7 +87,7 @@ def test_a_wrong_version_is_told_beside_the_right_ones(tmp_path: Path) -> None:
 
     assert done.exit_code == 1
     assert "serving_default" in done.stdout
-    assert "there is no model: expected saved_model.pb or saved_model.pbtxt or model.json" in done.stdout
+    assert "there is no model: expected saved_model.pb or saved_model.pbtxt or model.json or" in done.stdout
     assert "weights.npy cannot be read: No such file" in done.stdout
 
 
@@ -96,7 +96,7 @@ def test_a_directory_without_a_model_fails_and_says_what_was_expected(tmp_path: 
     done = inspect(tmp_path)
 
     assert done.exit_code == 1
-    assert "holds no model: expected saved_model.pb or model.json in it" in done.stdout
+    assert "or model.json or lookup_table.json or vocabulary.json in it" in done.stdout
     assert json.loads(inspect(tmp_path, "--output", "json").stdout)["versions"] == []
 
 
