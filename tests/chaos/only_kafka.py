@@ -114,7 +114,7 @@ def main() -> int:
         admin.create_topics([NewTopic(TOPIC, options.producers, 1)])[TOPIC].result()
         committers = [Committer(servers, number, stop) for number in range(options.producers)]
         for committer in committers:
-            # A call may hang longer than it may take, where the broker has forgotten a transaction: nobody waits for it.
+            # Where the broker has forgotten a transaction a call hangs longer than it may: nobody waits for it.
             threading.Thread(target=committer.run, daemon=True).start()
         end = time.monotonic() + options.minutes * 60
         while time.monotonic() < end:
