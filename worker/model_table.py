@@ -13,6 +13,7 @@ from schemas.model_config import ModelConfig
 from schemas.version_selection import SpecificVersions
 from worker import control_record
 from worker.control_record import InvalidControlRecord, Known
+from worker.operator_rules import OperatorRules
 
 _MOST_REJECTED = 100  # a flood of garbage keys must not grow the table
 
@@ -79,10 +80,20 @@ class ModelTable:
     """
 
     def __init__(
-        self, loaders: Collection[str] | None = None, policies: Collection[str] | None = None
+        self,
+        loaders: Collection[str] | None = None,
+        policies: Collection[str] | None = None,
+        rules: OperatorRules | None = None,
     ) -> None:
-        """Make an empty table; *loaders* and *policies* are the names that exist here (None: do not check)."""
-        self._known = Known(loaders, policies)
+        """Make an empty table.
+
+        Args:
+            loaders: the names of loaders that may be used here; None does not check them.
+            policies: likewise of policies.
+            rules: what else the operator allows; by default everything.
+        """
+        self.rules = rules or OperatorRules()
+        self._known = Known(loaders, policies, self.rules)
         self._models: Mapping[str, DesiredModel] = MappingProxyType({})
         self._rejected: tuple[RejectedRecord, ...] = ()
 

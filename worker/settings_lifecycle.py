@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from worker.settings_group import PositiveSeconds, Seconds, SettingsGroup
+from worker.base_path_roots import normal_root
+from worker.settings_group import Name, PositiveSeconds, Seconds, SettingsGroup
 
 
 class LifecycleSettings(SettingsGroup):
@@ -72,6 +73,21 @@ class LifecycleSettings(SettingsGroup):
     step_seconds: Annotated[float, Field(gt=0, le=60)] = 0.1
     """Seconds between two looks at what should be loaded and what is (more than 0, at most 60). A tenth of a
     second goes unnoticed beside a load, and costs nothing measurable."""
+
+    base_path_roots: tuple[str, ...] = ()
+    """Directories under which base paths may lie, as `/srv/models`; a path with `..` in it, or that a link leads
+    elsewhere, is refused then. Empty, which allows any, by default: where models lie is not known beforehand, and a
+    first try serves them from wherever they are. Set it where others than the operator write control records."""
+
+    loaders: tuple[Name, ...] = ()
+    """Loaders that control records may name. Empty by default: headrace's own, and those of every package that is
+    installed beside it; whoever installs a loader there means it to be used. Name those that you need, and a record
+    that names another is refused."""
+
+    @field_validator("base_path_roots")
+    @classmethod
+    def _are_roots(cls, roots: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(normal_root, roots))
 
 
 class TensorFlowSettings(SettingsGroup):

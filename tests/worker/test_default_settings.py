@@ -71,6 +71,8 @@ DEFAULTS = {
         "policy": "availability_preserving",
         "warmup": True,
         "step_seconds": 0.1,
+        "base_path_roots": (),
+        "loaders": (),
     },
     "tensorflow": {"intra_op_threads": 0, "inter_op_threads": -1},
     "claims": {
