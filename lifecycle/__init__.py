@@ -24,6 +24,8 @@ In reading order:
 * `dtype_names`: TensorFlow's dtype names and their NumPy twins
 * `json_section`, `numpy_steps`, `numpy_model`, `numpy_loader`: small models in plain NumPy, loaded at once
 * `saved_model_protobuf`, `saved_model_signatures`: what a SavedModel offers, read without TensorFlow
+* `saved_model_operations`, `saved_model_reach`, `saved_model_origins`, `saved_model_judgement`: which operations may
+  run, which of a graph can, whose files they read, and the refusal of one that may not
 * `saved_model_tensorflow`, `saved_model_graph`: TensorFlow, and a graph brought in by steps that stop nobody for long
 * `saved_model_session`, `saved_model_servable`: its session and its prepared calls
 * `saved_model_errors`: TensorFlow's errors in the words of `errors`

@@ -79,6 +79,10 @@ class InvalidModel(PermanentLoadFailure):
     """The files of a model contradict their format or each other; whoever wrote them has to act."""
 
 
+class ForbiddenOperation(PermanentLoadFailure):
+    """A model could do what is not allowed here; the message names the operation and what would allow it."""
+
+
 class ExecutionFailed(LifecycleError):
     """A servable took its inputs and could not compute the outputs; other calls are not concerned."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lifecycle.loader import Loader
 from lifecycle.numpy_loader import NumpyLoader
+from lifecycle.saved_model_judgement import GraphRules
 from lifecycle.saved_model_loader import SavedModelLoader
 from lifecycle.saved_model_session import SessionOptions
 
@@ -20,17 +21,24 @@ def _numpy(path: str, _version: int) -> Loader:
     return NumpyLoader(Path(path))
 
 
-def shipped(session: SessionOptions | None = None) -> Mapping[str, LoaderFactory]:
-    """The loaders that headrace brings, by the names that control records use; SavedModels get such sessions."""
+def shipped(
+    session: SessionOptions | None = None, rules: GraphRules | None = None
+) -> Mapping[str, LoaderFactory]:
+    """The loaders that headrace brings, by the names that control records use.
+
+    Args:
+        session: what each SavedModel runs in.
+        rules: what a SavedModel may be.
+    """
 
     def saved_model(path: str, _version: int) -> Loader:
-        return SavedModelLoader(Path(path), options=session)
+        return SavedModelLoader(Path(path), options=session, rules=rules)
 
     return {"saved_model": saved_model, "numpy": _numpy}
 
 
 SHIPPED = shipped()
-"""Those, with TensorFlow's own thread pools."""
+"""Those, with TensorFlow's own thread pools, and nothing allowed that has to be."""
 
 
 class Loaders:

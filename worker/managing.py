@@ -9,6 +9,7 @@ from lifecycle.backoff import Backoff
 from lifecycle.execution import BasicManagerOptions, Surroundings
 from lifecycle.loader import Loader
 from lifecycle.loader_harness import LoadOptions
+from lifecycle.saved_model_judgement import GraphRules
 from lifecycle.saved_model_session import SessionOptions
 from lifecycle.threads import Executor, new_executor
 from lifecycle.warmup import WarmedLoader
@@ -37,7 +38,10 @@ JITTER = (
 def new_loaders(settings: Settings) -> tuple[Loaders, OperatorRules]:
     """Our own and those that are installed beside them, as far as they are enabled; and what records may ask for."""
     own = settings.tensorflow
-    ours = shipped(SessionOptions(own.intra_op_threads or usable_cores(), own.inter_op_threads))
+    ours = shipped(
+        SessionOptions(own.intra_op_threads or usable_cores(), own.inter_op_threads),
+        GraphRules(frozenset(settings.lifecycle.allowed_operations)),
+    )
     custom = custom_loaders.find(ours)
     everything = {**ours, **custom.factories}
     named = frozenset(settings.lifecycle.loaders) or frozenset(everything)

@@ -84,6 +84,11 @@ class LifecycleSettings(SettingsGroup):
     installed beside it; whoever installs a loader there means it to be used. Name those that you need, and a record
     that names another is refused."""
 
+    allowed_operations: tuple[str, ...] = ()
+    """TensorFlow operations that SavedModels may use besides those that only compute (`ReadFile`). None by default: a
+    SavedModel is a program, and one that reads or writes files, or runs Python, is refused with the operation's name.
+    What a package adds to TensorFlow has to be named here too."""
+
     @field_validator("base_path_roots")
     @classmethod
     def _are_roots(cls, roots: tuple[str, ...]) -> tuple[str, ...]:

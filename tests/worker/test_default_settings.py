@@ -73,6 +73,7 @@ DEFAULTS = {
         "step_seconds": 0.1,
         "base_path_roots": (),
         "loaders": (),
+        "allowed_operations": (),
     },
     "tensorflow": {"intra_op_threads": 0, "inter_op_threads": -1},
     "claims": {

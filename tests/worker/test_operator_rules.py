@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle.saved_model_judgement import GraphRules
 from lifecycle.saved_model_loader import SavedModelLoader
 from schemas import codec
 from schemas.model_config import ModelConfig
@@ -84,14 +85,22 @@ def test_only_the_loaders_that_are_named_are_enabled(caplog: pytest.LogCaptureFi
 
 
 def test_the_settings_reach_the_loaders(tmp_path: Path) -> None:
-    """Roots go around each of them."""
-    loaders, rules = managing.new_loaders(settings(base_path_roots=[str(tmp_path)], warmup=False))
+    """Roots go around each of them, and allowed operations into that of SavedModels."""
+    loaders, rules = managing.new_loaders(
+        settings(
+            base_path_roots=[str(tmp_path)],
+            allowed_operations=["ReadFile"],
+            warmup=False,
+        )
+    )
 
     assert rules.roots.problem_of_text(str(tmp_path / "m")) is None
     giving = loaders.loader("saved_model", str(tmp_path / "1"), 1)
     rooted = vars(giving)["_loader"]
     assert isinstance(rooted, RootedLoader)
-    assert isinstance(vars(rooted)["_loader"], SavedModelLoader)
+    inner = vars(rooted)["_loader"]
+    assert isinstance(inner, SavedModelLoader)
+    assert inner.rules == GraphRules(frozenset({"ReadFile"}))
 
 
 @pytest.mark.parametrize("roots", [["models"], ["/srv/../etc"]])
