@@ -46,7 +46,9 @@ def load(
         Exception: whatever TensorFlow raises; `saved_model_errors.load_error` translates it.
     """
     tf = saved_model_tensorflow.import_tensorflow().compat.v1
-    meta_graph = tf.MetaGraphDef.FromString(saved_model_signatures.meta_graph_bytes(directory, tags))
+    serialised = saved_model_signatures.meta_graph_bytes(directory, tags, rules.most_bytes)
+    meta_graph = tf.MetaGraphDef.FromString(serialised)
+    del serialised
     init, assets = _init_operation(meta_graph), _assets(meta_graph, directory)
     runs = [
         Run(tensors),

@@ -13,6 +13,7 @@ from lifecycle import errors, saved_model_reach
 from lifecycle.saved_model_operations import FILE_INPUT, HARMLESS, HARMLESS_ATTRIBUTE
 from lifecycle.saved_model_origins import Origins
 from lifecycle.saved_model_reach import MAIN, Graph, Place, Reached, Run
+from lifecycle.saved_model_signatures import MOST_BYTES
 
 MOST_NAMED = 5
 """Operations that an error names; there may be hundreds."""
@@ -27,9 +28,11 @@ class GraphRules:
     Attributes:
         allowed_operations: the names of operations that are allowed beside those of `saved_model_operations`, whatever
             their inputs and attributes.
+        most_bytes: of the file that holds it; a larger one is not read.
     """
 
     allowed_operations: frozenset[str] = frozenset()
+    most_bytes: int = MOST_BYTES
 
 
 def judge(graph_def: Any, runs: Sequence[Run], rules: GraphRules, is_known: Callable[[str], bool]) -> None:

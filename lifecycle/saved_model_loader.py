@@ -52,7 +52,7 @@ class SavedModelLoader:
             ForbiddenOperation: the graph could do what the rules do not allow.
             LoadFailed: the files are missing, incomplete or unreadable, or memory ran out: may pass.
         """
-        graphs = saved_model_signatures.read_meta_graphs(self._directory)
+        graphs = saved_model_signatures.read_meta_graphs(self._directory, self.rules.most_bytes)
         graph = saved_model_signatures.choose(graphs, self._tags)
         signatures = self._servable_signatures(graph.signatures)
         session = GraphSession(self.options)

@@ -21,6 +21,9 @@ LONGEST_NAME = 128
 
 HIGHEST_VERSION = 2**63 - 1
 
+MOST_BYTES = 1_048_576
+"""Of a record's value: four times what a config with its ten predecessors takes. What is applied is kept in memory."""
+
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _LONGEST_PATH = 4096
 
@@ -102,8 +105,10 @@ def read_config(value: bytes, known: Known | None = None) -> ModelConfig:
         known: what may be said here; by default only the form is checked.
 
     Raises:
-        InvalidControlRecord: the bytes are no `ModelConfig`, or it breaks a rule.
+        InvalidControlRecord: the bytes are too many, or no `ModelConfig`, or it breaks a rule.
     """
+    if len(value) > MOST_BYTES:
+        raise InvalidControlRecord(f"the value has {len(value):,} bytes; at most {MOST_BYTES:,} are allowed")
     try:
         config = codec.decode(value, ModelConfig)
     except WireError as error:
@@ -132,6 +137,9 @@ def check_config(config: ModelConfig, known: Known | None = None) -> None:
 def _not_allowed(config: ModelConfig, known: Known) -> Iterator[str]:
     if (problem := known.rules.roots.problem_of_text(config.base_path)) is not None:
         yield problem
+    if isinstance(config.versions, SpecificVersions):
+        many = known.rules.problem_of_versions(len(config.versions.versions))
+        yield from () if many is None else (many,)
     disabled = known.rules.problem_of_loader(config.loader, known.loaders or ())
     if disabled is not None:
         yield disabled

@@ -40,7 +40,7 @@ def new_loaders(settings: Settings) -> tuple[Loaders, OperatorRules]:
     own = settings.tensorflow
     ours = shipped(
         SessionOptions(own.intra_op_threads or usable_cores(), own.inter_op_threads),
-        GraphRules(frozenset(settings.lifecycle.allowed_operations)),
+        GraphRules(frozenset(settings.lifecycle.allowed_operations), settings.lifecycle.most_graph_bytes),
     )
     custom = custom_loaders.find(ours)
     everything = {**ours, **custom.factories}
@@ -54,6 +54,8 @@ def new_loaders(settings: Settings) -> tuple[Loaders, OperatorRules]:
     rules = OperatorRules(
         roots=BasePathRoots(settings.lifecycle.base_path_roots),
         disabled_loaders=frozenset(everything) - named,
+        most_models=settings.lifecycle.most_models,
+        most_versions=settings.lifecycle.most_versions,
     )
     memory, warmup = freed_memory(settings), settings.lifecycle.warmup
 

@@ -7,6 +7,9 @@ from pydantic import Field, field_validator
 from worker.base_path_roots import normal_root
 from worker.settings_group import Name, PositiveSeconds, Seconds, SettingsGroup
 
+MOST_GRAPH_BYTES = 2_147_483_647
+"""Protobuf's own bound."""
+
 
 class LifecycleSettings(SettingsGroup):
     """How versions are loaded and unloaded."""
@@ -88,6 +91,20 @@ class LifecycleSettings(SettingsGroup):
     """TensorFlow operations that SavedModels may use besides those that only compute (`ReadFile`). None by default: a
     SavedModel is a program, and one that reads or writes files, or runs Python, is refused with the operation's name.
     What a package adds to TensorFlow has to be named here too."""
+
+    most_models: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    """Models that a worker takes from the control topic (1 to 1,000,000); the record of one more is refused. Ten
+    thousand: far more than a worker serves, and a loop that writes records under ever new names ends there."""
+
+    most_versions: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    """Versions of one model that may be served at once (1 to 100,000); a record or a base path that brings more is
+    refused, and what was served goes on. A thousand, which is also the most that a record can list: each is loaded,
+    and has a status of its own."""
+
+    most_graph_bytes: Annotated[int, Field(ge=1, le=MOST_GRAPH_BYTES)] = MOST_GRAPH_BYTES
+    """Bytes that a SavedModel's `saved_model.pb` may have (1 to 2,147,483,647); a larger one is not read. As much as
+    TensorFlow takes by default, because frozen graphs hold their weights there; loading needs a few times as much
+    memory, so set less where workers have less."""
 
     @field_validator("base_path_roots")
     @classmethod

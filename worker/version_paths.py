@@ -85,6 +85,8 @@ def find_versions(
             most = count
         case AllVersions():
             most = len(found)
+    if (many := rules.problem_of_versions(min(most, len(found)))) is not None:
+        return VersionPaths(problem=many)
     if arrivals is not None and reason is None:
         arrivals.keep(set(found.values()))
     highest = _highest(found, most, arrivals, rules)

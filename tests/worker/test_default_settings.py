@@ -74,6 +74,9 @@ DEFAULTS = {
         "base_path_roots": (),
         "loaders": (),
         "allowed_operations": (),
+        "most_models": 10_000,
+        "most_versions": 1_000,
+        "most_graph_bytes": 2_147_483_647,
     },
     "tensorflow": {"intra_op_threads": 0, "inter_op_threads": -1},
     "claims": {

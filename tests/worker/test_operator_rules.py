@@ -10,6 +10,7 @@ from lifecycle.saved_model_judgement import GraphRules
 from lifecycle.saved_model_loader import SavedModelLoader
 from schemas import codec
 from schemas.model_config import ModelConfig
+from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions
 from worker import control_record, managing
 from worker.base_path_roots import BasePathRoots
 from worker.control_record import InvalidControlRecord, Known
@@ -18,6 +19,7 @@ from worker.operator_rules import OperatorRules
 from worker.rooted_loader import RootedLoader
 from worker.settings import Settings
 from worker.settings_lifecycle import LifecycleSettings
+from worker.version_paths import find_versions
 
 CONFIG = ModelConfig("/srv/models/m", loader="numpy")
 RULES = OperatorRules(BasePathRoots(["/srv/models"]), disabled_loaders={"saved_model"})
@@ -64,6 +66,58 @@ def test_what_was_desired_stays_desired_after_a_record_that_asks_for_too_much() 
     assert "lifecycle.base_path_roots" in str(model.problem)
 
 
+def test_one_model_too_many_is_rejected_and_the_others_are_not() -> None:
+    """It is kept nowhere, so that a flood of names ends; what is there can still change, and make room."""
+    table = ModelTable(rules=OperatorRules(most_models=2))
+    for number, name in enumerate([b"a", b"b", b"c", b"a"]):
+        table.apply(name, codec.encode(CONFIG), number, 0.0)
+
+    assert set(table.models) == {"a", "b"}
+    assert table.models["a"].offset == 3
+    (rejected,) = table.rejected
+    assert rejected.offset == 2
+    assert rejected.reason.startswith(
+        "model 'c' is one more than the 2 that this worker takes (lifecycle.most_models)"
+    )
+    table.apply(b"b", None, 4, 0.0)
+    assert table.apply(b"c", codec.encode(CONFIG), 5, 0.0) == (Change.SET, "c")
+
+
+def test_garbage_under_a_name_too_many_grows_nothing() -> None:
+    """A record that cannot be read is kept as a problem of its model only where the model may be."""
+    table = ModelTable(rules=OperatorRules(most_models=1))
+    table.apply(b"a", b"garbage", 0, 0.0)
+
+    assert table.apply(b"b", b"garbage", 1, 0.0)[0] is Change.REJECTED
+    assert set(table.models) == {"a"}
+
+
+def test_a_list_of_too_many_versions_is_refused() -> None:
+    """By its length alone."""
+    known = Known(rules=OperatorRules(most_versions=2))
+    control_record.check_config(replace(CONFIG, versions=SpecificVersions((1, 2))), known)
+
+    with pytest.raises(InvalidControlRecord, match=r"^3 versions are wanted, and at most 2 .*most_versions"):
+        control_record.check_config(replace(CONFIG, versions=SpecificVersions((1, 2, 3))), known)
+
+
+@pytest.mark.parametrize(
+    ("selection", "served"),
+    [(AllVersions(), 0), (LatestVersions(9), 0), (LatestVersions(3), 0), (LatestVersions(2), 2)],
+)
+def test_a_base_path_that_brings_too_many_versions_is_refused(
+    selection: AllVersions | LatestVersions, served: int
+) -> None:
+    """As a problem of the model, which takes nothing away; what is not asked for does not count."""
+    found = find_versions("/m", selection, lambda _: ["1", "2", "3"], rules=OperatorRules(most_versions=2))
+
+    assert len(found.paths) == served
+    assert (found.problem is None) == bool(served)
+    assert served or str(found.problem).startswith(
+        "3 versions are wanted, and at most 2 of a model are served"
+    )
+
+
 def test_every_loader_that_is_here_is_enabled_by_default() -> None:
     """Headrace's own, and what is installed."""
     loaders, rules = managing.new_loaders(settings())
@@ -90,6 +144,9 @@ def test_the_settings_reach_the_loaders(tmp_path: Path) -> None:
         settings(
             base_path_roots=[str(tmp_path)],
             allowed_operations=["ReadFile"],
+            most_graph_bytes=7,
+            most_models=8,
+            most_versions=9,
             warmup=False,
         )
     )
@@ -100,7 +157,8 @@ def test_the_settings_reach_the_loaders(tmp_path: Path) -> None:
     assert isinstance(rooted, RootedLoader)
     inner = vars(rooted)["_loader"]
     assert isinstance(inner, SavedModelLoader)
-    assert inner.rules == GraphRules(frozenset({"ReadFile"}))
+    assert inner.rules == GraphRules(frozenset({"ReadFile"}), most_bytes=7)
+    assert (rules.most_models, rules.most_versions) == (8, 9)
 
 
 @pytest.mark.parametrize("roots", [["models"], ["/srv/../etc"]])
