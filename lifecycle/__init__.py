@@ -23,6 +23,7 @@ In reading order:
 * `servable_state_monitor`: the latest state of each version, and waiting for it
 * `dtype_names`: TensorFlow's dtype names and their NumPy twins
 * `json_section`, `numpy_steps`, `numpy_model`, `numpy_loader`: small models in plain NumPy, loaded at once
+* `python_loader`: a Python class that the operator allows, named by a version's own file
 * `saved_model_protobuf`, `saved_model_signatures`: what a SavedModel offers, read without TensorFlow
 * `saved_model_operations`, `saved_model_reach`, `saved_model_origins`, `saved_model_judgement`: which operations may
   run, which of a graph can, whose files they read, and the refusal of one that may not

@@ -43,6 +43,13 @@ class JsonSection:
             raise self.wrong(key, "0 or more seconds", value)
         return value
 
+    def plain(self, key: str) -> Mapping[str, object]:
+        """An object of any values, as it stands; empty when missing."""
+        value = self._left.pop(key, {})
+        if not isinstance(value, dict):
+            raise self.wrong(key, "an object", value)
+        return value
+
     def sections(self, key: str) -> Mapping[str, "JsonSection"]:
         """An object of objects that must be there."""
         value = self._left.pop(key, None)

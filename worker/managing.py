@@ -41,6 +41,7 @@ def new_loaders(settings: Settings) -> tuple[Loaders, OperatorRules]:
     ours = shipped(
         SessionOptions(own.intra_op_threads or usable_cores(), own.inter_op_threads),
         GraphRules(frozenset(settings.lifecycle.allowed_operations), settings.lifecycle.most_graph_bytes),
+        settings.lifecycle.python_modules,
     )
     custom = custom_loaders.find(ours)
     everything = {**ours, **custom.factories}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lifecycle import numpy_model, saved_model_signatures
+from lifecycle import numpy_model, python_loader, saved_model_signatures
 from lifecycle.errors import LoadFailed
 from lifecycle.signature import Signature
 from schemas.version_selection import AllVersions
@@ -86,12 +86,19 @@ def _numpy_graphs(directory: Path) -> list[InspectedGraph]:
     return [InspectedGraph((), numpy_model.read_model(directory).signatures, {})]
 
 
+def _python_graphs(directory: Path) -> list[InspectedGraph]:
+    python_loader.read_class(directory)  # nothing is imported, so that its signatures stay unknown
+    return []
+
+
 _FILES: Mapping[str, str] = {
     saved_model_signatures.FILE_NAME: "saved_model",
     saved_model_signatures.TEXT_FILE_NAME: "saved_model",
     numpy_model.FILE_NAME: "numpy",
+    python_loader.FILE_NAME: "python",
 }
 _READERS: Mapping[str, Callable[[Path], Sequence[InspectedGraph]]] = {
     "saved_model": _saved_model_graphs,
     "numpy": _numpy_graphs,
+    "python": _python_graphs,
 }

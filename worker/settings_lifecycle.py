@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from worker.base_path_roots import normal_root
-from worker.settings_group import Name, PositiveSeconds, Seconds, SettingsGroup
+from worker.settings_group import MODULE_PATTERN, Name, PositiveSeconds, Seconds, SettingsGroup
 
 MOST_GRAPH_BYTES = 2_147_483_647
 """Protobuf's own bound."""
@@ -91,6 +91,10 @@ class LifecycleSettings(SettingsGroup):
     """TensorFlow operations that SavedModels may use besides those that only compute (`ReadFile`). None by default: a
     SavedModel is a program, and one that reads or writes files, or runs Python, is refused with the operation's name.
     What a package adds to TensorFlow has to be named here too."""
+
+    python_modules: tuple[Annotated[str, Field(pattern=MODULE_PATTERN)], ...] = ()
+    """Python modules whose classes the loader `python` may import, as `our_models.prices`, each with those below it.
+    None by default, so that the loader refuses every version: who writes a model would otherwise choose what runs."""
 
     most_models: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
     """Models that a worker takes from the control topic (1 to 1,000,000); the record of one more is refused. Ten

@@ -8,10 +8,11 @@ import pytest
 
 from lifecycle.loader import Loader
 from lifecycle.numpy_loader import NumpyLoader
+from lifecycle.python_loader import PythonLoader
 from lifecycle.saved_model_loader import SavedModelLoader
 from lifecycle.warmup import WarmedLoader
 from tests.fakes import servables
-from tests.kit import numpy_models
+from tests.kit import numpy_models, python_servables
 from tests.kit.models import SavedModels
 
 
@@ -61,6 +62,15 @@ CASES = [
             broken=lambda folder: WarmedLoader(NumpyLoader(folder / "missing")),
         ),
         id="warmed",
+    ),
+    pytest.param(
+        LoaderCase(
+            good=lambda folder: PythonLoader(
+                python_servables.write(folder / "python" / "1", "Scaled"), [python_servables.MODULE]
+            ),
+            broken=lambda folder: PythonLoader(folder / "missing", [python_servables.MODULE]),
+        ),
+        id="python",
     ),
     pytest.param(
         LoaderCase(

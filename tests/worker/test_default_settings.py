@@ -74,6 +74,7 @@ DEFAULTS = {
         "base_path_roots": (),
         "loaders": (),
         "allowed_operations": (),
+        "python_modules": (),
         "most_models": 10_000,
         "most_versions": 1_000,
         "most_graph_bytes": 2_147_483_647,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle.numpy_loader import NumpyLoader
+from lifecycle.python_loader import PythonLoader
 from lifecycle.saved_model_loader import SavedModelLoader
 from lifecycle.saved_model_session import SessionOptions
 from lifecycle.warmup import WarmedLoader
@@ -19,9 +20,10 @@ def test_the_shipped_loaders_go_by_their_names() -> None:
     """A name says which files are understood."""
     loaders = Loaders()
 
-    assert list(loaders) == ["numpy", "saved_model"]
-    assert len(loaders) == 2
+    assert list(loaders) == ["numpy", "python", "saved_model"]
+    assert len(loaders) == 3
     assert isinstance(loaders.loader("numpy", "/m/1", 1), NumpyLoader)
+    assert isinstance(loaders.loader("python", "/m/1", 1), PythonLoader)
     assert isinstance(loaders.loader("saved_model", "/m/1", 1), SavedModelLoader)
 
 

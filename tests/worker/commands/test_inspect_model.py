@@ -87,7 +87,10 @@ def test_a_wrong_version_is_told_beside_the_right_ones(tmp_path: Path) -> None:
 
     assert done.exit_code == 1
     assert "serving_default" in done.stdout
-    assert "there is no model: expected saved_model.pb or saved_model.pbtxt or model.json" in done.stdout
+    assert (
+        "there is no model: expected saved_model.pb or saved_model.pbtxt or model.json or servable.json"
+        in done.stdout
+    )
     assert "weights.npy cannot be read: No such file" in done.stdout
 
 

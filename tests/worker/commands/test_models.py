@@ -84,7 +84,7 @@ def test_a_loader_that_this_machine_does_not_have_is_a_warning(capsys: pytest.Ca
     assert loader_name(context, parameter, "numpy") == "numpy"
     assert capsys.readouterr().err == ""
     assert loader_name(context, parameter, "savedmodel") == "savedmodel"
-    assert "no loader 'savedmodel' (it has numpy, saved_model)" in capsys.readouterr().err
+    assert "no loader 'savedmodel' (it has numpy, python, saved_model)" in capsys.readouterr().err
     with pytest.raises(click.BadParameter, match="loader 'saved model' is not allowed"):
         loader_name(context, parameter, "saved model")
 
