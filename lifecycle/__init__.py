@@ -31,7 +31,10 @@ In reading order:
 * `version_directory`, `npy_writer`: a new version, which is there whole or not at all
 * `table_input`, `keyed_rows`, `key_index_writer`: what a table is made of, checked, sorted by hash, written
 * `lookup_table_writer`, `vocabulary_writer`: make such tables
+* `python_loader`: a Python class that the operator allows, named by a version's own file
 * `saved_model_protobuf`, `saved_model_signatures`: what a SavedModel offers, read without TensorFlow
+* `saved_model_operations`, `saved_model_reach`, `saved_model_origins`, `saved_model_judgement`: which operations may
+  run, which of a graph can, whose files they read, and the refusal of one that may not
 * `saved_model_tensorflow`, `saved_model_graph`: TensorFlow, and a graph brought in by steps that stop nobody for long
 * `saved_model_session`, `saved_model_servable`: its session and its prepared calls
 * `saved_model_errors`: TensorFlow's errors in the words of `errors`

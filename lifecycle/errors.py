@@ -99,6 +99,10 @@ class DuplicateKey(InvalidTable):
         self.rows = rows
 
 
+class ForbiddenOperation(PermanentLoadFailure):
+    """A model could do what is not allowed here; the message names the operation and what would allow it."""
+
+
 class ExecutionFailed(LifecycleError):
     """A servable took its inputs and could not compute the outputs; other calls are not concerned."""
 

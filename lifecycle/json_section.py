@@ -75,6 +75,13 @@ class JsonSection:
         """An object that must be there."""
         return JsonSection(f"{self.place}.{key}", self._left.pop(key, None))
 
+    def plain(self, key: str) -> Mapping[str, object]:
+        """An object of any values, as it stands; empty when missing."""
+        value = self._left.pop(key, {})
+        if not isinstance(value, dict):
+            raise self.wrong(key, "an object", value)
+        return value
+
     def sections(self, key: str) -> Mapping[str, "JsonSection"]:
         """An object of objects that must be there."""
         value = self._left.pop(key, None)

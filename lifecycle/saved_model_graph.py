@@ -14,10 +14,12 @@ collections of version 1, which are for those who train.
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from lifecycle import saved_model_signatures, saved_model_tensorflow
+from lifecycle import errors, saved_model_judgement, saved_model_signatures, saved_model_tensorflow
+from lifecycle.saved_model_judgement import GraphRules
+from lifecycle.saved_model_reach import Run
 
 STEP_BYTES = 131_072
 """Functions brought in by one step, in bytes of their definitions; a larger one has a step of its own."""
@@ -33,17 +35,35 @@ _VARIABLES = ("variables", "trainable_variables")
 _ASSETS = "saved_model_assets"
 
 
-def load(session: Any, directory: Path, tags: Sequence[str]) -> None:
+def load(
+    session: Any, directory: Path, tags: Sequence[str], tensors: Sequence[str], rules: GraphRules
+) -> None:
     """Bring graph and variables into a session, whose graph is the default one, and initialise it.
+
+    Args:
+        session: TensorFlow's.
+        directory: the version's.
+        tags: of the graph.
+        tensors: all that will be fed and fetched afterwards; what they do not need is left out.
+        rules: what the graph may be.
 
     Raises:
         LoadFailed, InvalidModel: as `saved_model_signatures.read_meta_graphs` and `choose`.
+        ForbiddenOperation: the graph could do what the rules do not allow.
         Exception: whatever TensorFlow raises; `saved_model_errors.load_error` translates it.
     """
     tf = saved_model_tensorflow.import_tensorflow().compat.v1
-    meta_graph = tf.MetaGraphDef.FromString(saved_model_signatures.meta_graph_bytes(directory, tags))
+    serialised = saved_model_signatures.meta_graph_bytes(directory, tags, rules.most_bytes)
+    meta_graph = tf.MetaGraphDef.FromString(serialised)
+    del serialised
     rest()
     init, assets = _init_operation(meta_graph), _assets(meta_graph, directory)
+    runs = [
+        Run(tensors),
+        Run([*([] if init is None else [init]), *assets], frozenset(assets)),
+        _restoring(meta_graph.saver_def),
+    ]
+    saved_model_judgement.judge(meta_graph.graph_def, runs, rules, saved_model_tensorflow.has_operation)
     if not meta_graph.HasField("saver_def") and any(name in meta_graph.collection_def for name in _VARIABLES):
         raise ValueError("the graph has variables and does not say how they are restored")
     meta_graph.ClearField("collection_def")
@@ -94,6 +114,12 @@ def function_steps(tf: Any, graph_def: Any, most_bytes: int = STEP_BYTES) -> Ite
         yield step
 
 
+def _restoring(saver_def: Any) -> Run:
+    """How the variables are restored: the saver feeds where they lie."""
+    files = [saver_def.filename_tensor_name] if saver_def.filename_tensor_name else []
+    return Run([*files, saver_def.restore_op_name], frozenset(files))
+
+
 def _init_operation(meta_graph: Any) -> str | None:
     """The name of what initialises tables and the like, once variables are restored."""
     if _INIT_SIGNATURE in meta_graph.signature_def:
@@ -116,4 +142,15 @@ def _assets(meta_graph: Any, directory: Path) -> Mapping[str, str]:
         for packed in meta_graph.collection_def[_ASSETS].any_list.value:
             found.append(meta_graph_pb2.AssetFileDef())
             packed.Unpack(found[-1])
-    return {each.tensor_info.name: str(directory / "assets" / each.filename) for each in found}
+    return {each.tensor_info.name: str(directory / "assets" / _inside(each.filename)) for each in found}
+
+
+def _inside(file_name: str) -> str:
+    """The name of an asset, which may not lead out of the folder of assets."""
+    name = PurePosixPath(file_name)
+    if name.is_absolute() or ".." in name.parts or not name.parts:
+        raise errors.InvalidModel(
+            f"the SavedModel names {file_name!r} as an asset, which is no file in its folder of assets; "
+            "export the model again"
+        )
+    return file_name

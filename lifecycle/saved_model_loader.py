@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lifecycle import errors, saved_model_errors, saved_model_signatures
+from lifecycle.saved_model_judgement import GraphRules
 from lifecycle.saved_model_servable import SavedModelServable
 from lifecycle.saved_model_session import GraphSession, SessionOptions
 from lifecycle.saved_model_signatures import GraphSignature
@@ -23,11 +24,16 @@ class SavedModelLoader:
     """
 
     def __init__(
-        self, directory: Path, tags: Sequence[str] = SERVE, options: SessionOptions | None = None
+        self,
+        directory: Path,
+        tags: Sequence[str] = SERVE,
+        options: SessionOptions | None = None,
+        rules: GraphRules | None = None,
     ) -> None:
         self._directory = directory
         self._tags = tuple(tags)
         self.options = options or SessionOptions()
+        self.rules = rules or GraphRules()
         self._session: GraphSession | None = None
         self._servable: SavedModelServable | None = None
 
@@ -43,15 +49,19 @@ class SavedModelLoader:
 
         Raises:
             InvalidModel: the files are no SavedModel, lack these tags, or hold nothing that can be served.
+            ForbiddenOperation: the graph could do what the rules do not allow.
             LoadFailed: the files are missing, incomplete or unreadable, or memory ran out: may pass.
         """
-        graphs = saved_model_signatures.read_meta_graphs(self._directory)
+        graphs = saved_model_signatures.read_meta_graphs(self._directory, self.rules.most_bytes)
         graph = saved_model_signatures.choose(graphs, self._tags)
         signatures = self._servable_signatures(graph.signatures)
         session = GraphSession(self.options)
         try:
-            session.restore(self._directory, self._tags)
+            session.restore(self._directory, self._tags, _tensors(signatures), self.rules)
             servable = SavedModelServable(signatures, session.prepare)
+        except errors.LoadFailed as error:
+            session.close()
+            raise error.with_traceback(None) from None  # its frames hold TensorFlow's session
         except Exception as error:
             failure = saved_model_errors.load_error(error)
             session.close()
@@ -79,3 +89,12 @@ class SavedModelLoader:
         for name, reason in left_out.items():
             _log.warning("signature %r of %s is not served: %s", name, self._directory, reason)
         return signatures
+
+
+def _tensors(signatures: Mapping[str, GraphSignature]) -> list[str]:
+    """Everything that requests feed and fetch."""
+    return [
+        tensor
+        for each in signatures.values()
+        for tensor in (*each.input_tensors.values(), *each.output_tensors.values())
+    ]

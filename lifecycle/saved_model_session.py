@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lifecycle import saved_model_graph, saved_model_tensorflow
+from lifecycle.saved_model_judgement import GraphRules
 
 Call = Callable[..., Sequence[Any]]
 """Takes one array per feed, gives one array (or scalar, at rank 0) per fetch. Thread-safe."""
@@ -65,14 +66,19 @@ class GraphSession:
             use_per_session_threads=options.inter_op_threads > 0,
         )
 
-    def restore(self, directory: Path, tags: Sequence[str]) -> None:
+    def restore(
+        self, directory: Path, tags: Sequence[str], tensors: Sequence[str], rules: GraphRules
+    ) -> None:
         """Bring the graph of those tags and its variables into memory and run its initialisation.
 
+        Only *tensors*, and what they need, can be fed and fetched afterwards.
+
         Raises:
+            ForbiddenOperation: the graph could do what the rules do not allow.
             Exception: whatever TensorFlow raises; `saved_model_errors.load_error` translates it.
         """
         with self._graph.as_default():
-            saved_model_graph.load(self._session, directory, tags)
+            saved_model_graph.load(self._session, directory, tags, tensors, rules)
 
     def prepare(self, feeds: Sequence[str], fetches: Sequence[str]) -> Call:
         """A call that feeds and fetches tensors by their names in the graph, in that order."""

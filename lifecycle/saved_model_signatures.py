@@ -20,6 +20,9 @@ from lifecycle.dtype_names import DTYPE_NAMES
 FILE_NAME = "saved_model.pb"
 TEXT_FILE_NAME = "saved_model.pbtxt"
 
+MOST_BYTES = 2**31 - 1
+"""Of a SavedModel's file: TensorFlow itself takes no more."""
+
 _INTERNAL = "__saved_model_"  # init and train ops stand among the signatures of a meta graph
 _REFERENCE = 100  # dtype numbers above it are references to variables of version 1 graphs
 _NO_ARRAYS = {"DT_RESOURCE", "DT_VARIANT", "DT_INVALID"}
@@ -46,15 +49,15 @@ class MetaGraph:
     signatures: Mapping[str, GraphSignature]
 
 
-def read_meta_graphs(directory: Path) -> tuple[MetaGraph, ...]:
-    """Read every meta graph of a SavedModel.
+def read_meta_graphs(directory: Path, most_bytes: int = MOST_BYTES) -> tuple[MetaGraph, ...]:
+    """Read every meta graph of a SavedModel, whose file may have that many bytes.
 
     Raises:
         LoadFailed: the directory or its saved_model.pb is missing, unreadable or cut short: it may still be
             on its way.
-        InvalidModel: the file is there and is no SavedModel.
+        InvalidModel: the file is there and is no SavedModel, or has more bytes; then it is not read.
     """
-    data = _model_bytes(directory)
+    data = _model_bytes(directory, most_bytes)
     try:
         graphs = tuple(_meta_graph(part) for part in protobuf.messages(memoryview(data), 2))
     except protobuf.CutShort as error:
@@ -84,16 +87,16 @@ def choose(graphs: Sequence[MetaGraph], tags: Sequence[str]) -> MetaGraph:
     )
 
 
-def meta_graph_bytes(directory: Path, tags: Sequence[str]) -> bytes:
-    """The serialised meta graph of exactly those tags, for TensorFlow.
+def meta_graph_bytes(directory: Path, tags: Sequence[str], most_bytes: int = MOST_BYTES) -> bytes:
+    """The serialised meta graph of exactly those tags, for TensorFlow; the file may have that many bytes.
 
     Raises:
         LoadFailed: as `read_meta_graphs`.
         InvalidModel: as `read_meta_graphs` and `choose`.
     """
-    graphs = read_meta_graphs(directory)
+    graphs = read_meta_graphs(directory, most_bytes)
     position = graphs.index(choose(graphs, tags))
-    data = memoryview(_model_bytes(directory))
+    data = memoryview(_model_bytes(directory, most_bytes))
     return bytes(next(itertools.islice(protobuf.messages(data, 2), position, None)))
 
 
@@ -102,14 +105,14 @@ def shown_tags(tags: Sequence[str] | frozenset[str]) -> str:
     return ",".join(sorted(tags)) or "(none)"
 
 
-def _model_bytes(directory: Path) -> bytes:
+def _model_bytes(directory: Path, most_bytes: int) -> bytes:
     if not directory.is_dir():
         raise errors.LoadFailed("the version's directory does not exist; expected a SavedModel there")
     try:
         if (directory / FILE_NAME).is_file():
-            data = (directory / FILE_NAME).read_bytes()
+            data = _read(directory / FILE_NAME, most_bytes)
         elif (directory / TEXT_FILE_NAME).is_file():
-            text = (directory / TEXT_FILE_NAME).read_text(encoding="utf-8", errors="replace")
+            text = _read(directory / TEXT_FILE_NAME, most_bytes).decode(errors="replace")
             return saved_model_tensorflow.parse_text_model(text, TEXT_FILE_NAME)
         else:
             raise errors.LoadFailed(
@@ -122,6 +125,15 @@ def _model_bytes(directory: Path) -> bytes:
     if not data:
         raise errors.LoadFailed(f"{FILE_NAME} is empty; is the model still being written?")
     return data
+
+
+def _read(file: Path, most_bytes: int) -> bytes:
+    if (size := file.stat().st_size) > most_bytes:
+        raise errors.InvalidModel(
+            f"{file.name} has {size:,} bytes, and at most {most_bytes:,} are read (lifecycle.most_graph_bytes); export "
+            "the model with its weights as variables, or raise that setting and start the workers again"
+        )
+    return file.read_bytes()
 
 
 def _meta_graph(data: memoryview) -> MetaGraph:

@@ -32,6 +32,14 @@ def import_tensorflow() -> Any:
     return tf
 
 
+def has_operation(name: str) -> bool:
+    """Whether this process's TensorFlow, with what packages have added to it, has an operation of that name."""
+    import_tensorflow()
+    from tensorflow.python.framework import op_def_registry  # noqa: PLC0415  # after the environment is set
+
+    return op_def_registry.get(name) is not None
+
+
 def parse_text_model(text: str, file_name: str) -> bytes:
     """The bytes of a SavedModel that was written as text (some of version 1 are, for people to read).
 

@@ -39,10 +39,12 @@ The way of a request:
 
 Models:
 
+* `base_path_roots`, `operator_rules`: what the operator allows control records to ask for
 * `control_topic`, `control_record`, `model_table` (c): the desired models
 * `aspirations`, `model_streams`, `version_paths`, `version_sources`, `arrivals`, `failed_versions` (c): from desired
   models to aspired versions
-* `entry_points`, `loaders`, `custom_loaders`, `policies`: what a control record may name, of ours and of others
+* `entry_points`, `loaders`, `custom_loaders`, `rooted_loader`, `policies`: what a control record may name, of ours and
+  of others
 * `joining`, `control_loop` (c): when requests may be taken; the control thread
 * `model_log`: what becomes of versions, in the log
 * `status_topic`, `servable_reports`, `worker_lease` (c): what this worker says of itself

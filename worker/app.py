@@ -7,7 +7,7 @@ import socket
 
 from lifecycle.threads import PeriodicStep, new_executor
 from schemas.catalog import Catalog, default_catalog
-from worker import managing, process_tuning, release, thread_slices
+from worker import arrivals, managing, process_tuning, release, thread_slices
 from worker.access_rights import lacking_for_requests
 from worker.arrivals import Arrivals
 from worker.aspirations import Aspirations, Watch
@@ -126,8 +126,9 @@ def _catalog(settings: Settings) -> Catalog:
 
 
 def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: Metrics) -> Side:
-    loaders, named = managing.new_loaders(settings), managing.new_policies()
-    table = ModelTable(loaders, named)
+    (loaders, rules), named = managing.new_loaders(settings), managing.new_policies()
+    table = ModelTable(loaders, named, rules)
+    scan = rules.roots.guarded(arrivals.scan)
     manager = managing.new_manager(
         settings.lifecycle, metrics, ModelPolicies(table, named, settings.lifecycle.policy)
     )
@@ -139,7 +140,8 @@ def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: 
         watch=Watch(
             settings.lifecycle.watch_seconds,
             managing.JITTER,
-            functools.partial(Arrivals, settings.lifecycle.quiet_seconds),
+            functools.partial(Arrivals, settings.lifecycle.quiet_seconds, scan),
+            scan,
         ),
     )
     checked = settings.topics.control_check == "checked"

@@ -19,7 +19,7 @@ from lifecycle.servable_id import ServableId
 from lifecycle.source import AspiredVersion
 from lifecycle.threads import Executor, InlineExecutor
 from schemas.model_config import ModelConfig
-from schemas.version_selection import SpecificVersions
+from schemas.version_selection import LatestVersions, SpecificVersions
 from worker.arrivals import Arrivals, Scan, scan
 from worker.failed_versions import FailedVersions, failed
 from worker.loaders import Loaders
@@ -159,7 +159,9 @@ class Aspirations:
         self._executor.submit(functools.partial(self._find, name, stream.config, stream.arrivals))
 
     def _find(self, name: str, config: ModelConfig, arrivals: Arrivals | None) -> None:
-        found = find_versions(config.base_path, config.versions, self._directories, arrivals)
+        found = find_versions(
+            config.base_path, config.versions, self._directories, arrivals, self._table.rules
+        )
         self._looked.append((name, config, found))
 
     def _take(self, name: str, config: ModelConfig, found: VersionPaths, now: float) -> bool:
@@ -171,7 +173,7 @@ class Aspirations:
         if isinstance(config.versions, SpecificVersions):
             stream.paths |= found.paths
         elif found.paths:
-            stream.paths = dict(found.paths)
+            stream.paths = _with_refused(stream.paths, found, config)
         missing = {v: reason for v, reason in found.missing.items() if v not in stream.paths}
         problem = found.problem or _told(list(dict.fromkeys(missing.values())))
         seen = (tuple(stream.paths), tuple(missing.items()), problem, found.arriving)
@@ -265,6 +267,13 @@ class Aspirations:
             )
             for version, source in sorted(sources.items())
         ]
+
+
+def _with_refused(before: Mapping[int, str], found: VersionPaths, config: ModelConfig) -> dict[int, str]:
+    """What was found, and what was found before and is refused by now: that is no reason to unload it."""
+    paths = {version: before[version] for version in found.missing if version in before} | dict(found.paths)
+    most = config.versions.count if isinstance(config.versions, LatestVersions) else len(paths)
+    return dict(sorted(paths.items(), reverse=True)[:most])
 
 
 def _told(reasons: Sequence[str]) -> str | None:

@@ -8,18 +8,22 @@ removal. Commands check with the same functions before they write.
 import posixpath
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from schemas import codec
 from schemas.errors import WireError
 from schemas.model_config import BatchingOptions, ModelConfig
 from schemas.traffic_split import TrafficSplit
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
+from worker.operator_rules import OperatorRules
 
 LONGEST_NAME = 128
 """Characters of a model's name or a label; a name is part of status keys, log lines and metric labels."""
 
 HIGHEST_VERSION = 2**63 - 1
+
+MOST_BYTES = 1_048_576
+"""Of a record's value: four times what a config with its ten predecessors takes. What is applied is kept in memory."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _LONGEST_PATH = 4096
@@ -38,7 +42,8 @@ class InvalidControlRecord(Exception):
     """A control record cannot be applied. The message says which part is wrong and what was expected.
 
     It is cut where it is long: it has to fit a status record, a reply and a line of the log, whatever the record holds.
-    It names no path: requesters are told it when they ask for the model.
+    It names a path only between quotation marks, which `told_reasons` takes out: requesters are told it when they ask
+    for the model.
     """
 
     def __init__(self, problem: str) -> None:
@@ -49,15 +54,17 @@ class InvalidControlRecord(Exception):
 
 @dataclass(frozen=True)
 class Known:
-    """The names that a record may use on this worker; None does not check them.
+    """What a record may say on this worker.
 
     Attributes:
-        loaders: of loaders.
-        policies: of policies.
+        loaders: names of loaders; None does not check them.
+        policies: names of policies; None does not check them.
+        rules: what the operator allows.
     """
 
     loaders: Collection[str] | None = None
     policies: Collection[str] | None = None
+    rules: OperatorRules = field(default_factory=OperatorRules)
 
 
 def model_name(key: bytes | None) -> str:
@@ -96,11 +103,13 @@ def read_config(value: bytes, known: Known | None = None) -> ModelConfig:
 
     Args:
         value: the record's value; a removal (no value) is the caller's to recognise.
-        known: the names that exist here; by default only their form is checked.
+        known: what may be said here; by default only the form is checked.
 
     Raises:
-        InvalidControlRecord: the bytes are no `ModelConfig`, or it breaks a rule.
+        InvalidControlRecord: the bytes are too many, or no `ModelConfig`, or it breaks a rule.
     """
+    if len(value) > MOST_BYTES:
+        raise InvalidControlRecord(f"the value has {len(value):,} bytes; at most {MOST_BYTES:,} are allowed")
     try:
         config = codec.decode(value, ModelConfig)
     except WireError as error:
@@ -121,10 +130,23 @@ def check_config(config: ModelConfig, known: Known | None = None) -> None:
         *_batching_problems(config.batching),
     ]
     if known is not None:
-        problems += _unknown("loader", config.loader, known.loaders)
+        problems += _not_allowed(config, known)
         problems += _unknown("policy", config.policy, known.policies)
     if problems:
         raise InvalidControlRecord("; ".join(problems))
+
+
+def _not_allowed(config: ModelConfig, known: Known) -> Iterator[str]:
+    if (problem := known.rules.roots.problem_of_text(config.base_path)) is not None:
+        yield problem
+    if isinstance(config.versions, SpecificVersions):
+        many = known.rules.problem_of_versions(len(config.versions.versions))
+        yield from () if many is None else (many,)
+    disabled = known.rules.problem_of_loader(config.loader, known.loaders or ())
+    if disabled is not None:
+        yield disabled
+    else:
+        yield from _unknown("loader", config.loader, known.loaders)
 
 
 def _unknown(what: str, name: str | None, names: Collection[str] | None) -> Iterator[str]:

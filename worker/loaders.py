@@ -4,12 +4,14 @@ A loader is made when a version is aspired and reads nothing before it loads, so
 only on a worker that has a SavedModel to load.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from lifecycle.loader import Loader
 from lifecycle.lookup_table_loader import LookupTableLoader
 from lifecycle.numpy_loader import NumpyLoader
+from lifecycle.python_loader import PythonLoader
+from lifecycle.saved_model_judgement import GraphRules
 from lifecycle.saved_model_loader import SavedModelLoader
 from lifecycle.saved_model_session import SessionOptions
 from lifecycle.vocabulary_loader import VocabularyLoader
@@ -30,22 +32,36 @@ def _vocabulary(path: str, _version: int) -> Loader:
     return VocabularyLoader(Path(path))
 
 
-def shipped(session: SessionOptions | None = None) -> Mapping[str, LoaderFactory]:
-    """The loaders that headrace brings, by the names that control records use; SavedModels get such sessions."""
+def shipped(
+    session: SessionOptions | None = None,
+    rules: GraphRules | None = None,
+    python_modules: Collection[str] = (),
+) -> Mapping[str, LoaderFactory]:
+    """The loaders that headrace brings, by the names that control records use.
+
+    Args:
+        session: what each SavedModel runs in.
+        rules: what a SavedModel may be.
+        python_modules: where Python classes may come from.
+    """
 
     def saved_model(path: str, _version: int) -> Loader:
-        return SavedModelLoader(Path(path), options=session)
+        return SavedModelLoader(Path(path), options=session, rules=rules)
+
+    def python(path: str, _version: int) -> Loader:
+        return PythonLoader(Path(path), python_modules)
 
     return {
         "saved_model": saved_model,
         "numpy": _numpy,
         "lookup_table": _lookup_table,
         "vocabulary": _vocabulary,
+        "python": python,
     }
 
 
 SHIPPED = shipped()
-"""Those, with TensorFlow's own thread pools."""
+"""Those, with TensorFlow's own thread pools, and nothing allowed that has to be."""
 
 
 class Loaders:

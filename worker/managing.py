@@ -9,15 +9,19 @@ from lifecycle.backoff import Backoff
 from lifecycle.execution import BasicManagerOptions, Surroundings
 from lifecycle.loader import Loader
 from lifecycle.loader_harness import LoadOptions
+from lifecycle.saved_model_judgement import GraphRules
 from lifecycle.saved_model_session import SessionOptions
 from lifecycle.threads import Executor, new_executor
 from lifecycle.warmup import WarmedLoader
-from worker import custom_loaders, policies, thread_slices
+from worker import custom_loaders, operator_rules, policies, thread_slices
+from worker.base_path_roots import BasePathRoots
 from worker.freed_memory import FreedMemory, GivingLoader
 from worker.loaders import Loaders, shipped
 from worker.metrics import Metrics
 from worker.metrics_observers import ModelMetrics
 from worker.model_log import log_event
+from worker.operator_rules import OperatorRules
+from worker.rooted_loader import rooted
 from worker.settings import Settings
 from worker.settings_lifecycle import LifecycleSettings
 from worker.usable_cores import usable_cores
@@ -31,20 +35,37 @@ JITTER = (
 )
 
 
-def new_loaders(settings: Settings) -> Loaders:
-    """Our own and those that are installed beside them."""
+def new_loaders(settings: Settings) -> tuple[Loaders, OperatorRules]:
+    """Our own and those that are installed beside them, as far as they are enabled; and what records may ask for."""
     own = settings.tensorflow
-    ours = shipped(SessionOptions(own.intra_op_threads or usable_cores(), own.inter_op_threads))
+    ours = shipped(
+        SessionOptions(own.intra_op_threads or usable_cores(), own.inter_op_threads),
+        GraphRules(frozenset(settings.lifecycle.allowed_operations), settings.lifecycle.most_graph_bytes),
+        settings.lifecycle.python_modules,
+    )
     custom = custom_loaders.find(ours)
-    for problem in custom.problems:
+    everything = {**ours, **custom.factories}
+    named = frozenset(settings.lifecycle.loaders) or frozenset(everything)
+    problems = [
+        f"{operator_rules.LOADERS_SETTING} names {each!r}, which is not here; there are {', '.join(sorted(everything))}"
+        for each in sorted(named - everything.keys())
+    ]
+    for problem in (*custom.problems, *problems):
         _log.error("a loader cannot be used", extra={"problem": problem})
+    rules = OperatorRules(
+        roots=BasePathRoots(settings.lifecycle.base_path_roots),
+        disabled_loaders=frozenset(everything) - named,
+        most_models=settings.lifecycle.most_models,
+        most_versions=settings.lifecycle.most_versions,
+    )
     memory, warmup = freed_memory(settings), settings.lifecycle.warmup
 
     def wrap(loader: Loader) -> Loader:
         giving = GivingLoader(loader, memory)
         return WarmedLoader(giving) if warmup else giving
 
-    return Loaders({**ours, **custom.factories}, wrap)
+    enabled = {name: rooted(factory, rules.roots) for name, factory in everything.items() if name in named}
+    return Loaders(enabled, wrap), rules
 
 
 def new_policies() -> Mapping[str, AspiredVersionPolicy]:

@@ -8,7 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lifecycle import lookup_table_format, numpy_model, saved_model_signatures, vocabulary_format
+from lifecycle import (
+    lookup_table_format,
+    numpy_model,
+    python_loader,
+    saved_model_signatures,
+    vocabulary_format,
+)
 from lifecycle.errors import LoadFailed
 from lifecycle.signature import Signature
 from schemas.version_selection import AllVersions
@@ -94,12 +100,18 @@ def _vocabulary_graphs(directory: Path) -> list[InspectedGraph]:
     return [InspectedGraph((), vocabulary_format.read_format(directory).signatures, {})]
 
 
+def _python_graphs(directory: Path) -> list[InspectedGraph]:
+    python_loader.read_class(directory)  # nothing is imported, so that its signatures stay unknown
+    return []
+
+
 FILES: Mapping[str, str] = {
     saved_model_signatures.FILE_NAME: "saved_model",
     saved_model_signatures.TEXT_FILE_NAME: "saved_model",
     numpy_model.FILE_NAME: "numpy",
     lookup_table_format.FILE_NAME: "lookup_table",
     vocabulary_format.FILE_NAME: "vocabulary",
+    python_loader.FILE_NAME: "python",
 }
 """By the file that tells what a directory holds, the loader that understands it."""
 _READERS: Mapping[str, Callable[[Path], Sequence[InspectedGraph]]] = {
@@ -107,4 +119,5 @@ _READERS: Mapping[str, Callable[[Path], Sequence[InspectedGraph]]] = {
     "numpy": _numpy_graphs,
     "lookup_table": _lookup_table_graphs,
     "vocabulary": _vocabulary_graphs,
+    "python": _python_graphs,
 }

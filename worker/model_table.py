@@ -13,6 +13,7 @@ from schemas.model_config import ModelConfig, PastConfig
 from schemas.version_selection import SpecificVersions
 from worker import control_record
 from worker.control_record import InvalidControlRecord, Known
+from worker.operator_rules import OperatorRules
 from worker.traffic_shares import TrafficShares
 
 _MOST_REJECTED = 100  # a flood of garbage keys must not grow the table
@@ -59,7 +60,7 @@ class DesiredModel:
 
 @dataclass(frozen=True)
 class RejectedRecord:
-    """A record whose key names no model, so that its problem has no model to stand with."""
+    """A record whose key names no model, or one too many, so that its problem has no model to stand with."""
 
     offset: int
     reason: str
@@ -73,7 +74,7 @@ class Change(Enum):
     INVALID = "invalid"
     """The record cannot be applied: what was desired stays desired."""
     REJECTED = "rejected"
-    """The record's key names no model."""
+    """The record's key names no model, or one too many."""
     NOTHING = "nothing"
     """A removal of what was not there."""
 
@@ -85,10 +86,20 @@ class ModelTable:
     """
 
     def __init__(
-        self, loaders: Collection[str] | None = None, policies: Collection[str] | None = None
+        self,
+        loaders: Collection[str] | None = None,
+        policies: Collection[str] | None = None,
+        rules: OperatorRules | None = None,
     ) -> None:
-        """Make an empty table; *loaders* and *policies* are the names that exist here (None: do not check)."""
-        self._known = Known(loaders, policies)
+        """Make an empty table.
+
+        Args:
+            loaders: the names of loaders that may be used here; None does not check them.
+            policies: likewise of policies.
+            rules: what else the operator allows; by default everything.
+        """
+        self.rules = rules or OperatorRules()
+        self._known = Known(loaders, policies, self.rules)
         self._models: Mapping[str, DesiredModel] = MappingProxyType({})
         self._rejected: tuple[RejectedRecord, ...] = ()
 
@@ -99,7 +110,7 @@ class ModelTable:
 
     @property
     def rejected(self) -> tuple[RejectedRecord, ...]:
-        """The latest records whose keys name no model, newest last."""
+        """The latest records whose keys name no model, or one too many, newest last."""
         return self._rejected
 
     def lookup(self, name: str) -> DesiredModel | None:
@@ -114,12 +125,14 @@ class ModelTable:
         try:
             name = control_record.model_name(key)
         except InvalidControlRecord as error:
-            self._rejected = (*self._rejected, RejectedRecord(offset, str(error)))[-_MOST_REJECTED:]
-            return Change.REJECTED, str(error)
+            return self._reject(offset, str(error))
         before = self._models.get(name)
         if value is None:
             self._put(name, None)
             return (Change.NOTHING if before is None else Change.REMOVED), name
+        one_more = None if before else self.rules.problem_of_one_more(name, len(self._models))
+        if one_more is not None:
+            return self._reject(offset, one_more)
         try:
             config = control_record.read_config(value, self._known)
         except InvalidControlRecord as error:
@@ -164,6 +177,10 @@ class ModelTable:
                 problem=problem if model.record_valid else model.problem,
             ),
         )
+
+    def _reject(self, offset: int, reason: str) -> tuple[Change, str]:
+        self._rejected = (*self._rejected, RejectedRecord(offset, reason))[-_MOST_REJECTED:]
+        return Change.REJECTED, reason
 
     def _put(self, name: str, model: DesiredModel | None) -> None:
         models = dict(self._models)

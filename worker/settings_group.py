@@ -19,11 +19,13 @@ class SettingsGroup(BaseModel):
 
 TOPIC_PATTERN = r"^[A-Za-z0-9._-]{1,249}$"
 NAME_PATTERN = r"^[A-Za-z0-9._-]{1,128}$"
+MODULE_PATTERN = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
 BROKERS_PATTERN = r"^[^\s,]+:\d+(,[^\s,]+:\d+)*$"
 
 PATTERNS_IN_WORDS = {
     TOPIC_PATTERN: "1 to 249 letters, digits, '.', '_' and '-'",
     NAME_PATTERN: "1 to 128 letters, digits, '.', '_' and '-'",
+    MODULE_PATTERN: "a Python module's name",
     BROKERS_PATTERN: "host:port, several separated by commas",
 }
 """For errors and the documentation."""

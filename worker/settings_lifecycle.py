@@ -2,9 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from worker.settings_group import PositiveSeconds, Seconds, SettingsGroup
+from worker.base_path_roots import normal_root
+from worker.settings_group import MODULE_PATTERN, Name, PositiveSeconds, Seconds, SettingsGroup
+
+MOST_GRAPH_BYTES = 2_147_483_647
+"""Protobuf's own bound."""
 
 
 class LifecycleSettings(SettingsGroup):
@@ -72,6 +76,44 @@ class LifecycleSettings(SettingsGroup):
     step_seconds: Annotated[float, Field(gt=0, le=60)] = 0.1
     """Seconds between two looks at what should be loaded and what is (more than 0, at most 60). A tenth of a
     second goes unnoticed beside a load, and costs nothing measurable."""
+
+    base_path_roots: tuple[str, ...] = ()
+    """Directories under which base paths may lie, as `/srv/models`; a path with `..` in it, or that a link leads
+    elsewhere, is refused then. Empty, which allows any, by default: where models lie is not known beforehand, and a
+    first try serves them from wherever they are. Set it where others than the operator write control records."""
+
+    loaders: tuple[Name, ...] = ()
+    """Loaders that control records may name. Empty by default: headrace's own, and those of every package that is
+    installed beside it; whoever installs a loader there means it to be used. Name those that you need, and a record
+    that names another is refused."""
+
+    allowed_operations: tuple[str, ...] = ()
+    """TensorFlow operations that SavedModels may use besides those that only compute (`ReadFile`). None by default: a
+    SavedModel is a program, and one that reads or writes files, or runs Python, is refused with the operation's name.
+    What a package adds to TensorFlow has to be named here too."""
+
+    python_modules: tuple[Annotated[str, Field(pattern=MODULE_PATTERN)], ...] = ()
+    """Python modules whose classes the loader `python` may import, as `our_models.prices`, each with those below it.
+    None by default, so that the loader refuses every version: who writes a model would otherwise choose what runs."""
+
+    most_models: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    """Models that a worker takes from the control topic (1 to 1,000,000); the record of one more is refused. Ten
+    thousand: far more than a worker serves, and a loop that writes records under ever new names ends there."""
+
+    most_versions: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    """Versions of one model that may be served at once (1 to 100,000); a record or a base path that brings more is
+    refused, and what was served goes on. A thousand, which is also the most that a record can list: each is loaded,
+    and has a status of its own."""
+
+    most_graph_bytes: Annotated[int, Field(ge=1, le=MOST_GRAPH_BYTES)] = MOST_GRAPH_BYTES
+    """Bytes that a SavedModel's `saved_model.pb` may have (1 to 2,147,483,647); a larger one is not read. As much as
+    TensorFlow takes by default, because frozen graphs hold their weights there; loading needs a few times as much
+    memory, so set less where workers have less."""
+
+    @field_validator("base_path_roots")
+    @classmethod
+    def _are_roots(cls, roots: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(normal_root, roots))
 
 
 class TensorFlowSettings(SettingsGroup):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from worker.arrivals import Arrivals
 from worker.control_record import HIGHEST_VERSION
+from worker.operator_rules import OperatorRules
 
 ListDirectories = Callable[[str], Iterable[str]]
 """The names of the directories right under a path; raises OSError."""
@@ -25,11 +26,11 @@ _NUMBER = re.compile(r"[0-9]+", re.ASCII)
 class VersionPaths:
     """What was found for one selection under one base path.
 
-    The sentences name no path: they may be told to requesters.
+    The sentences name no path, but between quotation marks: they may be told to requesters, without what is quoted.
 
     Attributes:
         paths: the directory of each version to serve.
-        missing: why a version that was asked for by its number cannot be served.
+        missing: why a version that was asked for by its number, or that lies there, cannot be served.
         problem: why no version can be served at all; None when one was found or asked for by its number.
         arriving: versions that would be served if their files were all there.
     """
@@ -56,48 +57,79 @@ def find_versions(
     selection: VersionSelection,
     directories: ListDirectories = list_directories,
     arrivals: Arrivals | None = None,
+    rules: OperatorRules | None = None,
 ) -> VersionPaths:
     """Find the versions that *selection* means; raises nothing: what cannot be read is told in the result.
 
     Of `latest` and `all` only directories whose files are all there count, as *arrivals* says; one that is named by its
-    number is taken at its word.
+    number is taken at its word. Nothing is opened that *rules* do not allow; a version that leads elsewhere by a link
+    is missing, with the reason.
     """
-    try:
-        found = _by_version(base_path, directories(base_path))
-        reason = None
-    except (OSError, ValueError) as error:  # ValueError: a name that this system has no bytes for
-        found = {}
-        reason = f"the base path cannot be listed: {_why(error)}"
+    rules = rules or OperatorRules()
+    found, reason = _listed(base_path, directories, rules)
     match selection:
         case SpecificVersions(versions):
+            elsewhere = _elsewhere(
+                {version: found[version] for version in versions if version in found}, rules
+            )
+            absent = {
+                version: reason or f"the base path has no directory for version {version}"
+                for version in versions
+                if version not in found
+            }
             return VersionPaths(
-                paths={version: found[version] for version in versions if version in found},
-                missing={
-                    version: reason or f"the base path has no directory for version {version}"
-                    for version in versions
-                    if version not in found
-                },
+                paths={v: found[v] for v in versions if v in found and v not in elsewhere},
+                missing={v: (absent | elsewhere)[v] for v in versions if v in absent or v in elsewhere},
             )
         case LatestVersions(count):
             most = count
         case AllVersions():
             most = len(found)
+    if (many := rules.problem_of_versions(min(most, len(found)))) is not None:
+        return VersionPaths(problem=many)
     if arrivals is not None and reason is None:
         arrivals.keep(set(found.values()))
+    highest = _highest(found, most, arrivals, rules)
+    if highest.paths or highest.missing or highest.arriving:
+        return highest
+    return VersionPaths(problem=reason or "the base path holds no version (a directory named by a number)")
+
+
+def _highest(
+    found: Mapping[int, str], most: int, arrivals: Arrivals | None, rules: OperatorRules
+) -> VersionPaths:
+    """The highest versions that can be served, so many at most; and what stands before them and cannot."""
     wanted: dict[int, str] = {}
+    refused: dict[int, str] = {}
     arriving = []
     for version in sorted(found, reverse=True):
         if len(wanted) >= most:
             break
-        if arrivals is None or arrivals.complete(found[version]):
+        if (problem := rules.roots.problem_of(found[version])) is not None:
+            refused[version] = problem
+        elif arrivals is None or arrivals.complete(found[version]):
             wanted[version] = found[version]
         else:
             arriving.append(version)
-    if not wanted and not arriving:
-        return VersionPaths(
-            problem=reason or "the base path holds no version (a directory named by a number)"
-        )
-    return VersionPaths(paths=wanted, arriving=tuple(arriving[:most]))
+    return VersionPaths(paths=wanted, missing=refused, arriving=tuple(arriving[:most]))
+
+
+def _listed(
+    base_path: str, directories: ListDirectories, rules: OperatorRules
+) -> tuple[dict[int, str], str | None]:
+    """Every version under the base path; or none, and why it cannot be listed."""
+    if (problem := rules.roots.problem_of(base_path)) is not None:
+        return {}, f"the base path is not opened: {problem}"
+    try:
+        return _by_version(base_path, directories(base_path)), None
+    except (OSError, ValueError) as error:  # ValueError: a name that this system has no bytes for
+        return {}, f"the base path cannot be listed: {_why(error)}"
+
+
+def _elsewhere(found: Mapping[int, str], rules: OperatorRules) -> dict[int, str]:
+    """The versions that lead out of the roots, and why they are refused."""
+    problems = {version: rules.roots.problem_of(path) for version, path in found.items()}
+    return {version: problem for version, problem in problems.items() if problem is not None}
 
 
 def _by_version(base_path: str, names: Iterable[str]) -> dict[int, str]:

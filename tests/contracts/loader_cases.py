@@ -12,11 +12,12 @@ from lifecycle import lookup_table_writer, vocabulary_writer
 from lifecycle.loader import Loader
 from lifecycle.lookup_table_loader import LookupTableLoader
 from lifecycle.numpy_loader import NumpyLoader
+from lifecycle.python_loader import PythonLoader
 from lifecycle.saved_model_loader import SavedModelLoader
 from lifecycle.vocabulary_loader import VocabularyLoader
 from lifecycle.warmup import WarmedLoader
 from tests.fakes import servables
-from tests.kit import numpy_models
+from tests.kit import numpy_models, python_servables
 from tests.kit.models import SavedModels
 
 
@@ -105,6 +106,15 @@ CASES = [
             broken=lambda folder: VocabularyLoader(folder / "missing"),
         ),
         id="vocabulary",
+    ),
+    pytest.param(
+        LoaderCase(
+            good=lambda folder: PythonLoader(
+                python_servables.write(folder / "python" / "1", "Scaled"), [python_servables.MODULE]
+            ),
+            broken=lambda folder: PythonLoader(folder / "missing", [python_servables.MODULE]),
+        ),
+        id="python",
     ),
     pytest.param(
         LoaderCase(

@@ -1,28 +1,36 @@
-"""The loader of docs/loaders.md works, word for word, once it is installed as the page says."""
+"""The loader and the class of docs/loaders.md work, word for word, once they are installed as the page says."""
 
+import json
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lifecycle.errors import InvalidModel
+from lifecycle.errors import InvalidModel, PermanentLoadFailure
 from lifecycle.warmup import WarmedLoader
 from tests.docs.pages import ROOT, blocks
 from tests.kit import distributions
 from worker import custom_loaders
-from worker.loaders import SHIPPED, Loaders
+from worker.loaders import SHIPPED, Loaders, shipped
+from worker.settings import Settings
 
 PAGE = ROOT / "docs" / "loaders.md"
+
+
+def text_with(piece: str) -> str:
+    """The page's only block with that in it."""
+    (found,) = (block.text for block in blocks(PAGE) if piece in block.text)
+    return found
 
 
 @pytest.fixture
 def loaders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loaders]:
     """The registry of a worker in whose environment the page's distribution is installed."""
-    (program,) = (block.text for block in blocks(PAGE) if "class LinearLoader" in block.text)
-    (offer,) = (block.text for block in blocks(PAGE) if "[project." in block.text)
+    program, offer = text_with("class LinearLoader"), text_with("[project.")
     name, value = re.findall(r'^(\w+) = "([\w:]+)"$', offer, re.MULTILINE)[0]
     assert '[project.entry-points."headrace.loaders"]' in offer
     distributions.install(tmp_path, "linear-loader", {name: value})
@@ -56,3 +64,44 @@ def test_the_example_says_what_is_wrong_with_a_model(loaders: Loaders, tmp_path:
 
     with pytest.raises(InvalidModel, match=r"int64\(3,\); expected a float32 matrix"):
         loaders.loader("linear", str(tmp_path / "1"), 1).load()
+
+
+@pytest.fixture
+def version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A version that names the page's class, which is on the path."""
+    described = text_with('{"class"')
+    module = json.loads(described)["class"].partition(":")[0]
+    path = tmp_path / "path"
+    path.mkdir()
+    (path / f"{module}.py").write_text(text_with("class Thresholds"))
+    monkeypatch.syspath_prepend(path)
+    directory = tmp_path / "high" / "1"
+    directory.mkdir(parents=True)
+    (directory / "servable.json").write_text(described)
+    (directory / "threshold.json").write_text("0.25")
+    yield directory
+    sys.modules.pop(module, None)
+
+
+def test_the_class_serves_the_version_that_names_it(version: Path) -> None:
+    """With the settings that the page shows; without them the error names the one that is missing."""
+    said = tomllib.loads(text_with("python_modules ="))
+    modules = Settings(worker_id="w", **said).lifecycle.python_modules
+    with pytest.raises(PermanentLoadFailure, match=r"lifecycle\.python_modules"):
+        Loaders().loader("python", str(version), 1).load()
+    loader = Loaders(shipped(python_modules=modules), WarmedLoader).loader("python", str(version), 1)
+
+    loader.load()
+
+    scores = np.array([0.1, 0.4, 0.5, 0.6], np.float32)
+    answer = loader.servable.run("serving_default", {"score": scores}, ())
+    assert answer["high"].tolist() == [False, False, False, True]
+    loader.unload()
+
+
+def test_the_class_says_what_is_wrong_with_a_version(version: Path) -> None:
+    """A model that no repetition heals is given up at once."""
+    (version / "threshold.json").write_text('"high"')
+
+    with pytest.raises(InvalidModel, match=r"threshold\.json holds 'high'"):
+        Loaders(shipped(python_modules=["our_models"])).loader("python", str(version), 1).load()

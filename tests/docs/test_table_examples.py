@@ -24,7 +24,11 @@ def block(*, with_text: str) -> Block:
 
 def replies() -> list[Any]:
     """What the page says is answered, in order."""
-    return [json.loads(each.text) for each in blocks(PAGE) if each.language == "json"]
+    return [
+        json.loads(each.text)
+        for each in blocks(PAGE)
+        if each.language == "json" and "predictions" in each.text
+    ]
 
 
 def made(name: str) -> None:

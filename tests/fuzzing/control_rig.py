@@ -216,7 +216,7 @@ class ControlRig:
             config = codec.decode(value, ModelConfig)
         except WireError:
             config = None
-        if config is not None and may_be_applied(config):
+        if config is not None and len(value) <= control_record.MOST_BYTES and may_be_applied(config):
             self.counts.applied += 1
             same = model.config == config or _encoded(model.config) == _encoded(config)
             if not (same and model.record_valid):

@@ -13,6 +13,8 @@ from lifecycle.saved_model_tensorflow import import_tensorflow
 from tests.kit import numpy_models
 
 VOCABULARY = ("water", "wheel", "mill")
+NEVER_WRITTEN = "/tmp/headrace-test-is-never-written"
+"""What models name that are refused: no such file is ever there."""
 
 
 class SavedModels:
@@ -69,6 +71,20 @@ class SavedModels:
         """A graph of TensorFlow 1: `x` [?,3] to `y` [?,2], and `x` itself as the output `same`."""
         name = "version_one_text" if as_text else "version_one"
         return self._once(name, 1, lambda path: _export_version_one(path, as_text=as_text))
+
+    def version_one_vocabulary(self) -> Path:
+        """A graph of TensorFlow 1: `word` [?] to `place` [?], its line in an asset whose path is a constant."""
+        return self._once("version_one_vocabulary", 1, _export_version_one_vocabulary)
+
+    def reaching_out(self, how: str) -> Path:
+        """`serving_default`: `x` DT_FLOAT[?] to `y`, by a graph that does beside it what `REACHING_OUT` has there."""
+        return self._once(
+            f"reaching_out_{how}", 1, lambda path: _export(path, {"serving_default": _reaching_out(how)})
+        )
+
+    def reading(self, file: Path) -> Path:
+        """`serving_default`: `x` DT_FLOAT[?] to `y`, each x plus the length of that file."""
+        return self._once("reading", 1, lambda path: _export(path, {"serving_default": _reading(str(file))}))
 
     def without_graph(self) -> Path:
         """A copy of `dense` that lacks its saved_model.pb."""
@@ -252,3 +268,118 @@ def _export_version_one(path: Path, *, as_text: bool) -> None:
         builder = tf1.saved_model.Builder(str(path))
         builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature})
         builder.save(as_text=as_text)
+
+
+def _export_version_one_vocabulary(path: Path) -> None:
+    tf = import_tensorflow()
+    tf1 = tf.compat.v1
+    file = path.parent / "vocabulary.txt"
+    file.write_text("\n".join(VOCABULARY) + "\n")
+    graph, lookup = tf1.Graph(), tf1.lookup
+    with graph.as_default(), tf1.Session(graph=graph) as session:
+        asset = tf1.constant(str(file))
+        tf1.add_to_collection(tf1.GraphKeys.ASSET_FILEPATHS, asset)
+        index = lookup.TextFileIndex
+        lines = lookup.TextFileInitializer(asset, tf1.string, index.WHOLE_LINE, tf1.int64, index.LINE_NUMBER)
+        word = tf1.placeholder(tf1.string, [None], name="word")
+        place = lookup.StaticHashTable(lines, -1).lookup(word)
+        tables = tf1.tables_initializer()
+        session.run(tables)
+        builder = tf1.saved_model.Builder(str(path))
+        signature = tf1.saved_model.predict_signature_def({"word": word}, {"place": place})
+        builder.add_meta_graph_and_variables(
+            session,
+            ["serve"],
+            {"serving_default": signature},
+            assets_collection=tf1.get_collection(tf1.GraphKeys.ASSET_FILEPATHS),
+            main_op=tables,
+        )
+        builder.save()
+    file.unlink()  # the model carries its own copy
+
+
+def _reading(file: str) -> Any:
+    tf = import_tensorflow()
+    length = tf.strings.length
+    return tf.function(
+        lambda x: {"y": x + tf.cast(length(tf.io.read_file(file)), tf.float32)},
+        input_signature=[tf.TensorSpec([None], tf.float32, "x")],
+    )
+
+
+def _reaching_out(how: str) -> Any:
+    tf = import_tensorflow()
+    beside = REACHING_OUT[how]
+    return tf.function(
+        lambda x: {"y": tf.identity(beside(tf, x))}, input_signature=[tf.TensorSpec([None], tf.float32, "x")]
+    )
+
+
+def _length(tf: Any, text: Any) -> Any:
+    return tf.cast(tf.strings.length(text), tf.float32)
+
+
+def _writing(tf: Any) -> Any:
+    def write(x: Any) -> Any:
+        tf.io.write_file(NEVER_WRITTEN, "x")
+        return x * 3
+
+    return tf.function(write)
+
+
+def _first_line(tf: Any, x: Any) -> Any:
+    lines = tf.data.TextLineDataset(NEVER_WRITTEN)
+    return x + lines.reduce(0.0, lambda total, line: total + _length(tf, line))
+
+
+def _printing(tf: Any, x: Any) -> Any:
+    with tf.control_dependencies([tf.print(x, output_stream=f"file://{NEVER_WRITTEN}")]):
+        return tf.identity(x)
+
+
+def _saving(tf: Any, x: Any) -> Any:
+    tf.raw_ops.SaveV2(prefix=NEVER_WRITTEN, tensor_names=["x"], shape_and_slices=[""], tensors=[x])
+    return x
+
+
+def _restoring(tf: Any, x: Any) -> Any:
+    restore = tf.raw_ops.RestoreV2
+    (found,) = restore(prefix=NEVER_WRITTEN, tensor_names=["x"], shape_and_slices=[""], dtypes=[tf.float32])
+    return x + found
+
+
+def _table(tf: Any, x: Any) -> Any:
+    raw = tf.raw_ops
+    table = raw.HashTableV2(key_dtype=tf.string, value_dtype=tf.int64, shared_name="words")
+    raw.InitializeTableFromTextFileV2(
+        table_handle=table, filename=NEVER_WRITTEN, key_index=-2, value_index=-1
+    )
+    return x + tf.cast(raw.LookupTableSizeV2(table_handle=table), tf.float32)
+
+
+REACHING_OUT: Mapping[str, Callable[[Any, Any], Any]] = {
+    "ReadFile": lambda tf, x: x + _length(tf, tf.io.read_file(NEVER_WRITTEN)),
+    "ImmutableConst": lambda tf, x: (
+        x + tf.raw_ops.ImmutableConst(dtype=tf.float32, shape=[1], memory_region_name=NEVER_WRITTEN)
+    ),
+    "MatchingFiles": lambda tf, x: x + tf.cast(tf.size(tf.io.matching_files("/*")), tf.float32),
+    "EagerPyFunc": lambda tf, x: tf.ensure_shape(tf.py_function(lambda a: a, [x], tf.float32), [None]),
+    "PyFunc": lambda tf, x: tf.ensure_shape(tf.numpy_function(lambda a: a, [x], tf.float32), [None]),
+    "PyFuncStateless": lambda tf, x: tf.ensure_shape(
+        tf.numpy_function(lambda a: a, [x], tf.float32, stateful=False), [None]
+    ),
+    "WriteFile": lambda tf, x: _writing(tf)(x),
+    "WriteFile in a condition": lambda tf, x: tf.cond(
+        tf.reduce_sum(x) > 1e30, lambda: _writing(tf)(x), lambda: x
+    ),
+    "WriteFile in a loop": lambda tf, x: tf.while_loop(
+        lambda i, _: i < tf.cast(tf.size(x), tf.int32) - 7, lambda i, a: (i + 1, _writing(tf)(a)), (0, x)
+    )[1],
+    "WriteFile in a map": lambda tf, x: tf.map_fn(_writing(tf), x),
+    "TextLineDataset": _first_line,
+    "PrintV2": _printing,
+    "SaveV2": _saving,
+    "RestoreV2": _restoring,
+    "InitializeTableFromTextFileV2": _table,
+}
+"""What a graph may do beside its work that a worker does not want, by the operation that does it."""

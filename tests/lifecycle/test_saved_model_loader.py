@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from lifecycle import errors
+from lifecycle.saved_model_judgement import GraphRules
 from lifecycle.saved_model_loader import SavedModelLoader
 from lifecycle.saved_model_servable import SavedModelServable
 from lifecycle.saved_model_session import GraphSession, SessionOptions, prepare_call
@@ -109,9 +110,10 @@ def test_open_ranks_and_scalars_are_arrays(saved_models: SavedModels) -> None:
     loader.unload()
 
 
-def test_tables_are_initialised_from_assets(saved_models: SavedModels, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["vocabulary", "version_one_vocabulary"])
+def test_tables_are_initialised_from_assets(saved_models: SavedModels, tmp_path: Path, name: str) -> None:
     """Initialisation runs with the files that the model carries, wherever the model was moved."""
-    directory = shutil.copytree(saved_models.vocabulary(), tmp_path / "moved")
+    directory = shutil.copytree(getattr(saved_models, name)(), tmp_path / "moved")
     loader = SavedModelLoader(directory)
     loader.load()
 
@@ -252,12 +254,14 @@ class PublicSession:
 def test_the_public_call_gives_the_same_values(saved_models: SavedModels) -> None:
     """Without the private interface everything goes on, more slowly."""
     session = GraphSession(SessionOptions())
-    session.restore(saved_models.three_signatures(), ["serve"])
-
-    for feed, fetch, value in [
+    calls = [
         ("integers_n:0", "PartitionedCall:0", np.ones((2, 4), np.int64)),
         ("strings_s:0", "PartitionedCall_1:0", rows(b"a\0", b"\xff")),
-    ]:
+    ]
+    tensors = [tensor for feed, fetch, _ in calls for tensor in (feed, fetch)]
+    session.restore(saved_models.three_signatures(), ["serve"], tensors, GraphRules())
+
+    for feed, fetch, value in calls:
         (private,) = session.prepare([feed], [fetch])(value)
         (public,) = prepare_call(PublicSession(session), [feed], [fetch])(value)
         assert private.dtype == public.dtype

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from lifecycle import dtype_names, errors, saved_model_signatures
+from lifecycle.saved_model_judgement import GraphRules
+from lifecycle.saved_model_loader import SavedModelLoader
 from lifecycle.saved_model_tensorflow import import_tensorflow
 from lifecycle.signature import Signature, TensorSpec
 from tests.kit.models import SavedModels
@@ -132,6 +134,23 @@ def test_a_file_without_a_graph_is_named(
 
     with pytest.raises(kind, match=message):
         saved_model_signatures.read_meta_graphs(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["dense", "version_one_text"])
+def test_a_file_larger_than_allowed_is_not_read(saved_models: SavedModels, name: str) -> None:
+    """Binary or text; the error has its size, the bound, and the setting."""
+    as_text = name == "version_one_text"
+    directory = saved_models.version_one(as_text=True) if as_text else saved_models.dense()
+    (file,) = directory.glob("saved_model.pb*")
+    size = file.stat().st_size
+    assert saved_model_signatures.read_meta_graphs(directory, size)
+
+    with pytest.raises(errors.InvalidModel) as caught:
+        SavedModelLoader(directory, rules=GraphRules(most_bytes=size - 1)).load()
+
+    assert str(caught.value).startswith(
+        f"{file.name} has {size:,} bytes, and at most {size - 1:,} are read (lifecycle.most_graph_bytes)"
+    )
 
 
 def test_wrong_tags_are_answered_with_those_that_exist(saved_models: SavedModels) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,12 +15,14 @@ from lifecycle.servable_state import ServableState
 from lifecycle.threads import InlineExecutor, Job
 from schemas import codec
 from schemas.model_config import ModelConfig
-from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions
+from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from tests.fakes.servables import FailingLoader, FakeLoader, ManualExecutor
 from worker.arrivals import Arrivals, Contents
 from worker.aspirations import Aspirations, Watch
+from worker.base_path_roots import BasePathRoots
 from worker.loaders import Loaders
 from worker.model_table import ModelTable
+from worker.operator_rules import OperatorRules
 
 CONFIG = ModelConfig("/a", loader="fake", versions=SpecificVersions((1,)))
 
@@ -48,6 +51,7 @@ class World:
         *,
         watch_seconds: float = 0.0,
         quiet_seconds: float = 0.0,
+        rules: OperatorRules | None = None,
     ) -> None:
         self.now = 0.0
         self.changed: dict[str, float] = {}
@@ -57,7 +61,7 @@ class World:
         self.made: list[str] = []
         self.broken: set[str] = set()
         self._load = LoadExecutor()
-        self.table = ModelTable()
+        self.table = ModelTable(rules=rules)
         self.manager = AspiredVersionsManager(
             AspiredVersionsManagerOptions(reload_failed_when_aspired_again=True),
             Surroundings(load_executor=self._load),
@@ -613,3 +617,84 @@ def test_of_many_missing_versions_the_first_are_named() -> None:
     assert problem.startswith("the base path has no directory for version 1; ")
     assert problem.endswith("; 990 more")
     assert len(problem) < 1000
+
+
+class Linked(World):
+    """Versions 1 and 2 of a model under the only root there is, and a place outside of it."""
+
+    def __init__(self, folder: Path) -> None:
+        base = folder / "models" / "m"
+        super().__init__(watch_seconds=5.0, rules=OperatorRules(BasePathRoots([str(folder / "models")])))
+        self.base, self.outside = base, folder / "outside"
+        for path in (base / "1", base / "2", self.outside):
+            path.mkdir(parents=True)
+        self.directories[str(base)] = ["1", "2"]
+
+    def want(self, versions: VersionSelection) -> None:
+        """A record comes, and what it asks for is loaded."""
+        self.set(ModelConfig(str(self.base), loader="fake", versions=versions))
+        self.settle()
+
+    def lead_out(self, version: int) -> None:
+        """A version's directory becomes a link, and is looked at."""
+        (self.base / str(version)).rmdir()
+        (self.base / str(version)).symlink_to(self.outside)
+        self.settle(100.0)
+
+
+@pytest.mark.parametrize(
+    ("versions", "served"),
+    [
+        (SpecificVersions((1, 2)), [1, 2]),
+        (LatestVersions(1), [2]),
+        (LatestVersions(2), [1, 2]),
+        (AllVersions(), [1, 2]),
+    ],
+)
+def test_a_version_that_serves_goes_on_when_it_is_refused_later(
+    tmp_path: Path, versions: VersionSelection, served: list[int]
+) -> None:
+    """As what cannot be found any more: nothing is unloaded, and nothing is loaded from there."""
+    world = Linked(tmp_path)
+    world.want(versions)
+    assert sorted(world.available()) == served
+    made = list(world.made)
+
+    world.lead_out(2)
+
+    assert sorted(world.available()) == served
+    assert world.made == made
+
+
+@pytest.mark.parametrize(("versions", "served"), [(LatestVersions(1), [3]), (AllVersions(), [1, 2, 3])])
+def test_a_version_beyond_one_that_is_refused_is_served(
+    tmp_path: Path, versions: VersionSelection, served: list[int]
+) -> None:
+    """It takes its place, or joins it."""
+    world = Linked(tmp_path)
+    world.want(versions)
+    world.lead_out(2)
+    (world.base / "3").mkdir()
+    world.directories[str(world.base)].append("3")
+    world.settle(100.0)
+
+    assert sorted(world.available()) == served
+
+
+def test_a_version_that_is_refused_from_the_beginning_is_told_and_the_next_one_serves(tmp_path: Path) -> None:
+    """The model is not left without."""
+    world = Linked(tmp_path)
+    world.lead_out(2)
+    world.want(LatestVersions(1))
+
+    assert world.available() == [1]
+    model = world.table.lookup("m")
+    assert model is not None
+    assert model.versions == (2, 1)
+    assert f"leads to '{world.outside}'" in model.failures[2]
+    assert world.made == [str(world.base / "1")]
+
+    (world.base / "2").unlink()
+    (world.base / "2").mkdir()
+    world.settle(100.0)
+    assert world.available() == [2]

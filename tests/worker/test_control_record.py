@@ -52,6 +52,16 @@ def test_bytes_that_are_no_config_are_refused(value: bytes) -> None:
         control_record.read_config(value)
 
 
+def test_a_record_that_is_too_large_is_refused() -> None:
+    """Whatever it holds is kept in memory for as long as its model is there."""
+    large = codec.encode(replace(CONFIG, parameters={f"k{n}": bytes(60_000) for n in range(18)}))
+
+    with pytest.raises(
+        InvalidControlRecord, match=r"the value has 1,080,\d+ bytes; at most 1,048,576 are allowed"
+    ):
+        control_record.read_config(large)
+
+
 def test_a_record_of_another_kind_is_refused() -> None:
     """A request on the control topic is no config."""
     with pytest.raises(InvalidControlRecord, match="no ModelConfig"):

@@ -71,6 +71,13 @@ DEFAULTS = {
         "policy": "availability_preserving",
         "warmup": True,
         "step_seconds": 0.1,
+        "base_path_roots": (),
+        "loaders": (),
+        "allowed_operations": (),
+        "python_modules": (),
+        "most_models": 10_000,
+        "most_versions": 1_000,
+        "most_graph_bytes": 2_147_483_647,
     },
     "tensorflow": {"intra_op_threads": 0, "inter_op_threads": -1},
     "claims": {

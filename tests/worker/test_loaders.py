@@ -8,6 +8,7 @@ import pytest
 
 from lifecycle.lookup_table_loader import LookupTableLoader
 from lifecycle.numpy_loader import NumpyLoader
+from lifecycle.python_loader import PythonLoader
 from lifecycle.saved_model_loader import SavedModelLoader
 from lifecycle.saved_model_session import SessionOptions
 from lifecycle.vocabulary_loader import VocabularyLoader
@@ -21,9 +22,10 @@ def test_the_shipped_loaders_go_by_their_names() -> None:
     """A name says which files are understood."""
     loaders = Loaders()
 
-    assert list(loaders) == ["lookup_table", "numpy", "saved_model", "vocabulary"]
-    assert len(loaders) == 4
+    assert list(loaders) == ["lookup_table", "numpy", "python", "saved_model", "vocabulary"]
+    assert len(loaders) == 5
     assert isinstance(loaders.loader("numpy", "/m/1", 1), NumpyLoader)
+    assert isinstance(loaders.loader("python", "/m/1", 1), PythonLoader)
     assert isinstance(loaders.loader("saved_model", "/m/1", 1), SavedModelLoader)
     assert isinstance(loaders.loader("lookup_table", "/m/1", 1), LookupTableLoader)
     assert isinstance(loaders.loader("vocabulary", "/m/1", 1), VocabularyLoader)

@@ -96,7 +96,7 @@ def test_a_directory_without_a_model_fails_and_says_what_was_expected(tmp_path: 
     done = inspect(tmp_path)
 
     assert done.exit_code == 1
-    assert "or model.json or lookup_table.json or vocabulary.json in it" in done.stdout
+    assert "or model.json or lookup_table.json or vocabulary.json or servable.json in it" in done.stdout
     assert json.loads(inspect(tmp_path, "--output", "json").stdout)["versions"] == []
 
 

@@ -1,0 +1,44 @@
+"""Keeps a load within the roots that the operator allows, whatever links lie in the version's directory."""
+
+from lifecycle.loader import Loader
+from lifecycle.servable import Servable
+from worker.base_path_roots import BasePathRoots
+from worker.loaders import LoaderFactory
+
+
+def rooted(factory: LoaderFactory, roots: BasePathRoots) -> LoaderFactory:
+    """The same loaders, which look where their version's links lead before they load; themselves without roots."""
+    if not roots:
+        return factory
+
+    def make(path: str, version: int) -> Loader:
+        return RootedLoader(factory(path, version), roots, path)
+
+    return make
+
+
+class RootedLoader:
+    """A loader that loads only what lies under the roots; it adds that to any loader."""
+
+    def __init__(self, loader: Loader, roots: BasePathRoots, directory: str) -> None:
+        self._loader = loader
+        self._roots = roots
+        self._directory = directory
+
+    @property
+    def servable(self) -> Servable:
+        """The inner loader's servable. Requires: loaded and not yet unloaded."""
+        return self._loader.servable
+
+    def load(self) -> None:
+        """Look where the version's links lead, then load; on a load thread.
+
+        Raises:
+            PermanentLoadFailure: they lead out of the roots; also whatever the inner loader raises.
+        """
+        self._roots.check_version(self._directory)
+        self._loader.load()
+
+    def unload(self) -> None:
+        """Unload; on an unload thread."""
+        self._loader.unload()
