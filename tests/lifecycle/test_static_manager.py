@@ -43,8 +43,8 @@ def events(bus: EventBus) -> list[ServableEvent]:
 
 
 @pytest.fixture
-def builder(options: BasicManagerOptions, bus: EventBus) -> StaticManagerBuilder:
-    """A builder without any servable."""
+def builder(options: BasicManagerOptions, bus: EventBus, events: list[ServableEvent]) -> StaticManagerBuilder:
+    """A builder without any servable, all of whose events are written down."""
     return StaticManagerBuilder(options, Surroundings(bus=bus))
 
 
