@@ -8,10 +8,10 @@ import contextlib
 import dataclasses
 import threading
 
-from lifecycle import basic_manager, errors, execution, loader, loader_factory, residents, servable_handle
+from lifecycle import basic_manager, errors, execution, loader_factory, residents, servable_handle
 from lifecycle.loader_harness import LoadOptions
 from lifecycle.managed_servable import VersionStatus
-from lifecycle.servable_id import Pick, ServableId, ServableRequest
+from lifecycle.servable_id import ServableId, ServableRequest
 from lifecycle.servable_state import ServableEvent, ServableState
 from lifecycle.shared_load import SharedLoad
 
@@ -95,7 +95,7 @@ class CachingManager:
 
     def handle_for(self, request: ServableRequest) -> servable_handle.ServableHandle:
         """As `handle`, for a request that may also ask for the earliest version that exists."""
-        servable_id = self._id_of(request)
+        servable_id = loader_factory.version_meant(request, self._factory)
         with self._changed:
             self._check_open(servable_id)
             if self._residents.use(servable_id):
@@ -147,14 +147,6 @@ class CachingManager:
             self._unsubscribe()
         return left
 
-    def _id_of(self, request: ServableRequest) -> ServableId:
-        if request.version is not None:
-            return ServableId(request.name, request.version)
-        versions = self._factory.versions(request.name)
-        if not versions:
-            raise errors.ServableNotFound(f"servable {request.name!r} has no version")
-        return ServableId(request.name, min(versions) if request.pick is Pick.EARLIEST else max(versions))
-
     def _check_open(self, servable_id: ServableId) -> None:
         if self._closed:
             raise errors.ManagerClosed(f"the manager is closed and gives no handle on {servable_id}")
@@ -170,7 +162,7 @@ class CachingManager:
         """Load it, in this thread or by the executor; what cannot even begin is told to all who wait."""
         try:
             self._forget_hung(servable_id)
-            loader = self._new_loader(servable_id)
+            loader = loader_factory.new_loader(servable_id, self._factory)
             self._enter(servable_id, load)
             self._basic.manage(servable_id, loader)
             self._basic.load(servable_id)
@@ -189,15 +181,6 @@ class CachingManager:
                 if status.running and status.error is not None:
                     raise status.error.with_traceback(None)  # another loader would only hang as well
                 self._basic.stop_managing(servable_id)
-
-    def _new_loader(self, servable_id: ServableId) -> loader.Loader:
-        try:
-            return self._factory.loader(servable_id)
-        except errors.LifecycleError:
-            raise
-        except Exception as error:
-            why = f"no loader for {servable_id}: {type(error).__name__}: {error}"
-            raise errors.LoadFailed(why) from error
 
     def _enter(self, servable_id: ServableId, load: SharedLoad) -> None:
         """Wait for room, and make it where that is possible."""

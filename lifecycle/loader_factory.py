@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lifecycle import errors, loader
-from lifecycle.servable_id import ServableId
+from lifecycle.servable_id import Pick, ServableId, ServableRequest
 
 
 class LoaderFactory(Protocol):
@@ -33,6 +33,37 @@ class LoaderFactory(Protocol):
             Exception: anything else is told as a `LoadFailed`.
         """
         ...
+
+
+def version_meant(request: ServableRequest, factory: LoaderFactory) -> ServableId:
+    """The version that a request asks for, of those that exist; one that it names need not exist.
+
+    Raises:
+        ServableNotFound: there is no version at all.
+        Exception: what the factory raises.
+    """
+    if request.version is not None:
+        return ServableId(request.name, request.version)
+    versions = factory.versions(request.name)
+    if not versions:
+        raise errors.ServableNotFound(f"servable {request.name!r} has no version")
+    return ServableId(request.name, min(versions) if request.pick is Pick.EARLIEST else max(versions))
+
+
+def new_loader(servable_id: ServableId, factory: LoaderFactory) -> loader.Loader:
+    """A new loader of a version, cheaply.
+
+    Raises:
+        ServableNotFound: there is no such version.
+        LoadFailed: the factory raised anything else.
+    """
+    try:
+        return factory.loader(servable_id)
+    except errors.LifecycleError:
+        raise
+    except Exception as error:
+        why = f"no loader for {servable_id}: {type(error).__name__}: {error}"
+        raise errors.LoadFailed(why) from error
 
 
 class PathPrefixLoaderFactory:

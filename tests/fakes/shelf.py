@@ -13,8 +13,8 @@ class Shelf:
 
     Attributes:
         existing: the versions that exist of each name.
-        prepared: what comes next for a version, a loader or an error; a plain `FakeLoader` with the version's number when
-            nothing is left.
+        prepared: what comes next for a version, a loader or an error; a plain `FakeLoader` with the version's number
+            when nothing is left.
         made: each loader that was given away, in order.
     """
 

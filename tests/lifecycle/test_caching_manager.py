@@ -264,7 +264,7 @@ def test_load_may_be_tried_several_times(threads: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("load_threads", [0, 1])
 def test_load_past_its_limit_is_told_and_not_joined_by_another(load_threads: int) -> None:
-    """Calls end with its error for as long as the loader hangs, others are loaded; once it has ended, it is tried anew."""
+    """Calls end with its error for as long as the loader hangs, and others are loaded; afterwards it is tried anew."""
     basic = BasicManagerOptions(load_threads, 0, LoadOptions(retries=0, timeout_seconds=60.0))
     stage = Stage(CachingManagerOptions(1, 0.0, 10.0, basic))
     hanging = StalledLoader()

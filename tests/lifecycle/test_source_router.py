@@ -53,7 +53,7 @@ def test_name_decides_the_target() -> None:
 
 
 def test_function_may_look_at_parts_of_the_name() -> None:
-    """What fits several rules goes where the function says first; what fits none, to the port that it keeps for that."""
+    """What fits several rules goes where the function says first; what fits none, to the port kept for that."""
     kinds = ("text", "image")
 
     def route(name: str) -> int:
