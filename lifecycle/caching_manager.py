@@ -207,7 +207,9 @@ class CachingManager:
                     raise errors.NoRoom(self._no_room(servable_id))
                 self._changed.wait(_LOOK_SECONDS)
         if evicted is not None:
-            with contextlib.suppress(errors.IllegalTransition, errors.NotManaged):  # closing unloads it as well
+            with contextlib.suppress(
+                errors.IllegalTransition, errors.NotManaged
+            ):  # closing unloads it as well
                 self._basic.unload(evicted)
         self._basic.step()
 
@@ -251,7 +253,9 @@ class CachingManager:
         elif status.state is ServableState.END:
             if not status.running:
                 with contextlib.suppress(errors.NotManaged):
-                    self._basic.stop_managing(event.id)  # first: once the end is noted, another life may begin
+                    self._basic.stop_managing(
+                        event.id
+                    )  # first: once the end is noted, another life may begin
             self._note_end(event.id, status.error)
 
     def _note_available(self, servable_id: ServableId) -> None:

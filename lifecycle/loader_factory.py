@@ -112,7 +112,11 @@ class PathPrefixLoaderFactory:
             return {}
         try:
             found = [each for each in (self._prefix / name).iterdir() if each.is_dir()]
-        except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a name that has no bytes for a path
+        except (
+            FileNotFoundError,
+            NotADirectoryError,
+            ValueError,
+        ):  # ValueError: a name that has no bytes for a path
             return {}
         except OSError as error:
             raise errors.LoadFailed(f"the versions of servable {name!r} cannot be listed: {error}") from error

@@ -30,7 +30,9 @@ class SourcePort(Generic[V]):
         """
         with self._passing:
             if self._callback is not None:
-                raise RuntimeError("this source has a target already; put a router between it and several targets")
+                raise RuntimeError(
+                    "this source has a target already; put a router between it and several targets"
+                )
             for name, versions in self._kept.items():
                 callback(name, versions)
             self._callback = callback

@@ -134,7 +134,9 @@ class StaticManagerBuilder:
             monitor.close()
         failed = [status for status in basic.states() if status.error is not None]
         reasons = "; ".join(str(status.error) for status in failed)
-        raise errors.LoadFailed(f"{len(failed)} of {len(self._loaders)} versions could not be loaded: {reasons}")
+        raise errors.LoadFailed(
+            f"{len(failed)} of {len(self._loaders)} versions could not be loaded: {reasons}"
+        )
 
     def _check_not_built(self) -> None:
         if self._built:

@@ -12,12 +12,12 @@ from tests.docs.pages import ROOT, blocks
 
 PAGE = ROOT / "docs" / "lifecycle.md"
 FILES = dict(
-    re.findall(r"`(\w+\.py)`:\n\n```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    re.findall(
+        r"`(\w+\.py)`:\n\n```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
 )
 PROGRAMS = [name for name in FILES if name != "tiny_models.py"]
-PRINTED = dict(
-    zip(PROGRAMS, (block.text for block in blocks(PAGE) if block.language == "text"), strict=True)
-)
+PRINTED = dict(zip(PROGRAMS, (block.text for block in blocks(PAGE) if block.language == "text"), strict=True))
 
 
 @pytest.fixture
@@ -45,11 +45,13 @@ def test_fixed_set_is_loaded_as_the_page_says(folder: Path, capsys: pytest.Captu
     """The lines without a file of their own run where those models are."""
     runpy.run_path(str(folder / "two_kinds.py"))
     (program,) = [
-        block.text for block in blocks(PAGE) if block.language == "python" and "StaticManagerBuilder()" in block.text
+        block.text
+        for block in blocks(PAGE)
+        if block.language == "python" and "StaticManagerBuilder()" in block.text
     ]
     scope: dict[str, object] = {}
 
-    exec(program, scope)  # noqa: S102 - the page's own lines
+    exec(program, scope)
 
     manager = scope["manager"]
     assert [str(each) for each in manager.available_ids()] == ["climate/1", "rain/1"]  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ loader itself makes them happen from inside its `load`.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable  # noqa: TC003 - hypothesis reads the annotations
 
 import hypothesis.strategies as st
 from hypothesis import settings
@@ -63,7 +63,9 @@ class AnyCaching(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock, self.unloads = FakeClock(), ManualExecutor()
-        options = CachingManagerOptions(MOST, 0.0, RETRY_SECONDS, BasicManagerOptions(0, 1, LoadOptions(retries=0)))
+        options = CachingManagerOptions(
+            MOST, 0.0, RETRY_SECONDS, BasicManagerOptions(0, 1, LoadOptions(retries=0))
+        )
         self.manager = CachingManager(
             self, options, Surroundings(clock=self.clock, unload_executor=self.unloads)
         )

@@ -188,7 +188,7 @@ def test_failed_load_is_told_and_published(stage: Stage) -> None:
     """The caller gets the reason; nothing of it is available."""
     stage.shelf.prepared[A] = [BrokenLoader()]
 
-    with pytest.raises(errors.LoadFailed, match="loading a/1 failed .* OSError: no such model"):
+    with pytest.raises(errors.LoadFailed, match=r"loading a/1 failed .* OSError: no such model"):
         stage.manager.handle("a", 1)
 
     assert (stage.manager.available_ids(), stage.manager.states()) == ((), ())
@@ -226,7 +226,10 @@ def test_failed_version_is_nobody_elses(stage: Stage) -> None:
 
 def test_loader_that_cannot_be_made_is_told(stage: Stage) -> None:
     """Whatever the factory raises fails this call, and is not remembered."""
-    stage.shelf.prepared[A] = [RuntimeError("out of loaders"), errors.InvalidModel("no loader for such a thing")]
+    stage.shelf.prepared[A] = [
+        RuntimeError("out of loaders"),
+        errors.InvalidModel("no loader for such a thing"),
+    ]
 
     with pytest.raises(errors.LoadFailed, match="no loader for a/1: RuntimeError: out of loaders"):
         stage.manager.handle("a", 1)
@@ -253,7 +256,9 @@ def test_load_may_be_tried_several_times(threads: tuple[int, int]) -> None:
     loader = FailingLoader(OSError("not yet"))
     stage.shelf.prepared[A] = [loader]
     caller = Caller(stage.manager, A)
-    wait_until(lambda: any(each.error and not each.running for each in stage.manager.states()), "no try has failed")
+    wait_until(
+        lambda: any(each.error and not each.running for each in stage.manager.states()), "no try has failed"
+    )
 
     stage.clock.advance(10.0)
 
@@ -389,7 +394,9 @@ def test_call_ends_when_all_stay_in_use(threads: tuple[int, int]) -> None:
     stage = Stage(options(threads, room_wait_seconds=0.0))
     held = [stage.manager.handle("a", 1), stage.manager.handle("b", 1), stage.manager.handle("b", 1)]
 
-    with pytest.raises(errors.NoRoom, match=r"no room to load c/1: 2 .* a/1 \(AVAILABLE, 1 .* b/1 \(AVAILABLE, 2 "):
+    with pytest.raises(
+        errors.NoRoom, match=r"no room to load c/1: 2 .* a/1 \(AVAILABLE, 1 .* b/1 \(AVAILABLE, 2 "
+    ):
         stage.manager.handle("c", 1)
     stage.use(A, B)
 

@@ -60,7 +60,9 @@ def test_unknown_name_has_no_version(factory: PathPrefixLoaderFactory, tmp_path:
 
     assert not factory.versions("m")
     assert not factory.versions("file")
-    with pytest.raises(errors.ServableNotFound, match="version 1 of servable 'm' has no directory; there: none"):
+    with pytest.raises(
+        errors.ServableNotFound, match="version 1 of servable 'm' has no directory; there: none"
+    ):
         factory.loader(ServableId("m", 1))
 
 
@@ -71,12 +73,14 @@ def test_unknown_version_is_told_with_those_that_are_there(
     for version in ("10", "9"):
         (tmp_path / "models" / "m" / version).mkdir(parents=True)
 
-    with pytest.raises(errors.ServableNotFound, match="version 8 .* there: 9, 10"):
+    with pytest.raises(errors.ServableNotFound, match=r"version 8 .* there: 9, 10"):
         factory.loader(ServableId("m", 8))
 
 
 @pytest.mark.parametrize("name", ["..", ".", "", "m/..", "a/m", "m/", "/", "m\0", "\ud800", "../models/m"])
-def test_name_does_not_lead_out_of_the_prefix(factory: PathPrefixLoaderFactory, tmp_path: Path, name: str) -> None:
+def test_name_does_not_lead_out_of_the_prefix(
+    factory: PathPrefixLoaderFactory, tmp_path: Path, name: str
+) -> None:
     """Names come with requests: one that is no plain name of a directory is not known."""
     for directory in ("models/m/1", "models/a/m/1", "models/1", "1"):
         (tmp_path / directory).mkdir(parents=True)
@@ -89,5 +93,5 @@ def test_name_too_long_for_a_directory_is_told(factory: PathPrefixLoaderFactory,
     """What cannot be looked for is no missing version: it is said as a load that failed, in the system's words."""
     (tmp_path / "models").mkdir()
 
-    with pytest.raises(errors.LoadFailed, match="cannot be listed: .*too long"):
+    with pytest.raises(errors.LoadFailed, match=r"cannot be listed: .*too long"):
         factory.versions("m" * 5000)

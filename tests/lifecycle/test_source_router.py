@@ -64,7 +64,11 @@ def test_function_may_look_at_parts_of_the_name() -> None:
     for name in ("text-short", "text-of-image", "image", "sound"):
         router.set_aspired_versions(name, data(name, 7))
 
-    assert [list(target.aspired) for target in targets] == [["text-short", "text-of-image"], ["image"], ["sound"]]
+    assert [list(target.aspired) for target in targets] == [
+        ["text-short", "text-of-image"],
+        ["image"],
+        ["sound"],
+    ]
 
 
 @pytest.mark.parametrize("port", [-1, 2])
@@ -274,7 +278,9 @@ def test_threads_that_speak_and_one_that_reroutes() -> None:
         thread.join(PATIENCE_SECONDS)
 
     for name in names:
-        found = [(place, target.aspired[name]) for place, target in enumerate(targets) if name in target.aspired]
+        found = [
+            (place, target.aspired[name]) for place, target in enumerate(targets) if name in target.aspired
+        ]
         assert found == [(router.routes[name], data(name, rounds - 1))]
 
 
