@@ -253,9 +253,8 @@ class CachingManager:
         elif status.state is ServableState.END:
             if not status.running:
                 with contextlib.suppress(errors.NotManaged):
-                    self._basic.stop_managing(
-                        event.id
-                    )  # first: once the end is noted, another life may begin
+                    # Before the end is noted: after that, another life may begin.
+                    self._basic.stop_managing(event.id)
             self._note_end(event.id, status.error)
 
     def _note_available(self, servable_id: ServableId) -> None:

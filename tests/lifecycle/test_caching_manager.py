@@ -1,8 +1,11 @@
 """Loading on demand and unloading for room, with every combination of inline and pooled executors."""
 
+import _thread
 import dataclasses
+import gc
 import random
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -214,6 +217,17 @@ def test_failed_load_is_tried_again_after_its_time(stage: Stage) -> None:
     assert len(stage.shelf.made) == 3
 
 
+def test_old_errors_are_forgotten(stage: Stage) -> None:
+    """What is told no more is not kept, though nobody asks for that version again."""
+    for each in (A, B):
+        stage.shelf.prepared[each] = [BrokenLoader()]
+        with pytest.raises(errors.LoadFailed):
+            stage.manager.handle(each.name, each.version)
+        stage.clock.advance(10.0)
+
+    assert list(stage.manager._failed) == [B]
+
+
 def test_failed_version_is_nobody_elses(stage: Stage) -> None:
     """Another version of the same name is loaded, and the failed one takes no room."""
     stage.shelf.prepared[A] = [BrokenLoader()]
@@ -265,6 +279,51 @@ def test_load_may_be_tried_several_times(threads: tuple[int, int]) -> None:
     caller.handle().release()
     assert loader.calls == ["load", "load"]
     stage.manager.close(PATIENCE_SECONDS)
+
+
+class InterruptedLoader(FakeLoader):
+    """Is cut off in its load, as by Ctrl-C."""
+
+    def load(self) -> None:
+        """Be interrupted."""
+        raise KeyboardInterrupt
+
+
+def test_interrupted_load_is_over() -> None:
+    """Ctrl-C while a version is loaded in the calling thread ends this call; the next one, in its time, loads anew."""
+    stage = Stage(options((0, 0), retry_failed_seconds=0.0))
+    stage.shelf.prepared[A] = [InterruptedLoader()]
+
+    with pytest.raises(KeyboardInterrupt):
+        stage.manager.handle("a", 1)
+
+    stage.use(A, B)
+    assert stage.manager.close(PATIENCE_SECONDS) == ()
+
+
+def test_interrupted_wait_keeps_no_handle() -> None:
+    """Ctrl-C while others load ends this call; what it had asked for can make room like anything else."""
+    stage = Stage(options((1, 0), most=1))
+    (stalled,) = stall(stage, A)
+
+    def interrupt() -> None:
+        wait_until(
+            lambda: stalled.loading.is_set() and callers_waiting(stage) == [1], "the call does not wait"
+        )
+        _thread.interrupt_main()
+
+    interrupter = threading.Thread(target=interrupt)
+    interrupter.start()
+    with pytest.raises(KeyboardInterrupt):
+        stage.manager.handle("a", 1)
+    interrupter.join(PATIENCE_SECONDS)
+
+    stalled.go_on.set()
+    wait_until(lambda: stage.manager.available_ids() == (A,), "it was not loaded")
+    assert [each.handles for each in stage.manager.states()] == [0]
+    stage.use(B)
+    assert stage.manager.available_ids() == (B,)
+    assert stage.manager.close(PATIENCE_SECONDS) == ()
 
 
 @pytest.mark.parametrize("load_threads", [0, 1])
@@ -552,6 +611,20 @@ def test_close_unloads_everything(stage: Stage) -> None:
         stage.manager.handle("a", 1)
 
 
+def test_closed_manager_hears_no_more() -> None:
+    """A bus that outlives it does not keep it."""
+    bus = EventBus()
+    manager = CachingManager(Shelf({"a": [1]}), options((0, 0)), Surroundings(bus))
+    manager.handle("a").release()
+    gone = weakref.ref(manager)
+
+    assert manager.close(PATIENCE_SECONDS) == ()
+    del manager
+    gc.collect()
+
+    assert gone() is None
+
+
 def test_close_names_what_is_held(stage: Stage) -> None:
     """It is unloaded when it is released, and a second close finds nothing left."""
     handle = stage.manager.handle("a", 1)
@@ -565,20 +638,21 @@ def test_close_names_what_is_held(stage: Stage) -> None:
 
 @pytest.mark.parametrize("what", ["a load", "room"])
 def test_close_ends_the_calls_that_wait(threads: tuple[int, int], what: str) -> None:
-    """Whether they wait for a load or for room."""
+    """Whether they wait for a load, which may hang, or for room."""
     stage = Stage(options(threads, most=1))
     (stalled,) = stall(stage, A)
     waiting = Caller(stage.manager, A)
     assert stalled.loading.wait(PATIENCE_SECONDS)
+    other = Caller(stage.manager, B if what == "room" else A)
     if what == "room":
-        other = Caller(stage.manager, B)
         wait_until(lambda: stage.manager._residents._asking, "it does not ask for room")
-        stage.manager.close(0.0)
-        assert isinstance(other.error(), errors.ManagerClosed)
     else:
-        stage.manager.close(0.0)
-    stalled.go_on.set()
+        wait_until(lambda: callers_waiting(stage) == [2], "the second call does not wait")
 
+    stage.manager.close(0.0)
+
+    assert isinstance(other.error(), errors.ManagerClosed)
+    stalled.go_on.set()
     assert isinstance(waiting.error(), errors.LifecycleError)
     assert stage.manager.close(PATIENCE_SECONDS) == ()
     assert stage.manager.available_ids() == ()

@@ -107,6 +107,22 @@ def test_next_life_waits_for_the_last_one() -> None:
     assert residents.enter(A)
 
 
+def test_next_life_waits_though_there_is_room() -> None:
+    """A version is never in memory twice, with however much room."""
+    residents = with_settled(2, A)
+    for each in (B, C):
+        residents.ask(each)
+    assert residents.enter(B)
+    assert residents.evict(nothing) == A
+    residents.withdraw(C)
+    residents.leave(B)  # its load has failed
+
+    residents.ask(A)
+    assert not residents.enter(A)
+    residents.leave(A)
+    assert residents.enter(A)
+
+
 IDS = (A, B, C, D)
 
 

@@ -1,7 +1,8 @@
 """One source for several targets."""
 
+import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import hypothesis.strategies as st
 import pytest
@@ -229,6 +230,20 @@ def test_move_that_a_target_refuses_can_be_repeated() -> None:
     assert (first.aspired, second.aspired) == ({}, {"foo": data("foo", 1)})
 
 
+def test_move_that_a_target_refuses_can_be_taken_back() -> None:
+    """The old target, which has been told to let go, is told the list again."""
+    router = dynamic({"foo": 0})
+    first, second, _ = connected(router)
+    router.set_aspired_versions("foo", data("foo", 1))
+    second.refusal = ValueError("not now")
+    with pytest.raises(ValueError, match="not now"):
+        router.update_routes({"foo": 1})
+
+    router.update_routes({"foo": 0})
+
+    assert (first.aspired, second.aspired) == ({"foo": data("foo", 1)}, {})
+
+
 def test_closed_manager_does_not_keep_what_moves_away() -> None:
     """An old target that is closed has nothing any more: it need not be told."""
     router = dynamic({"foo": 0})
@@ -256,6 +271,16 @@ def test_list_that_is_refused_was_not_said() -> None:
     assert (first.aspired, second.aspired) == ({}, {"foo": data("foo", 1)})
 
 
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hasty_threads")
 def test_threads_that_speak_and_one_that_reroutes() -> None:
     """However they meet: at the end the last list of each name is where the table says, and nowhere else."""
     names, rounds = ("a", "b", "c"), 200
