@@ -228,8 +228,6 @@ class CachingManager:
         with self._changed:
             del self._loads[servable_id]
             load.fail(error)
-            if load.begun:
-                self._residents.leave(servable_id)
             self._changed.notify_all()
 
     def _wait_for(self, servable_id: ServableId, load: SharedLoad) -> servable_handle.ServableHandle:

@@ -51,8 +51,9 @@ class DynamicSourceRouter(Generic[V]):
        new one the last list: nothing is lost, though the source says nothing anew.
     2. The old target unloads while the new one loads: there may be a time in which neither has it available, and one
        in which both have it in memory.
-    3. Where two ports lead to one manager, a version that moves between them keeps the loader, or the error, that it
-       has there (`source.AspiredVersionsCallback`).
+    3. Where two ports lead to one manager, a version that moves between them keeps the loader that it has there
+       (`source.AspiredVersionsCallback`), or its error, unless the manager's options say
+       `reload_failed_when_aspired_again`.
 
     Attributes:
         ports: the sources that the targets are connected to, one each.

@@ -10,9 +10,13 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from lifecycle import errors
+from lifecycle.aspired_versions_manager import AspiredVersionsManager, AspiredVersionsManagerOptions
 from lifecycle.servable_id import ServableId
+from lifecycle.servable_state import ServableState
 from lifecycle.source import ServableData, connect
+from lifecycle.source_adapter import LoaderFactory, SourceAdapter
 from lifecycle.source_router import DynamicSourceRouter, SourceRouter
+from tests.fakes.servables import Driver, FakeLoader
 from tests.fakes.targets import RecordingTarget
 from tests.kit.waiting import PATIENCE_SECONDS
 
@@ -269,6 +273,30 @@ def test_list_that_is_refused_was_not_said() -> None:
     router.update_routes({"foo": 1})
 
     assert (first.aspired, second.aspired) == ({}, {"foo": data("foo", 1)})
+
+
+def test_name_that_gets_a_route_to_the_manager_that_had_refused_it_is_loaded() -> None:
+    """Whoever forgot a route adds it and sees the model served, if failed versions are loaded when aspired again."""
+
+    def refuse(servable_id: ServableId, path: str) -> LoaderFactory:
+        raise errors.NoRoute(f"{servable_id.name} has no route")
+
+    manager = AspiredVersionsManager(AspiredVersionsManagerOptions(reload_failed_when_aspired_again=True))
+    router = dynamic({}, ports=2, default=1)
+    for port, adapter in zip(
+        router.ports, (SourceAdapter(lambda *_: FakeLoader), SourceAdapter(refuse)), strict=True
+    ):
+        connect(port, adapter)
+        connect(adapter, manager)
+    driver = Driver(manager)
+    router.set_aspired_versions("foo", data("foo", 1))
+    driver.until_state(ServableId("foo", 1), ServableState.END)
+    assert "foo has no route" in str(manager.states()[0].error)
+
+    router.update_routes({"foo": 0})
+
+    driver.until_state(ServableId("foo", 1), ServableState.AVAILABLE)
+    assert manager.close(PATIENCE_SECONDS) == ()
 
 
 @pytest.fixture

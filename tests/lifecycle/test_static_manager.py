@@ -101,6 +101,11 @@ def test_version_is_added_once(builder: StaticManagerBuilder) -> None:
     manager.close(PATIENCE_SECONDS)
 
 
+def test_built_manager_is_watched_by_nobody(manager: StaticManager, bus: EventBus) -> None:
+    """What the builder has needed to hear of the loads is gone; who listens is the user."""
+    assert len(bus._subscribers) == 1
+
+
 def test_builder_builds_once(builder: StaticManagerBuilder) -> None:
     """After that it takes nothing more, and makes no second manager."""
     manager = builder.add(A, FakeLoader()).build()
