@@ -207,9 +207,8 @@ class CachingManager:
                     raise errors.NoRoom(self._no_room(servable_id))
                 self._changed.wait(_LOOK_SECONDS)
         if evicted is not None:
-            with contextlib.suppress(
-                errors.IllegalTransition, errors.NotManaged
-            ):  # closing unloads it as well
+            # A close may unload it as well.
+            with contextlib.suppress(errors.IllegalTransition, errors.NotManaged):
                 self._basic.unload(evicted)
         self._basic.step()
 
