@@ -3,7 +3,7 @@
 What belongs here: loaders and servables, the state machine of one version, the manager that makes the aspired
 versions true, the policies that order its loads and unloads, and the counted handles under which nothing is
 unloaded. What does not: where aspirations come from, what a batch or a request is, Kafka, codes on the wire.
-Usable alone.
+Usable alone: `docs/lifecycle.md` shows how.
 
 In reading order:
 
@@ -19,7 +19,10 @@ In reading order:
 * `managed_servable`, `execution`, `basic_manager`: the mechanism, which loads and unloads what it is told
 * `aspired_version_policy`: what to load or unload next
 * `source`, `static_source`: who says what is aspired
+* `source_port`, `source_adapter`, `source_router`: what may stand between a source and its managers
 * `reconciliation`, `aspired_versions_manager`: the intent, which makes the aspired true; most users begin there
+* `loader_factory`, `residents`, `shared_load`, `caching_manager`: instead, what is loaded when it is first asked for
+* `static_manager`: instead, what never changes
 * `servable_state_monitor`: the latest state of each version, and waiting for it
 * `dtype_names`: TensorFlow's dtype names and their NumPy twins
 * `model_files`, `json_section`: the files of a version, read or mapped, with errors that name the place

@@ -241,7 +241,8 @@ class BasicManager:
         while True:
             for servable_id, state in self.harness_states().items():
                 if state is HarnessState.READY:
-                    with contextlib.suppress(errors.IllegalTransition):  # another thread may unload it too
+                    # Another thread may unload it, too, or forget it after that.
+                    with contextlib.suppress(errors.IllegalTransition, errors.NotManaged):
                         self.unload(servable_id)
             self.step()
             with self._changed:

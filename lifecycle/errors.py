@@ -31,6 +31,14 @@ class InvalidAspiration(LifecycleError):
     """A list of aspired versions contradicts itself (a foreign name, or one version twice)."""
 
 
+class NoRoute(LifecycleError):
+    """A router is to send a servable to a port that it does not have; nothing was passed on."""
+
+
+class NoRoom(LifecycleError):
+    """A version cannot be loaded, since no other one could be unloaded for it in time; later it may be possible."""
+
+
 class PolicyFailed(LifecycleError):
     """A policy raised, or asked for what cannot be done: what it was to load is not loaded."""
 

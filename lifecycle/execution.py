@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from lifecycle import event_bus, loader_harness, serving_map, threads
+from lifecycle import errors, event_bus, loader_harness, serving_map, threads
 from lifecycle.loader_harness import HarnessState, Outcome
 from lifecycle.managed_servable import ManagedServable
 from lifecycle.servable_id import ServableId
@@ -139,7 +139,11 @@ class Execution:
             if harness.attempts == 1:
                 self.note(managed, ServableState.LOADING)
         self.bus.deliver()
-        error = managed.call_load(self._hook)
+        try:
+            error = managed.call_load(self._hook)
+        except BaseException:
+            self._end_interrupted(managed)
+            raise
         with self.changed:
             expired = harness.state is HarnessState.ERROR
             outcome = harness.end_attempt(error, self.clock())
@@ -157,6 +161,16 @@ class Execution:
         if expired:
             self._loads.return_thread()
         return outcome
+
+    def _end_interrupted(self, managed: ManagedServable) -> None:
+        """End a load that Ctrl-C has cut off, in a thread that loads by itself: it would be under way for ever."""
+        with self.changed:
+            ended = managed.harness.state is HarnessState.ERROR
+            managed.harness.cancel_load()  # no further try
+            managed.harness.end_attempt(errors.LoadCancelled("it was interrupted"), self.clock())
+            if not ended:
+                self.note(managed, ServableState.END)
+        self.bus.deliver()
 
     def _unload_idle(self, managed: ManagedServable, dispatch: Callable[[threads.Job], None]) -> None:
         with self.changed:

@@ -1,5 +1,6 @@
 """Loading and unloading single versions, with every combination of inline and pooled executors."""
 
+import contextlib
 import gc
 import threading
 import weakref
@@ -13,7 +14,7 @@ from lifecycle.basic_manager import BasicManager
 from lifecycle.execution import BasicManagerOptions
 from lifecycle.loader_harness import HarnessState, LoadOptions
 from lifecycle.servable_id import ServableId, ServableRequest
-from lifecycle.servable_state import ServableState
+from lifecycle.servable_state import ServableEvent, ServableState
 from tests.fakes.servables import (
     BrokenLoader,
     Driver,
@@ -440,6 +441,26 @@ def test_close_unloads_everything(threads: tuple[int, int]) -> None:
     assert [driver.states(m(version))[-1] for version in range(3)] == [S.END] * 3
     with pytest.raises(errors.ManagerClosed):
         manager.manage(m(9), FakeLoader())
+
+
+def test_close_goes_on_when_versions_are_forgotten_meanwhile(manager: BasicManager, driver: Driver) -> None:
+    """Somebody else may unload and forget a version while the others are being unloaded."""
+
+    def forget(event: ServableEvent) -> None:
+        if event.ended and event.id == m(1):
+            with contextlib.suppress(errors.IllegalTransition):
+                manager.unload(m(2))
+        elif event.ended:
+            manager.stop_managing(event.id)
+
+    for version in (1, 2):
+        manager.manage(m(version), FakeLoader())
+        manager.load(m(version))
+        driver.until_state(m(version), S.AVAILABLE)
+    manager.bus.subscribe(forget)
+
+    assert manager.close(PATIENCE_SECONDS) == ()
+    assert manager.available_ids() == ()
 
 
 def test_close_waits_for_handles_up_to_its_limit(threads: tuple[int, int]) -> None:

@@ -76,6 +76,56 @@ def test_pinned_version_holds_up_no_other_unload(pooled: Stage) -> None:
     pooled.driver.until_state(A, S.END)
 
 
+class InterruptedLoader(FakeLoader):
+    """Is cut off in its first load, as by Ctrl-C."""
+
+    def load(self) -> None:
+        """Be interrupted."""
+        self._called("load")
+        raise KeyboardInterrupt
+
+
+def test_interrupted_load_has_ended() -> None:
+    """Who loads in a thread of its own may be interrupted: the version has failed then, and the manager goes on."""
+    manager = BasicManager(BasicManagerOptions(load=LoadOptions(retries=3)))
+    driver = Driver(manager)
+    manager.manage(A, InterruptedLoader())
+    with pytest.raises(KeyboardInterrupt):
+        manager.load(A)
+
+    assert driver.states(A) == [S.START, S.LOADING, S.END]
+    assert isinstance(driver.events[-1].error, errors.LoadCancelled)
+    assert "a/1 failed (try 1 of 4): it was interrupted" in str(driver.events[-1].error)
+    manager.stop_managing(A)
+    manager.manage(A, FakeLoader())
+    manager.load(A)
+    driver.until_state(A, S.AVAILABLE)
+    assert manager.close(PATIENCE_SECONDS) == ()
+
+
+def test_interrupted_load_past_its_limit_ends_once() -> None:
+    """The time limit has told its end already."""
+    clock = FakeClock()
+    manager = BasicManager(
+        BasicManagerOptions(load=LoadOptions(retries=0, timeout_seconds=60.0)), Surroundings(clock=clock)
+    )
+    driver = Driver(manager)
+
+    class Late(InterruptedLoader):
+        def load(self) -> None:
+            clock.advance(61.0)
+            manager.step()
+            super().load()
+
+    manager.manage(A, Late())
+    with pytest.raises(KeyboardInterrupt):
+        manager.load(A)
+
+    assert driver.states(A) == [S.START, S.LOADING, S.END]
+    assert isinstance(driver.events[-1].error, errors.LoadTimedOut)
+    assert manager.close(PATIENCE_SECONDS) == ()
+
+
 def test_retry_wait_holds_no_thread(pooled: Stage) -> None:
     """With one load thread, a version between two tries does not keep others from loading."""
     pooled.begin(A, loader := FailingLoader(OSError("not yet")))
