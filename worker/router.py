@@ -60,6 +60,16 @@ class Hold:
     message: str
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Divided:
+    """Several versions answer, each its share."""
+
+    shares: TrafficShares
+
+
+Outcome = Routed | Refused | Hold | Divided
+
+
 class Manager(Protocol):
     """What routing asks of `lifecycle.aspired_versions_manager`."""
 
@@ -96,11 +106,13 @@ class Router:
         self._served: dict[tuple[str, str], bool] = {}
         self._checked: OrderedDict[tuple[ServableId, RequestKind], Checked] = OrderedDict()
 
-    def route(self, kind: RequestKind, binding: str) -> Routed | Refused | Hold:
-        """The version that answers requests of this kind that came by that binding."""
+    def route(self, kind: RequestKind, binding: str) -> Outcome:
+        """What becomes of requests of this kind that came by that binding."""
         if not self._serves(binding, kind.model):
             return Refused(Code.NOT_FOUND, f"model {kind.model!r} is not served by the topic of this request")
         model = self._table.lookup(kind.model)
+        if model is not None and model.shares is not None and kind.version is None and kind.label is None:
+            return Divided(model.shares)
         choice = model_choice.choose(kind.model, model, kind.version, kind.label)
         if isinstance(choice, model_choice.Found | model_choice.UnknownVersion):
             # A version that is not desired any more may still be there, until its unload begins.
@@ -117,13 +129,6 @@ class Router:
         if isinstance(choice, model_choice.Misconfigured):
             message = told(message)
         return Refused(REFUSALS[type(choice)], message, known)
-
-    def shares(self, kind: RequestKind) -> TrafficShares | None:
-        """How requests of a kind are divided among versions; None: they are not."""
-        if kind.version is not None or kind.label is not None:
-            return None
-        model = self._table.lookup(kind.model)
-        return None if model is None else model.shares
 
     def known_name(self, model: str) -> str:
         """The name, when it is a model of the control topic; else nothing, so that no requester makes up labels."""

@@ -10,10 +10,8 @@ from worker.answering import Enqueuing
 from worker.delivery import Answer
 from worker.publisher import Publisher
 from worker.request_block import Part
-from worker.router import Hold, Refused, Routed, Router
+from worker.router import Divided, Hold, Outcome, Refused, Routed, Router
 from worker.traffic_shares import TrafficShares
-
-Outcome = Routed | Refused | Hold
 
 
 class Routing:
@@ -27,10 +25,10 @@ class Routing:
     def send(self, kind: RequestKind, parts: Sequence[Part]) -> Hold | None:
         """Send requests of one kind and binding on their way; what all of them have to wait for, if they have to."""
         binding = parts[0].records.binding
-        shares = self._router.shares(kind)
-        if shares is None:
-            return self._go(kind, parts, self._router.route(kind, binding))
-        return self._divide(shares, shares.kinds(kind), parts, binding)
+        outcome = self._router.route(kind, binding)
+        if isinstance(outcome, Divided):
+            return self._divide(outcome.shares, outcome.shares.kinds(kind), parts, binding)
+        return self._go(kind, parts, outcome)
 
     def _divide(
         self, shares: TrafficShares, kinds: Sequence[RequestKind], parts: Sequence[Part], binding: str
@@ -62,6 +60,8 @@ class Routing:
                     self._publisher.refusal(part, message, Answer(model, version, "", code))
             case Hold():
                 return outcome
+            case Divided():
+                raise AssertionError(f"a version or a label means one version: {kind}")
         return None
 
 
