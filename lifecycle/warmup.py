@@ -25,9 +25,12 @@ Array = npt.NDArray[Any]
 class WarmedLoader:
     """A loader that is loaded once its servable has also been run; it adds that to any loader."""
 
-    def __init__(self, loader: Loader, batch_rows: Sequence[int] = (1,)) -> None:
+    def __init__(
+        self, loader: Loader, batch_rows: Sequence[int] = (1,), most_bytes: int | None = None
+    ) -> None:
         self._loader = loader
         self._batch_rows = tuple(batch_rows)
+        self._most_bytes = most_bytes
 
     @property
     def servable(self) -> Servable:
@@ -43,7 +46,7 @@ class WarmedLoader:
         """
         self._loader.load()
         try:
-            warm_up(self._loader.servable, self._batch_rows)
+            warm_up(self._loader.servable, self._batch_rows, self._most_bytes)
         except BaseException:
             self._loader.unload()
             raise
@@ -53,7 +56,7 @@ class WarmedLoader:
         self._loader.unload()
 
 
-def warm_up(servable: Servable, batch_rows: Sequence[int] = (1,)) -> None:
+def warm_up(servable: Servable, batch_rows: Sequence[int] = (1,), most_bytes: int | None = None) -> None:
     """Run each signature that can be made up, once for each number of rows; on a load thread.
 
     A signature that cannot be made up (open rank, a dtype without a NumPy twin) is left out with a log
@@ -63,13 +66,14 @@ def warm_up(servable: Servable, batch_rows: Sequence[int] = (1,)) -> None:
     Args:
         servable: what to run.
         batch_rows: sizes of dimension 0, where it is open; a signature that fixes it is run once.
+        most_bytes: of the inputs of a batch; sizes that need more are left out, but for the smallest. None: any.
 
     Raises:
         PermanentLoadFailure: a signature refused a batch that is certainly valid, or failed for good.
         LoadFailed: a signature failed in a way that may pass.
     """
     for name, signature in servable.signatures.items():
-        for rows in batch_rows if _opens_rows(signature) else (1,):
+        for rows in _sizes(signature, batch_rows, most_bytes):
             batch = synthetic_batch(signature, rows)
             if batch is None:
                 _log.warning("signature %r is not warmed up: its inputs cannot be made up", name)
@@ -85,6 +89,16 @@ def synthetic_batch(signature: Signature, rows: int) -> dict[str, Array] | None:
     batch = {name: _synthetic(spec, rows) for name, spec in signature.inputs.items()}
     made = {name: array for name, array in batch.items() if array is not None}
     return made if len(made) == len(batch) else None
+
+
+def _sizes(signature: Signature, batch_rows: Sequence[int], most_bytes: int | None) -> Sequence[int]:
+    if not _opens_rows(signature):
+        return (1,)
+    row = None if most_bytes is None else synthetic_batch(signature, 1)
+    if row is None or most_bytes is None:
+        return batch_rows
+    row_bytes = sum(array.nbytes for array in row.values() if not array.dtype.hasobject)
+    return [rows for rows in batch_rows if rows * row_bytes <= most_bytes] or [min(batch_rows)]
 
 
 def _synthetic(spec: TensorSpec, rows: int) -> Array | None:

@@ -25,6 +25,7 @@ from worker.kafka.errors import KafkaProblem
 from worker.log import Occasionally
 from worker.metrics import Metrics, new_registry
 from worker.metrics_models import ModelSeries
+from worker.model_queue_options import ModelQueueOptions
 from worker.model_table import ModelTable
 from worker.policies import ModelPolicies
 from worker.request_clients import request_clients
@@ -143,6 +144,7 @@ def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: 
             functools.partial(Arrivals, settings.lifecycle.quiet_seconds, scan),
             scan,
         ),
+        batch_rows=managing.warmed_rows(ModelQueueOptions(settings.batching, table)),
     )
     checked = settings.topics.control_check == "checked"
     topic = ControlTopic(

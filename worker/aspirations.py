@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lifecycle.backoff import Backoff
+from lifecycle.loader import Loader
 from lifecycle.managed_servable import VersionStatus
 from lifecycle.servable_id import ServableId
 from lifecycle.source import AspiredVersion
@@ -74,7 +75,7 @@ class Aspirations:
     the worker's sign of life.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it is connected with, each by its name
         self,
         table: ModelTable,
         manager: Manager,
@@ -83,6 +84,7 @@ class Aspirations:
         directories: ListDirectories = list_directories,
         executor: Executor | None = None,
         watch: Watch | None = None,
+        batch_rows: Callable[[str], Sequence[int]] = lambda _model: (1,),
     ) -> None:
         """Nothing is aspired yet.
 
@@ -93,11 +95,13 @@ class Aspirations:
             directories: lists a base path.
             executor: runs what looks at paths; by default the caller does.
             watch: how new versions are seen.
+            batch_rows: the rows of a model's batches; asked by the manager when a version's life begins.
         """
         self.look_times = Backoff(0.5, 15.0)
         self._table = table
         self._manager = manager
         self._loaders = loaders
+        self._batch_rows = batch_rows
         self._directories = directories
         self._executor = executor or InlineExecutor()
         self._watch = watch or Watch()
@@ -263,10 +267,13 @@ class Aspirations:
         return [
             AspiredVersion(
                 ServableId(name, version),
-                functools.partial(self._loaders.loader, source.loader, source.path, version),
+                functools.partial(self._new_loader, name, source, version),
             )
             for version, source in sorted(sources.items())
         ]
+
+    def _new_loader(self, name: str, source: Source, version: int) -> Loader:
+        return self._loaders.loader(source.loader, source.path, version, self._batch_rows(name))
 
 
 def _with_refused(before: Mapping[int, str], found: VersionPaths, config: ModelConfig) -> dict[int, str]:

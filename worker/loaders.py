@@ -4,7 +4,7 @@ A loader is made when a version is aspired and reads nothing before it loads, so
 only on a worker that has a SavedModel to load.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from lifecycle.loader import Loader
@@ -70,9 +70,9 @@ class Loaders:
     def __init__(
         self,
         factories: Mapping[str, LoaderFactory] = SHIPPED,
-        wrap: Callable[[Loader], Loader] | None = None,
+        wrap: Callable[[Loader, Sequence[int]], Loader] | None = None,
     ) -> None:
-        """Offer *factories*; *wrap* puts something around each loader, such as a warm-up."""
+        """Offer *factories*; *wrap* puts something around each loader, such as a warm-up by batches of those rows."""
         self._factories = dict(factories)
         self._wrap = wrap
 
@@ -85,11 +85,11 @@ class Loaders:
     def __len__(self) -> int:
         return len(self._factories)
 
-    def loader(self, name: str, path: str, version: int) -> Loader:
-        """A new loader for one life of one version.
+    def loader(self, name: str, path: str, version: int, batch_rows: Sequence[int] = (1,)) -> Loader:
+        """A new loader for one life of one version, whose batches will have these numbers of rows.
 
         Raises:
             KeyError: there is no such loader; whoever applies a control record checks that before.
         """
         loader = self._factories[name](path, version)
-        return loader if self._wrap is None else self._wrap(loader)
+        return loader if self._wrap is None else self._wrap(loader, batch_rows)

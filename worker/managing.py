@@ -1,7 +1,7 @@
 """What manages the worker's models, put together from settings: loaders, policies, threads, and the manager itself."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from lifecycle.aspired_version_policy import AspiredVersionPolicy
 from lifecycle.aspired_versions_manager import AspiredVersionsManager, AspiredVersionsManagerOptions
@@ -11,6 +11,7 @@ from lifecycle.loader import Loader
 from lifecycle.loader_harness import LoadOptions
 from lifecycle.saved_model_judgement import GraphRules
 from lifecycle.saved_model_session import SessionOptions
+from lifecycle.servable_id import ServableId
 from lifecycle.threads import Executor, new_executor
 from lifecycle.warmup import WarmedLoader
 from worker import custom_loaders, operator_rules, policies, thread_slices
@@ -20,6 +21,7 @@ from worker.loaders import Loaders, shipped
 from worker.metrics import Metrics
 from worker.metrics_observers import ModelMetrics
 from worker.model_log import log_event
+from worker.model_queue_options import ModelQueueOptions
 from worker.operator_rules import OperatorRules
 from worker.rooted_loader import rooted
 from worker.settings import Settings
@@ -59,13 +61,23 @@ def new_loaders(settings: Settings) -> tuple[Loaders, OperatorRules]:
         most_versions=settings.lifecycle.most_versions,
     )
     memory, warmup = freed_memory(settings), settings.lifecycle.warmup
+    most_bytes = settings.batching.max_batch_bytes
 
-    def wrap(loader: Loader) -> Loader:
+    def wrap(loader: Loader, batch_rows: Sequence[int]) -> Loader:
         giving = GivingLoader(loader, memory)
-        return WarmedLoader(giving) if warmup else giving
+        return WarmedLoader(giving, batch_rows, most_bytes) if warmup else giving
 
     enabled = {name: rooted(factory, rules.roots) for name, factory in everything.items() if name in named}
     return Loaders(enabled, wrap), rules
+
+
+def warmed_rows(options: ModelQueueOptions) -> Callable[[str], Sequence[int]]:
+    """The rows of the batches by which a model's versions are warmed up: each that it is run at, where that is said."""
+
+    def of(model: str) -> Sequence[int]:
+        return options.of(ServableId(model, 0)).allowed_batch_rows or (1,)
+
+    return of
 
 
 def new_policies() -> Mapping[str, AspiredVersionPolicy]:

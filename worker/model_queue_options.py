@@ -40,7 +40,7 @@ def combine(own: BatchingSettings, model: BatchingOptions | None) -> QueueOption
 
 
 class ModelQueueOptions:
-    """Looks the options up, once for each record of the control topic; used by the poll thread."""
+    """Looks the options up, once for each record of the control topic; used by one thread at a time."""
 
     def __init__(self, own: BatchingSettings, table: ModelTable) -> None:
         self._own = own

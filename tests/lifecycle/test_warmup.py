@@ -115,6 +115,17 @@ def test_each_batch_size_is_run_where_rows_are_open() -> None:
     ]
 
 
+def test_sizes_whose_rows_are_too_large_are_left_out() -> None:
+    """No batch of requests is that large either; the smallest is run all the same. Strings only refer."""
+    small, large = Recorder(signature(PIXELS, WORDS)), Recorder(signature(PIXELS))
+
+    warmup.warm_up(small, (1, 8, 32), most_bytes=8 * 256)
+    warmup.warm_up(large, (4, 8), most_bytes=1)
+
+    assert [len(inputs["x"]) for _, inputs in small.calls] == [1, 8]
+    assert [len(inputs["x"]) for _, inputs in large.calls] == [4]
+
+
 def test_a_warmed_loader_is_loaded_once_it_has_run() -> None:
     """The inner loader is loaded, run, and given through."""
     inner = Recorder(signature(PIXELS))

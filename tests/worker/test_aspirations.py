@@ -1,6 +1,6 @@
 """From desired models to aspired versions, with the real manager, stepped by hand."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,15 +14,18 @@ from lifecycle.servable_id import ServableId
 from lifecycle.servable_state import ServableState
 from lifecycle.threads import InlineExecutor, Job
 from schemas import codec
-from schemas.model_config import ModelConfig
+from schemas.model_config import BatchingOptions, ModelConfig
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from tests.fakes.servables import FailingLoader, FakeLoader, ManualExecutor
+from worker import managing
 from worker.arrivals import Arrivals, Contents
 from worker.aspirations import Aspirations, Watch
 from worker.base_path_roots import BasePathRoots
 from worker.loaders import Loaders
+from worker.model_queue_options import ModelQueueOptions
 from worker.model_table import ModelTable
 from worker.operator_rules import OperatorRules
+from worker.settings_serving import BatchingSettings
 
 CONFIG = ModelConfig("/a", loader="fake", versions=SpecificVersions((1,)))
 
@@ -617,6 +620,40 @@ def test_of_many_missing_versions_the_first_are_named() -> None:
     assert problem.startswith("the base path has no directory for version 1; ")
     assert problem.endswith("; 990 more")
     assert len(problem) < 1000
+
+
+def test_a_life_begins_with_the_rows_of_the_models_batches_as_they_are_then() -> None:
+    """A loader is told by which batches to warm up, each model its own."""
+    made: list[str] = []
+    told: dict[str, Sequence[int]] = {}
+
+    def make(path: str, version: int) -> Loader:
+        made.append(path)
+        return FakeLoader(version)
+
+    def wrap(loader: Loader, batch_rows: Sequence[int]) -> Loader:
+        told[made[-1]] = batch_rows
+        return loader
+
+    table, manager = ModelTable(), AspiredVersionsManager()
+    own = BatchingSettings(max_batch_rows=16, allowed_batch_rows=(4, 16))
+    aspirations = Aspirations(
+        table,
+        manager,
+        Loaders({"fake": make}, wrap),
+        directories=lambda _: ["1"],
+        batch_rows=managing.warmed_rows(ModelQueueOptions(own, table)),
+    )
+    batching = BatchingOptions(max_batch_rows=8, allowed_batch_rows=(2, 8))
+    for name, config in {"m": CONFIG, "n": replace(CONFIG, base_path="/n", batching=batching)}.items():
+        table.apply(name.encode(), codec.encode(config), 0, 0.0)
+        aspirations.changed(name)
+    aspirations.step(0.0)
+    for _ in range(5):
+        manager.step()
+
+    assert told == {"/a/1": (4, 16), "/n/1": (2, 8)}
+    assert managing.warmed_rows(ModelQueueOptions(BatchingSettings(), table))("m") == (1,)
 
 
 class Linked(World):

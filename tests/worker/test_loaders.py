@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from lifecycle.loader import Loader
 from lifecycle.lookup_table_loader import LookupTableLoader
 from lifecycle.numpy_loader import NumpyLoader
 from lifecycle.python_loader import PythonLoader
@@ -65,6 +67,21 @@ def test_a_loader_is_told_directory_and_version() -> None:
     Loaders({"mine": make}).loader("mine", "/m/3", 3)
 
     assert told == [("/m/3", 3)]
+
+
+def test_what_goes_around_a_loader_is_told_the_rows_of_its_batches() -> None:
+    """A warm-up runs each of them; one row where nobody says more."""
+    told: list[Sequence[int]] = []
+
+    def wrap(loader: Loader, batch_rows: Sequence[int]) -> Loader:
+        told.append(batch_rows)
+        return loader
+
+    loaders = Loaders({"mine": lambda _path, version: FakeLoader(version)}, wrap)
+    loaders.loader("mine", "/m/3", 3)
+    loaders.loader("mine", "/m/3", 3, (8, 32))
+
+    assert told == [(1,), (8, 32)]
 
 
 def test_the_registry_does_not_import_tensorflow() -> None:
