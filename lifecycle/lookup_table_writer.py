@@ -8,7 +8,6 @@
 """
 
 import contextlib
-import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,10 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lifecycle import errors
+from lifecycle import errors, model_files
 from lifecycle.key_index import HASHING, Hashing
 from lifecycle.key_index_writer import KeyIndexWriter
-from lifecycle.keyed_rows import SortedRows
 from lifecycle.lookup_table_format import FILE_NAME, FOUND, LookupTableFormat, OutputFile
 from lifecycle.npy_writer import NpyWriter
 from lifecycle.table_input import Keys, TableInput
@@ -91,10 +89,7 @@ def _write(
 ) -> LookupTableFormat:
     table = TableInput(hashing)
     with new_version_directory(directory) as folder:
-        sorted_rows = SortedRows(folder / "sorting", memory_bytes)
-        for keys, rows in blocks:
-            for piece in table.pieces(keys, rows):
-                sorted_rows.add(piece)
+        sorted_rows = table.sorted_rows(blocks, folder / "sorting", memory_bytes)
         described = LookupTableFormat(key_name, table.index, _output_files(table))
         defaults = _default_rows(described, default_rows)
         with contextlib.ExitStack() as files:
@@ -111,7 +106,7 @@ def _write(
                     output.append(rows_of_chunk)
             for output, row in zip(outputs, defaults, strict=True):
                 output.append(row)
-        (folder / FILE_NAME).write_text(json.dumps(described.document(), indent=2) + "\n")
+        model_files.write_document(folder, FILE_NAME, described.document())
     return described
 
 

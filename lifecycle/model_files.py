@@ -52,6 +52,11 @@ def read_document(directory: Path, name: str, kind: str) -> object:
     return parsed
 
 
+def write_document(directory: Path, name: str, document: object) -> None:
+    """Write what `read_document` reads."""
+    (directory / name).write_text(json.dumps(document, indent=2) + "\n")
+
+
 def read_array(directory: Path, name: str, named_in: str) -> Array:
     """An array that the document *named_in* names, read whole; it cannot be written to.
 

@@ -1,6 +1,7 @@
 """What a table is made of: blocks of keys and rows, checked and turned into columns."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy.typing as npt
 
 from lifecycle import dtype_names, errors, lookup_table_format, string_columns
 from lifecycle.key_index import Hashing, KeyIndexOptions
-from lifecycle.keyed_rows import KeyedRows, PackedStrings
+from lifecycle.keyed_rows import KeyedRows, PackedStrings, SortedRows
 from lifecycle.string_columns import Integers, StringColumns
 
 Array = npt.NDArray[Any]
@@ -44,6 +45,19 @@ class TableInput:
             raise errors.InvalidTable("no block of keys was given, not even an empty one")
         bits = max(_LEAST_BUCKET_BITS, (self._count - 1).bit_length())
         return KeyIndexOptions(self._key_dtype, self._count, bits, self._words, self._longest)
+
+    def sorted_rows(
+        self,
+        blocks: Iterable[tuple[Keys, Mapping[str, npt.ArrayLike]]],
+        folder: Path,
+        memory_bytes: float,
+    ) -> SortedRows:
+        """All blocks by the hashes of their keys; more than *memory_bytes* waits in *folder*. Raises as `pieces`."""
+        rows = SortedRows(folder, memory_bytes)
+        for keys, outputs in blocks:
+            for piece in self.pieces(keys, outputs):
+                rows.add(piece)
+        return rows
 
     def pieces(self, keys: Keys, outputs: Mapping[str, npt.ArrayLike]) -> Iterable[KeyedRows]:
         """One block as columns, in pieces.

@@ -1,17 +1,16 @@
 """Makes a version of a vocabulary, from a list of strings or from blocks of one that is larger than memory."""
 
 import contextlib
-import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from lifecycle import errors
+from lifecycle import errors, model_files
 from lifecycle.key_index import HASHING, Hashing
 from lifecycle.key_index_writer import KeyIndexWriter
-from lifecycle.keyed_rows import PackedStrings, SortedRows
+from lifecycle.keyed_rows import PackedStrings
 from lifecycle.lookup_table_writer import MEMORY_BYTES
 from lifecycle.npy_writer import NpyWriter
 from lifecycle.table_input import Keys, TableInput
@@ -79,10 +78,9 @@ def _write(
 ) -> VocabularyFormat:
     table = TableInput(hashing)
     with new_version_directory(directory) as folder:
-        sorted_rows = SortedRows(folder / "sorting", memory_bytes)
-        for strings in blocks:
-            for piece in table.pieces(strings, {}):
-                sorted_rows.add(piece)
+        sorted_rows = table.sorted_rows(
+            ((strings, {}) for strings in blocks), folder / "sorting", memory_bytes
+        )
         described = VocabularyFormat(table.index, options)
         _check(described)
         count = described.strings.count
@@ -96,7 +94,7 @@ def _write(
                 index.append(chunk)
                 ids.append(chunk.sources)
         starts.flush()
-        (folder / FILE_NAME).write_text(json.dumps(described.document(), indent=2) + "\n")
+        model_files.write_document(folder, FILE_NAME, described.document())
     return described
 
 

@@ -9,6 +9,7 @@ from worker.commands.options import output_option, settings_options
 from worker.commands.output import Output
 
 if TYPE_CHECKING:
+    from worker.commands.model_changes import Change
     from worker.settings_loading import Loaded
 
 
@@ -38,12 +39,10 @@ def label(
     """
     if not labels and not without:
         raise click.UsageError("expected LABEL=VERSION, as in stable=3, or --remove LABEL")
-    from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
-    from worker.commands.model_actions import change_model  # noqa: PLC0415 - likewise
-    from worker.commands.model_changes import with_labels  # noqa: PLC0415 - likewise
+    from worker.commands.model_changes import with_labels  # noqa: PLC0415 - --help needs no NumPy
 
     change = with_labels(name, dict(labels), without, comment)
-    change_model(access_of(loaded.settings), name, change, output, timeout if wait else None)
+    _change(loaded, name, change, output, timeout if wait else None)
 
 
 @click.command()
@@ -72,12 +71,10 @@ def split(
     """
     if bool(parts) == off:
         raise click.UsageError("expected TARGET=WEIGHT, as in stable=95 canary=5, or --off")
-    from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
-    from worker.commands.model_actions import change_model  # noqa: PLC0415 - likewise
-    from worker.commands.model_changes import with_split  # noqa: PLC0415 - likewise
+    from worker.commands.model_changes import with_split  # noqa: PLC0415 - --help needs no NumPy
 
     change = with_split(name, split_parameter(parts), comment)
-    change_model(access_of(loaded.settings), name, change, output, timeout if wait else None)
+    _change(loaded, name, change, output, timeout if wait else None)
 
 
 @click.command()
@@ -95,12 +92,10 @@ def promote(
     Where a split divides them among labels, the label that has most beside VERSION|LABEL moves to that version and
     gets all: after stable=95 canary=5, promoting canary makes stable what canary is. No version is unloaded.
     """
-    from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
-    from worker.commands.model_actions import change_model  # noqa: PLC0415 - likewise
-    from worker.commands.model_changes import promoted  # noqa: PLC0415 - likewise
+    from worker.commands.model_changes import promoted  # noqa: PLC0415 - --help needs no NumPy
 
     change = promoted(name, target, comment)
-    change_model(access_of(loaded.settings), name, change, output, timeout if wait else None)
+    _change(loaded, name, change, output, timeout if wait else None)
 
 
 @click.command()
@@ -130,12 +125,10 @@ def rollback(
     It is written as a new record, so a rollback can be rolled back. It brings back what was asked for: a config
     that says latest or all takes what lies in the base path now.
     """
-    from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
-    from worker.commands.model_actions import change_model  # noqa: PLC0415 - likewise
-    from worker.commands.model_changes import as_before  # noqa: PLC0415 - likewise
+    from worker.commands.model_changes import as_before  # noqa: PLC0415 - --help needs no NumPy
 
     change = as_before(name, revision, comment)
-    change_model(access_of(loaded.settings), name, change, output, timeout if wait else None)
+    _change(loaded, name, change, output, timeout if wait else None)
 
 
 @click.command()
@@ -198,9 +191,16 @@ def unfreeze(loaded: "Loaded", name: str, comment: str, wait: bool, timeout: flo
 
     That is, latest and all mean again what lies in the base path.
     """
-    from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
-    from worker.commands.model_actions import change_model  # noqa: PLC0415 - likewise
-    from worker.commands.model_changes import unfrozen  # noqa: PLC0415 - likewise
+    from worker.commands.model_changes import unfrozen  # noqa: PLC0415 - --help needs no NumPy
 
     change = unfrozen(name, comment)
-    change_model(access_of(loaded.settings), name, change, output, timeout if wait else None)
+    _change(loaded, name, change, output, timeout if wait else None)
+
+
+def _change(
+    loaded: "Loaded", name: str, change: "Change", output: Output, wait_seconds: float | None
+) -> None:
+    from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
+    from worker.commands.model_actions import change_model  # noqa: PLC0415 - likewise
+
+    change_model(access_of(loaded.settings), name, change, output, wait_seconds)
