@@ -25,10 +25,10 @@ def serve(lab: Lab, name: str, loader: str, base_path: Path, *versions: int) -> 
     """Put a model on the control topic and load its versions as a worker does."""
     config = ModelConfig(str(base_path), loader=loader, versions=SpecificVersions(versions))
     lab.table.apply(name.encode(), codec.encode(config), 0, lab.wall())
-    loaders = Loaders(wrap=functools.partial(WarmedLoader, batch_rows=(1, 8)))
+    loaders = Loaders(wrap=WarmedLoader)
 
     def make(version: int) -> Loader:
-        return loaders.loader(loader, str(base_path / str(version)), version)
+        return loaders.loader(loader, str(base_path / str(version)), version, batch_rows=(1, 8))
 
     aspired = [AspiredVersion(ServableId(name, each), functools.partial(make, each)) for each in versions]
     lab.manager.set_aspired_versions(name, aspired)
