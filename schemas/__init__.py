@@ -12,7 +12,8 @@ ten bytes), `marks`, `scalar_walkers`, `block_walker` and `structure_walk` (the 
 a decoder is let at it), `catalog` (schemas by fingerprint), `codec`.
 
 A poll of requests as columns: `request_kind`, `request_ids`, `layout` (what is the same in all records like
-one), `ragged_match` (a few records of each of many layouts), `layout_cache`, `stacking`, `ragged_data`,
+one), `layout_cache`, `stacking`, `ragged_match` (a few records of each of many layouts), `layout_match`,
+`head_order` and `alike_lengths` (many records of each of some lengths), `layout_matcher`, `ragged_data`,
 `request_columns`, `request_decoder`. And back: `reply_columns`, `ragged_replies` (where the requests' rows differ).
 
 What surrounds a record: `headers` of requests and replies, `dead_letter`. And `request_peek`: the model of a request

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from schemas.claim import Claim, claims_of
 from schemas.dtype import DType
-from schemas.layout_cache import Match
+from schemas.layout_match import Match
 from schemas.predict_request import PredictRequest
 from schemas.ragged_data import RaggedData
 from schemas.ragged_match import RaggedMatch

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from schemas import alike_lengths
 from schemas.catalog import Catalog
 from schemas.codec import Codec
 from schemas.errors import InvalidRequest, TooManyRows, WireError
 from schemas.layout import learn
 from schemas.layout_cache import LayoutCache
+from schemas.layout_matcher import LayoutMatcher
 from schemas.predict_request import PredictRequest
 from schemas.request_columns import RequestColumns
 from schemas.wire_limits import DEFAULT_LIMITS, WireLimits
@@ -46,14 +48,26 @@ class _Decoded:
 
 
 class RequestDecoder:
-    """Decodes polls. The thread that polls owns it; it keeps layouts from one poll to the next."""
+    """Decodes polls. The thread that polls owns it; it keeps layouts from one poll to the next.
+
+    Args:
+        catalog: the schemas; None for those that come with this release.
+        limits: what a record may claim.
+        max_layouts: so many layouts are kept.
+        many_alike: so many records of one length are compared all at once, whatever their layouts.
+    """
 
     def __init__(
-        self, catalog: Catalog | None = None, limits: WireLimits = DEFAULT_LIMITS, max_layouts: int = 4096
+        self,
+        catalog: Catalog | None = None,
+        limits: WireLimits = DEFAULT_LIMITS,
+        max_layouts: int = 4096,
+        many_alike: int = alike_lengths.MANY,
     ) -> None:
         self._codec = Codec(catalog, limits)
         self._limits = limits
         self._layouts = LayoutCache(max_layouts)
+        self._matcher = LayoutMatcher(self._layouts, many_alike)
 
     def decode(
         self,
@@ -83,7 +97,7 @@ class RequestDecoder:
         plain, pending = self._comparable(values, longest, decoded)
         held: dict[int, RequestColumns] = {}
         while pending:
-            matches, pending = self._layouts.match(plain, pending, one_length=one_length)
+            matches, pending = self._matcher.match(plain, pending, lengths, one_length=one_length)
             decoded.blocks += map(RequestColumns.of_match, matches)
             if held:
                 # Learnt from, and forgotten before it was compared: the cache is smaller than one step.

@@ -1,8 +1,8 @@
 """Polls of requests, genuine and not, for decoders that live long enough to learn, forget and confuse layouts.
 
-Everything comes from one seed: the same seed gives the same polls. Two decoders get each poll: one with the limits
-and the cache of a worker, for as long as the fuzzer runs; and one after another with few layouts or tight limits,
-whose layouts are forgotten while they are in use.
+Everything comes from one seed: the same seed gives the same polls. Three decoders get each poll: two with the limits
+and the cache of a worker, for as long as the fuzzer runs, one of which takes every poll for a large one; and one after
+another with few layouts or tight limits, whose layouts are forgotten while they are in use.
 """
 
 import functools
@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from schemas import alike_lengths
 from schemas.request_columns import DecodedData, RequestColumns
 from schemas.request_decoder import Rejected, RequestDecoder
 from schemas.wire_limits import DEFAULT_LIMITS, WireLimits
@@ -41,11 +42,14 @@ BATCHES_OF_A_SMALL_DECODER = 100
 HISTORY = 400
 """Batches that are kept to find a short way to a difference."""
 BATCH_SIZES = (0, 1, 1, 2, 3, 8, 20, 60)
+FEW_RECORDS = 3
+"""Of one length: what a decoder does with a large poll is done with so small ones too."""
 
 
 def request_decoder(limits: WireLimits, max_layouts: int) -> Decoder:
-    """The decoder that a worker has."""
-    return RequestDecoder(limits=limits, max_layouts=max_layouts)
+    """The decoder that a worker has; with an odd number of layouts it looks at small polls as at large ones."""
+    many_alike = FEW_RECORDS if max_layouts % 2 else alike_lengths.MANY
+    return RequestDecoder(limits=limits, max_layouts=max_layouts, many_alike=many_alike)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,7 @@ class Fuzzer:
         self._families = [self._with_member(new_family(self._rng)) for _ in range(FAMILIES)]
         self._references: dict[WireLimits, Reference] = {}
         self._lasting = self._rig(DEFAULT_LIMITS, WORKERS_LAYOUTS)
+        self._sorting = self._rig(DEFAULT_LIMITS, WORKERS_LAYOUTS + 1)
         self._small = self._small_rig()
         self._replies = ReplyFuzzer(self._rng)
         self.counts = Counts()
@@ -178,7 +183,7 @@ class Fuzzer:
         if self.counts.batches % BATCHES_OF_A_SMALL_DECODER == 0:
             self._small = self._small_rig()
         values = self._batch()
-        for rig in (self._lasting, self._small):
+        for rig in (self._lasting, self._sorting, self._small):
             verdicts = self._verdicts(rig.limits, values)
             rig.history.append(values)
             message = difference(rig.decoder, values, verdicts)

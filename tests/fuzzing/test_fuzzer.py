@@ -55,7 +55,7 @@ def test_a_seed_says_all() -> None:
     for seen in polls:
         first_difference(Fuzzer(7, lambda limits, most, seen=seen: Noting(limits, most, seen)), 30)  # type: ignore[misc]
 
-    assert len(polls[0]) == 60
+    assert len(polls[0]) == 90
     assert polls[0] == polls[1]
 
 

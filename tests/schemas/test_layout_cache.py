@@ -6,6 +6,7 @@ from schemas import layout as layouts
 from schemas.codec import default_codec, encode
 from schemas.layout import MOST_CONSTANT_BYTES, Layout, learn
 from schemas.layout_cache import MOST_LENGTHS, MOST_VARIANTS, LayoutCache
+from schemas.layout_matcher import LayoutMatcher
 from schemas.predict_request import PredictRequest
 from schemas.tensor import Tensor
 
@@ -26,7 +27,7 @@ def learnt(value: bytes) -> Layout | None:
 
 def known(cache: LayoutCache, value: bytes) -> bool:
     """Whether the cache recognises a value."""
-    return bool(cache.match([value], [0])[0])
+    return bool(LayoutMatcher(cache).match([value], [0])[0])
 
 
 def test_the_layout_not_used_for_longest_goes_first() -> None:
@@ -56,7 +57,7 @@ def test_what_is_not_recognised_is_given_back_in_order() -> None:
         cache.add(layout)
     unlike = [value_of(model, second_width=2) for model in "aba"]
 
-    matches, left = cache.match([*unlike, value_of("b"), b"garbage", *unlike], list(range(8)))
+    matches, left = LayoutMatcher(cache).match([*unlike, value_of("b"), b"garbage", *unlike], list(range(8)))
 
     assert [match.positions for match in matches] == [[3]]
     assert left == [0, 1, 2, 4, 5, 6, 7]

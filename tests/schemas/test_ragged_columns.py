@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from schemas.codec import encode
-from schemas.layout_cache import FEW
+from schemas.layout_match import FEW
 from schemas.predict_request import PredictRequest
 from schemas.ragged_data import RaggedData
 from schemas.request_columns import RequestColumns

@@ -19,7 +19,7 @@ from schemas.errors import (
     TrailingBytes,
     WireError,
 )
-from schemas.layout_cache import MATRIX_RECORDS
+from schemas.layout_matcher import MATRIX_RECORDS
 from schemas.predict_request import PredictRequest
 from schemas.request_columns import RequestColumns, SlicedData
 from schemas.request_decoder import RequestDecoder
@@ -124,10 +124,11 @@ def damaged(draw: st.DrawFn, values: st.SearchStrategy[bytes]) -> bytes:
 )
 def test_columns_say_what_the_general_decoder_says(values: Values, max_layouts: int) -> None:
     """Requests whole and damaged, alike and unlike, are read the same by the column, cold, warm and forgetful."""
-    decoder = RequestDecoder()
+    decoder, sorting = RequestDecoder(), RequestDecoder(many_alike=2)
 
-    assert_agreement(decoder, values)
-    assert_agreement(decoder, list(reversed(values)))
+    for each in (decoder, sorting):
+        assert_agreement(each, values)
+        assert_agreement(each, list(reversed(values)))
     assert_agreement(RequestDecoder(max_layouts=max_layouts), values)
 
 
