@@ -1,7 +1,5 @@
 """A worker's control side, from control records to aspired versions, loads and statuses, stepped by hand."""
 
-import math
-import re
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +14,11 @@ from lifecycle.servable_id import ServableId
 from lifecycle.servable_state import ServableState
 from schemas import codec
 from schemas.errors import Code, WireError
-from schemas.model_config import BatchingOptions, ModelConfig, PastConfig
-from schemas.version_selection import LatestVersions, SpecificVersions, VersionSelection
+from schemas.model_config import ModelConfig, PastConfig
 from tests.fakes.clock import FakeClock
 from tests.fakes.control import Reader, Topic, Writer
 from tests.fakes.servables import FailingLoader
+from tests.fuzzing.control_rules import LOADERS, NAME, may_be_applied
 from tests.fuzzing.records import Record
 from worker import control_record, policies
 from worker.arrivals import Contents
@@ -47,13 +45,11 @@ TURN_SECONDS = 0.05
 ROUNDS = 3
 """Of the control loop and the manager for one record, so that what it asks for is done before the next."""
 DIRECTORIES: Mapping[str, Sequence[str]] = {"/a": ("1", "2", "3"), "/b": ("7", "0009", "x"), "/empty": ()}
-LOADERS = ("failing", "fake")
 MOST_TOLD_BYTES = 4_096
 """Of what is wrong with a control record, wherever that is told."""
 MOST_STATUS_BYTES = 32_768
 """Of one status record: what is wrong, and a base path of 4,096 characters."""
 MOST_SERIES = 1_000
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 Sabotage = Callable[[ControlParts], None]
 """Puts a fault into a worker's control side, so that a test can see it found."""
@@ -264,58 +260,6 @@ class ControlRig:
 
 def _empty(_directory: str) -> Contents:
     return Contents((), 0)
-
-
-def may_be_applied(config: ModelConfig) -> bool:
-    """Whether a config keeps the rules of docs/wire.md."""
-    return (
-        config.base_path.startswith("/")
-        and len(config.base_path) <= 4_096
-        and "\0" not in config.base_path
-        and config.loader in LOADERS
-        and (config.policy is None or config.policy in policies.SHIPPED)
-        and _may_be_chosen(config.versions)
-        and _labels_are_right(config.labels, config.versions)
-        and (config.batching is None or _batching_is_right(config.batching))
-    )
-
-
-def _may_be_chosen(selection: VersionSelection) -> bool:
-    if isinstance(selection, LatestVersions):
-        return selection.count >= 1
-    if isinstance(selection, SpecificVersions):
-        versions = selection.versions
-        return (
-            1 <= len(versions) <= control_record.MOST_VERSIONS
-            and len(set(versions)) == len(versions)
-            and min(versions) >= 0
-        )
-    return True
-
-
-def _labels_are_right(labels: Mapping[str, int], selection: VersionSelection) -> bool:
-    if len(labels) > control_record.MOST_LABELS or not all(map(NAME.fullmatch, labels)):
-        return False
-    if isinstance(selection, SpecificVersions):
-        return set(labels.values()) <= set(selection.versions)
-    return min(labels.values(), default=0) >= 0
-
-
-def _batching_is_right(batching: BatchingOptions) -> bool:
-    rows, wait = batching.max_batch_rows, batching.batch_timeout_seconds
-    sizes, enqueued = batching.allowed_batch_rows or (), batching.max_enqueued_batches
-    return (
-        (rows is None or 1 <= rows <= control_record.MOST_BATCH_ROWS)
-        and (
-            wait is None
-            or (math.isfinite(wait) and 0 <= wait <= control_record.LONGEST_BATCH_TIMEOUT_SECONDS)
-        )
-        and (enqueued is None or 1 <= enqueued <= control_record.MOST_ENQUEUED_BATCHES)
-        and list(sizes) == sorted(set(sizes))
-        and all(1 <= size <= control_record.MOST_BATCH_ROWS for size in sizes)
-        and len(sizes) <= control_record.MOST_BATCH_SIZES
-        and (not sizes or rows is None or sizes[-1] == rows)
-    )
 
 
 def _name(key: bytes | None) -> str | None:

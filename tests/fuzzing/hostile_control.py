@@ -1,12 +1,12 @@
 """Control records: configs as commands write them, the same damaged, and configs that no worker should believe."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from schemas import codec
-from schemas.model_config import FROZEN, POLICY, BatchingOptions, ModelConfig, PastConfig
+from schemas.model_config import FROZEN, POLICY, SPLIT, BatchingOptions, ModelConfig, PastConfig
 from schemas.predict_request import PredictRequest
 from schemas.servable_status import ServableState, ServableStatus
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
@@ -74,6 +74,37 @@ USUAL_PARAMETERS: tuple[dict[str, bytes], ...] = (
     {POLICY: b"availability_preserving", FROZEN: b"latest:1"},
 )
 ODD_TEXTS = (b"", b"newest", b"\xff\xfe", b"a b", b"x" * 60_000, b"\0", b"latest:", b"resource_preserving")
+ODD_SPLITS = (
+    b"",
+    b" ",
+    b"stable",
+    b"stable=",
+    b"=1",
+    b"1=1",
+    b"1=1 01=1",
+    b"stable=1 stable=1",
+    b"1=0",
+    b"1=-1",
+    b"1=nan",
+    b"1=inf",
+    b"1=1e9",
+    b"1=1e10",
+    b"1=1=1",
+    b"1=5e-324 2=1e9",
+    b"nowhere=1",
+    b"99=1",
+    b"9223372036854775807=1",
+    b"9223372036854775808=1",
+    b"9" * 60_000 + b"=1",
+    "\N{ARABIC-INDIC DIGIT ONE}=1".encode(),
+    "1=\N{ARABIC-INDIC DIGIT ONE}".encode(),
+    b"\xff=1",
+    b"x" * 60_000 + b"=1",
+    b"1=" + b"1" * 60_000,
+    b" ".join(b"%d=1" % number for number in range(1, 101)),
+    b" ".join(b"%d=1" % number for number in range(1, 102)),
+    b"1=1 " * 15_000,
+)
 ODD_LONGS = (0, -1, -(2**63), 2**31, 2**32, 253_402_300_800_000, 2**63 - 1)
 ODD_DOUBLES = (0.0, -0.0, -1.0, 1e-308, 1e9, 1e300, float("inf"), float("-inf"), float("nan"))
 ODD_SIZES = ((), (0,), (4, 2), (1, 1), (1, 2**62), (8,), (2**63 - 1,), tuple(range(1, 20_001)))
@@ -129,17 +160,20 @@ class ControlSource:
             )
         )
         named = versions.versions if isinstance(versions, SpecificVersions) else (1, 2)
+        labels = {"stable": rng.choice(named)} if rng.random() < 0.5 else {}
         config = ModelConfig(
             rng.choice(GOOD_PATHS),
             rng.choice(("fake", "fake", "failing")),
             versions,
-            {"stable": rng.choice(named)} if rng.random() < 0.5 else {},
+            labels,
             BatchingOptions(32, 0.01, (8, 32), 4) if rng.random() < 0.3 else None,
             rng.randrange(1, 1_000),
             "somebody@somewhere",
             1_700_000_000_000,
             rng.choice(("", "a try", "é\n")),
-            parameters=rng.choice(USUAL_PARAMETERS),
+            parameters=_some_split((*labels, *named), rng)
+            if rng.random() < 0.3
+            else rng.choice(USUAL_PARAMETERS),
         )
         for _ in range(rng.choice((0, 0, 0, 0, 0, 0, 1, 10))):
             config = replace(config, history=config.following())
@@ -182,6 +216,13 @@ def _many(rng: random.Random) -> int:
     return rng.choice(MANY) if rng.random() < 0.03 else rng.choice((2, 20))
 
 
+def _some_split(targets: Sequence[str | int], rng: random.Random) -> dict[str, bytes]:
+    """Of some of these targets, the last of which has a weight."""
+    chosen = rng.sample(targets, rng.randrange(len(targets)) + 1)
+    weights = [*(rng.choice((0, 5, 0.1, 1e9)) for _ in chosen[1:]), 95]
+    return {SPLIT: " ".join(map("{}={}".format, chosen, weights)).encode()}
+
+
 def _some_versions(rng: random.Random) -> VersionSelection:
     match rng.randrange(4):
         case 0:
@@ -208,7 +249,11 @@ def _some_batching(rng: random.Random) -> BatchingOptions:
 
 
 def _some_history(rng: random.Random) -> tuple[PastConfig, ...]:
-    past = PastConfig(rng.choice(ODD_PATHS), labels=rng.choice(ODD_LABELS) if rng.random() < 0.3 else {})
+    past = PastConfig(
+        rng.choice(ODD_PATHS),
+        labels=rng.choice(ODD_LABELS) if rng.random() < 0.3 else {},
+        parameters={SPLIT: rng.choice(ODD_SPLITS)} if rng.random() < 0.3 else {},
+    )
     return (replace(past, time=rng.choice(ODD_LONGS)),) * rng.choice((1, 10, 300))
 
 
@@ -222,5 +267,6 @@ CHANGES: tuple[Callable[[random.Random], dict[str, Any]], ...] = (
     lambda rng: {"revision": rng.choice(ODD_LONGS), "time": rng.choice(ODD_LONGS)},
     lambda rng: {"author": "\N{SNOWMAN}" * 20_000, "comment": rng.choice(("x" * 60_000, "\0", "\u202e"))},
     lambda rng: {"parameters": {rng.choice((POLICY, FROZEN)): rng.choice(ODD_TEXTS)}},
+    lambda rng: {"parameters": {SPLIT: rng.choice(ODD_SPLITS)}},
     lambda rng: {"parameters": {f"k{n}": rng.randbytes(60_000) for n in range(3)}},
 )
