@@ -54,6 +54,9 @@ Loads beside requests:
 
 * `reloading`: a large model that comes and goes by the control topic
 * `resnet_model`: that model
+* `many_models`: two hundred small ones that do, some of them broken
+* `stored_loader`: SavedModels whose files take their time to come
+* `beside_loads`: phases of requests without and with that
 
 Contenders and what they are given:
 

@@ -61,12 +61,12 @@ def latency(content: Content) -> Figure:
     return plot_shapes.percentiles(title, content["series"]["percentiles"], content["series"]["latency_ms"])
 
 
-def load_tail(content: Content) -> Figure:
+def beside_loads(content: Content, what_goes_on: str) -> Figure:
     """The largest latency of each tenth of a second, without and with loads."""
     series = content["series"]
     (quiet, quiet_p99), (loading, loading_p99) = column(content, "p99_ms").items()
     title = (
-        f"While ResNet50 loads, warms up and unloads again and again, the small model's p99 is "
+        f"While {what_goes_on} again and again, the small model's p99 is "
         f"{loading_p99 / quiet_p99:.1f} times what it is without ({loading_p99:.1f} ms, {quiet_p99:.1f} ms)"
     )
     curves = {name: series["over_time"][name][0]["max_ms"] for name in (quiet, loading)}
@@ -200,13 +200,26 @@ def peers(content: Content) -> Figure:
     return plot_shapes.bars(title, rates, "records/s, on one core", ",.0f")
 
 
+def start_up(content: Content) -> Figure:
+    """Seconds until a new worker serves, several loads at once beside one after the other."""
+    seconds = column(content, "seconds")
+    *_, stored, in_a_row = seconds.values()
+    title = (
+        f"Where files take their time to come, a new worker serves {in_a_row / stored:.1f} times as soon "
+        "by loading several models at once"
+    )
+    return plot_shapes.bars(title, seconds, "seconds until 190 models are served", ".0f")
+
+
 PLOTS: Mapping[str, Callable[[Content], Figure]] = {
     "small_records": side_by_side,
     "with_headers": side_by_side,
     "framework": framework,
     "lookup_table": lookup_table,
     "latency": latency,
-    "load_tail": load_tail,
+    "load_tail": lambda content: beside_loads(content, "ResNet50 loads, warms up and unloads"),
+    "apply_tail": lambda content: beside_loads(content, "200 models load and unload"),
+    "start_up": start_up,
     "memory": memory,
     "partitions": lambda content: by_size(content, "partitions"),
     "models": lambda content: by_size(content, "loaded models"),

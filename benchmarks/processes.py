@@ -72,13 +72,13 @@ class Started:
         return f"; it wrote:\n{written}" if written else "; it wrote nothing"
 
 
-def finish(command: Sequence[str]) -> None:
-    """Run a program that prepares something to its end, off the measured core.
+def finish(command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+    """Run a program that prepares something to its end, off the measured core; *environment* is added to this one's.
 
     Raises:
         ChildProcessError: it failed; with the end of what it wrote.
     """
-    with started(command, core=cores.OTHER_CORE) as process:
+    with started(command, environment, core=cores.OTHER_CORE) as process:
         process.finish()
 
 

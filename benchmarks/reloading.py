@@ -4,7 +4,7 @@ import functools
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,34 +79,6 @@ class Reloading:
         """Once there and back; raises as `load`."""
         return Cycle(self.load(), self.unload())
 
-    @contextmanager
-    def again_and_again(self) -> Iterator[list[Cycle]]:
-        """Load and unload on another thread for the length of a block, which begins during the first load.
-
-        Raises:
-            TimeoutError, RuntimeError: as `load`, at the block's end.
-        """
-        cycles: list[Cycle] = []
-        failed: list[Exception] = []
-        stop = threading.Event()
-
-        def run() -> None:
-            try:
-                while not stop.is_set():
-                    cycles.append(self.cycle())
-            except Exception as error:  # noqa: BLE001 - raised by the thread that waits for this one
-                failed.append(error)
-
-        thread = threading.Thread(target=run, name="reloading")
-        thread.start()
-        try:
-            yield cycles
-        finally:
-            stop.set()
-            thread.join()
-        for error in failed:
-            raise error
-
     def close(self) -> None:
         """Close the client."""
         self._status.close()
@@ -122,6 +94,34 @@ class Reloading:
             if time.monotonic() > end:
                 raise TimeoutError(f"{model} is not {wanted} in time; it is {state or 'on its way'}")
             self._status.poll(LOOK_SECONDS)
+
+
+@contextmanager
+def again_and_again(once: Callable[[], Cycle]) -> Iterator[list[Cycle]]:
+    """Load and unload on another thread for the length of a block, which begins during the first load.
+
+    What *once* raises is raised at the block's end.
+    """
+    cycles: list[Cycle] = []
+    failed: list[Exception] = []
+    stop = threading.Event()
+
+    def run() -> None:
+        try:
+            while not stop.is_set():
+                cycles.append(once())
+        except Exception as error:  # noqa: BLE001 - raised by the thread that waits for this one
+            failed.append(error)
+
+    thread = threading.Thread(target=run, name="reloading")
+    thread.start()
+    try:
+        yield cycles
+    finally:
+        stop.set()
+        thread.join()
+    for error in failed:
+        raise error
 
 
 def stage(said: list[ServableStatus]) -> str:

@@ -62,6 +62,10 @@ RESULTS: dict[str, dict[str, Any]] = {
             "over_time": {"quiet": [{"max_ms": [1.0, 2.0]}], "loading": [{"max_ms": [3.0, 9.0]}]},
         },
     ),
+    "start_up": kept(
+        {"local": {"seconds": 20.0}, "local, in a row": {"seconds": 21.0}}
+        | {"stored": {"seconds": 25.0}, "stored, in a row": {"seconds": 75.0}}
+    ),
     "memory": kept({"headrace": {"growth": 1.02}}, {"unloaded_mebibytes": [[600.0, 640.0, 650.0]]}),
     "partitions": kept(costs(**{"1 partition": 4.0, "64 partitions": 4.4})),
     "models": kept(
@@ -87,6 +91,7 @@ RESULTS: dict[str, dict[str, Any]] = {
         {"1 replica": {"records_per_second": 3000.0}, "4 replicas": {"records_per_second": 11900.0}}
     ),
 }
+RESULTS["apply_tail"] = RESULTS["load_tail"]
 
 
 @pytest.mark.parametrize("name", plots.PLOTS)
