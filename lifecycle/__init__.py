@@ -42,5 +42,8 @@ In reading order:
 * `saved_model_session`, `saved_model_servable`: its session and its prepared calls
 * `saved_model_errors`: TensorFlow's errors in the words of `errors`
 * `saved_model_loader`: loads and unloads a SavedModel
-* `warmup`: one synthetic batch per signature before a version is available
+* `recorded_requests`: requests from before a version was there, and what its signatures make of them
+* `crc32c`, `tfrecord`, `tensor_proto`, `prediction_log`: TensorFlow Serving's recorded requests, without TensorFlow
+* `warmup`: recorded requests, or a synthetic batch per signature, before a version is available
+* `validation`: golden requests, which a version must answer as expected before it is available
 """

@@ -111,6 +111,10 @@ class ForbiddenOperation(PermanentLoadFailure):
     """A model could do what is not allowed here; the message names the operation and what would allow it."""
 
 
+class ValidationFailed(PermanentLoadFailure):
+    """A version answered a golden request otherwise than expected; the message names the request and the output."""
+
+
 class ExecutionFailed(LifecycleError):
     """A servable took its inputs and could not compute the outputs; other calls are not concerned."""
 

@@ -63,6 +63,18 @@ def messages(message: memoryview, number: int) -> Iterator[memoryview]:
             yield value
 
 
+def varints(message: memoryview) -> Iterator[int]:
+    """The numbers of a packed field, unsigned.
+
+    Raises:
+        Malformed: the bytes are no such numbers.
+    """
+    at = 0
+    while at < len(message):
+        value, at = _varint(message, at)
+        yield value
+
+
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
     value = 0
     for position in range(_LONGEST_VARINT_BYTES):

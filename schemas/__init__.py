@@ -9,7 +9,7 @@ of the status topic; their schemas in `avsc`.
 
 One record to bytes and back: `wire_limits` (how much a record may claim), `varint`, `framing` (the first
 ten bytes), `marks`, `scalar_walkers`, `block_walker` and `structure_walk` (the look through a record before
-a decoder is let at it), `catalog` (schemas by fingerprint), `codec`.
+a decoder is let at it), `catalog` (schemas by fingerprint), `codec`. Many to a file and back: `codec_files`.
 
 A poll of requests as columns: `request_kind`, `request_ids`, `layout` (what is the same in all records like
 one), `layout_cache`, `stacking`, `ragged_match` (a few records of each of many layouts), `layout_match`,

@@ -19,6 +19,15 @@ SPLIT = "split"
 FROZEN = "frozen"
 """Likewise: that commands change the config no more; the value is which versions it named before, in words."""
 
+WARMUP = "warmup"
+"""Likewise: what becomes of a version whose warm-up fails, one of `WARMUP_MODES`."""
+
+GOLDEN = "golden"
+"""Likewise: requests that each version must answer as is said there before it is available, as lines of JSON."""
+
+WARMUP_MODES = ("fail", "warn", "off")
+"""It is not available; it is available all the same; versions are not warmed up at all."""
+
 
 @dataclass(frozen=True, slots=True)
 class BatchingOptions:
@@ -72,6 +81,16 @@ class _NamedParameters:
     def frozen(self) -> str | None:
         """Which versions a frozen config named before; None: it is not frozen."""
         return self._text(FROZEN)
+
+    @property
+    def warmup(self) -> str | None:
+        """What becomes of a version whose warm-up fails; None: the worker's own choice."""
+        return self._text(WARMUP)
+
+    @property
+    def golden(self) -> str | None:
+        """Golden requests, a line each; None: there are none but those beside a version."""
+        return self._text(GOLDEN)
 
     def _text(self, name: str) -> str | None:
         text = self.parameters.get(name)

@@ -45,6 +45,7 @@ Models:
   models to aspired versions
 * `entry_points`, `loaders`, `custom_loaders`, `rooted_loader`, `policies`: what a control record may name, of ours and
   of others
+* `request_lines`, `request_files`, `readiness`: recorded and golden requests, and what a version passes by them
 * `joining`, `control_loop` (c): when requests may be taken; the control thread
 * `model_log`: what becomes of versions, in the log
 * `status_topic`, `servable_reports`, `worker_lease` (c): what this worker says of itself

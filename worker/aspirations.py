@@ -273,7 +273,12 @@ class Aspirations:
         ]
 
     def _new_loader(self, name: str, source: Source, version: int) -> Loader:
-        return self._loaders.loader(source.loader, source.path, version, self._batch_rows(name))
+        config = functools.partial(self._config, name)
+        return self._loaders.loader(source.loader, source.path, version, self._batch_rows(name), config)
+
+    def _config(self, name: str) -> ModelConfig | None:
+        model = self._table.lookup(name)
+        return None if model is None else model.config
 
 
 def _with_refused(before: Mapping[int, str], found: VersionPaths, config: ModelConfig) -> dict[int, str]:

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 
 from schemas import codec
 from schemas.errors import WireError
-from schemas.model_config import BatchingOptions, ModelConfig
+from schemas.model_config import WARMUP_MODES, BatchingOptions, ModelConfig
 from schemas.traffic_split import TrafficSplit
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
+from worker import request_files, request_lines
 from worker.operator_rules import OperatorRules
+from worker.request_lines import InvalidLine
 
 LONGEST_NAME = 128
 """Characters of a model's name or a label; a name is part of status keys, log lines and metric labels."""
@@ -34,6 +36,10 @@ MOST_BATCH_ROWS, MOST_ENQUEUED_BATCHES = 1_048_576, 1_000_000
 LONGEST_BATCH_TIMEOUT_SECONDS = 86_400.0
 """Bounds of a model's batching options: beyond them is a slip of the hand, and a batch that is padded to such a size
 would be allocated."""
+
+MOST_GOLDEN_BYTES = 16_384
+"""Of one config's golden requests: a record holds those of its ten predecessors, too."""
+
 _LONGEST_PROBLEM = 1000
 _SHOWN_NUMBERS = 8
 
@@ -127,6 +133,7 @@ def check_config(config: ModelConfig, known: Known | None = None) -> None:
         *_version_problems(config.versions),
         *_label_problems(config),
         *_split_problems(config),
+        *_readiness_problems(config),
         *_batching_problems(config.batching),
     ]
     if known is not None:
@@ -229,6 +236,25 @@ def _split_problems(config: ModelConfig) -> Iterator[str]:
             yield f"split names version {target}, which is not among the versions listed"
         elif target > HIGHEST_VERSION:
             yield f"split names version {str(target)[:32]}; expected at most {HIGHEST_VERSION}"
+
+
+def _readiness_problems(config: ModelConfig) -> Iterator[str]:
+    if config.warmup is not None and config.warmup not in WARMUP_MODES:
+        yield f"warmup is {config.warmup[:32]!r}; expected {' or '.join(WARMUP_MODES)}"
+    if config.golden is None:
+        return
+    size, lines = len(config.golden.encode()), config.golden.split("\n")
+    if size > MOST_GOLDEN_BYTES:
+        yield (
+            f"golden has {size:,} bytes; at most {MOST_GOLDEN_BYTES:,} are allowed in a record: put the others "
+            f"beside each version, into {request_files.GOLDEN_LINES}"
+        )
+        return
+    try:
+        for _ in request_lines.golden(lines, "golden"):
+            pass
+    except InvalidLine as error:
+        yield str(error)
 
 
 def _batching_problems(batching: BatchingOptions | None) -> Iterator[str]:

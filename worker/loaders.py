@@ -5,6 +5,7 @@ only on a worker that has a SavedModel to load.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lifecycle.loader import Loader
@@ -15,6 +16,7 @@ from lifecycle.saved_model_judgement import GraphRules
 from lifecycle.saved_model_loader import SavedModelLoader
 from lifecycle.saved_model_session import SessionOptions
 from lifecycle.vocabulary_loader import VocabularyLoader
+from schemas.model_config import ModelConfig
 
 LoaderFactory = Callable[[str, int], Loader]
 """Makes the loader of one version; gets its directory and its number."""
@@ -64,15 +66,30 @@ SHIPPED = shipped()
 """Those, with TensorFlow's own thread pools, and nothing allowed that has to be."""
 
 
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What is known of one life of a version when its loader is made.
+
+    Attributes:
+        path: its directory.
+        batch_rows: the numbers of rows that its batches will have.
+        config: its model's config, as it is when it is asked for; None: there is none.
+    """
+
+    path: str
+    batch_rows: Sequence[int] = (1,)
+    config: Callable[[], ModelConfig | None] = lambda: None
+
+
 class Loaders:
     """The registry of one worker: immutable, so any thread may ask it; a container of the loaders' names."""
 
     def __init__(
         self,
         factories: Mapping[str, LoaderFactory] = SHIPPED,
-        wrap: Callable[[Loader, Sequence[int]], Loader] | None = None,
+        wrap: Callable[[Loader, Life], Loader] | None = None,
     ) -> None:
-        """Offer *factories*; *wrap* puts something around each loader, such as a warm-up by batches of those rows."""
+        """Offer *factories*; *wrap* puts something around each loader, such as a warm-up."""
         self._factories = dict(factories)
         self._wrap = wrap
 
@@ -85,11 +102,18 @@ class Loaders:
     def __len__(self) -> int:
         return len(self._factories)
 
-    def loader(self, name: str, path: str, version: int, batch_rows: Sequence[int] = (1,)) -> Loader:
-        """A new loader for one life of one version, whose batches will have these numbers of rows.
+    def loader(
+        self,
+        name: str,
+        path: str,
+        version: int,
+        batch_rows: Sequence[int] = (1,),
+        config: Callable[[], ModelConfig | None] = lambda: None,
+    ) -> Loader:
+        """A new loader for one life of one version; the last two are told to what is put around it, as `Life` has them.
 
         Raises:
             KeyError: there is no such loader; whoever applies a control record checks that before.
         """
         loader = self._factories[name](path, version)
-        return loader if self._wrap is None else self._wrap(loader, batch_rows)
+        return loader if self._wrap is None else self._wrap(loader, Life(path, batch_rows, config))

@@ -13,16 +13,17 @@ from lifecycle.saved_model_judgement import GraphRules
 from lifecycle.saved_model_session import SessionOptions
 from lifecycle.servable_id import ServableId
 from lifecycle.threads import Executor, new_executor
-from lifecycle.warmup import WarmedLoader
+from lifecycle.warmup import WarmupMode
 from worker import custom_loaders, operator_rules, policies, thread_slices
 from worker.base_path_roots import BasePathRoots
 from worker.freed_memory import FreedMemory, GivingLoader
-from worker.loaders import Loaders, shipped
+from worker.loaders import Life, Loaders, shipped
 from worker.metrics import Metrics
 from worker.metrics_observers import ModelMetrics
 from worker.model_log import log_event
 from worker.model_queue_options import ModelQueueOptions
 from worker.operator_rules import OperatorRules
+from worker.readiness import Readiness
 from worker.rooted_loader import rooted
 from worker.settings import Settings
 from worker.settings_lifecycle import LifecycleSettings
@@ -60,12 +61,12 @@ def new_loaders(settings: Settings) -> tuple[Loaders, OperatorRules]:
         most_models=settings.lifecycle.most_models,
         most_versions=settings.lifecycle.most_versions,
     )
-    memory, warmup = freed_memory(settings), settings.lifecycle.warmup
-    most_bytes = settings.batching.max_batch_bytes
+    memory = freed_memory(settings)
+    warmup = WarmupMode.FAIL if settings.lifecycle.warmup else WarmupMode.OFF
+    readiness = Readiness(warmup, settings.batching.max_batch_bytes)
 
-    def wrap(loader: Loader, batch_rows: Sequence[int]) -> Loader:
-        giving = GivingLoader(loader, memory)
-        return WarmedLoader(giving, batch_rows, most_bytes) if warmup else giving
+    def wrap(loader: Loader, life: Life) -> Loader:
+        return readiness.around(GivingLoader(loader, memory), life)
 
     enabled = {name: rooted(factory, rules.roots) for name, factory in everything.items() if name in named}
     return Loaders(enabled, wrap), rules

@@ -100,6 +100,13 @@ def parse(text: str | bytes) -> PredictDocument:
     return PredictDocument(layout, signature, document[present[0]])
 
 
+def document_of(request: PredictDocument) -> dict[str, object]:
+    """The document of a request, as `parse` reads it."""
+    key = ROW_REQUEST_KEY if request.layout is Layout.ROW else COLUMN_REQUEST_KEY
+    named = {} if request.signature is None else {SIGNATURE_KEY: request.signature}
+    return named | {key: request.content}
+
+
 def reply(outputs: Tensors, layout: Layout) -> dict[str, object]:
     """A prediction as the server lays it out, made of what the standard library's `json.dumps` takes.
 

@@ -70,9 +70,10 @@ class LifecycleSettings(SettingsGroup):
     cheaper than an outage."""
 
     warmup: bool = True
-    """Whether each signature runs on made-up rows before a version is available: one row, or each size of the model's
-    `allowed_batch_rows` that `batching.max_batch_bytes` leaves room for. On: the first call of a size compiles and
-    allocates, and would otherwise be a user's."""
+    """Whether versions are warmed up before they are available, where the model's record does not say it: by the
+    requests that lie beside a version, and each other signature by made-up rows, one row or each size of the model's
+    `allowed_batch_rows` that `batching.max_batch_bytes` leaves room for. A version whose warm-up fails is not
+    available. On: the first call of a size compiles and allocates, and would otherwise be a user's."""
 
     step_seconds: Annotated[float, Field(gt=0, le=60)] = 0.1
     """Seconds between two looks at what should be loaded and what is (more than 0, at most 60). A tenth of a

@@ -81,7 +81,7 @@ def test_a_worker_finds_the_device_as_an_installed_loader(
     device_loader.offer(site)
     device_loader.write(version, batch_seconds=0.001, journal=tmp_path)
     monkeypatch.syspath_prepend(site)
-    loaders = Loaders(custom_loaders.find(SHIPPED).factories, WarmedLoader)
+    loaders = Loaders(custom_loaders.find(SHIPPED).factories, lambda loader, _life: WarmedLoader(loader))
     loader = loaders.loader(device_loader.NAME, str(version), 1)
 
     loader.load()

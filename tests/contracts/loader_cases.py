@@ -13,7 +13,9 @@ from lifecycle.loader import Loader
 from lifecycle.lookup_table_loader import LookupTableLoader
 from lifecycle.numpy_loader import NumpyLoader
 from lifecycle.python_loader import PythonLoader
+from lifecycle.recorded_requests import RecordedRequest
 from lifecycle.saved_model_loader import SavedModelLoader
+from lifecycle.validation import Expected, GoldenRequest, ValidatedLoader
 from lifecycle.vocabulary_loader import VocabularyLoader
 from lifecycle.warmup import WarmedLoader
 from tests.fakes import servables
@@ -62,6 +64,13 @@ def _vocabulary(directory: Path) -> object:
     return vocabulary_writer.write(directory, ["a", "", "b"])
 
 
+def _golden_requests() -> list[GoldenRequest]:
+    inputs = {"n": np.arange(4, dtype=np.int64).reshape(1, 4)}
+    expected = {"shifted": Expected(inputs["n"] * 2 + 1)}
+    request = RecordedRequest("a request", "integers", lambda _signature: inputs)
+    return [GoldenRequest(request, lambda _signature: expected)]
+
+
 CASES = [
     pytest.param(
         LoaderCase(
@@ -85,6 +94,15 @@ CASES = [
             broken=lambda folder: WarmedLoader(NumpyLoader(folder / "missing")),
         ),
         id="warmed",
+    ),
+    pytest.param(
+        LoaderCase(
+            good=lambda folder: ValidatedLoader(
+                NumpyLoader(_once(folder / "numpy" / "1", _numpy_model)), _golden_requests
+            ),
+            broken=lambda folder: ValidatedLoader(NumpyLoader(folder / "missing"), _golden_requests),
+        ),
+        id="validated",
     ),
     pytest.param(
         LoaderCase(

@@ -36,7 +36,8 @@ def loaders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loaders
     distributions.install(tmp_path, "linear-loader", {name: value})
     (tmp_path / f"{value.partition(':')[0]}.py").write_text(program)
     monkeypatch.syspath_prepend(tmp_path)
-    yield Loaders({**SHIPPED, **custom_loaders.find(SHIPPED).factories}, WarmedLoader)
+    factories = {**SHIPPED, **custom_loaders.find(SHIPPED).factories}
+    yield Loaders(factories, lambda loader, _life: WarmedLoader(loader))
     sys.modules.pop(value.partition(":")[0], None)
 
 
@@ -89,7 +90,8 @@ def test_the_class_serves_the_version_that_names_it(version: Path) -> None:
     modules = Settings(worker_id="w", **said).lifecycle.python_modules
     with pytest.raises(PermanentLoadFailure, match=r"lifecycle\.python_modules"):
         Loaders().loader("python", str(version), 1).load()
-    loader = Loaders(shipped(python_modules=modules), WarmedLoader).loader("python", str(version), 1)
+    allowing = Loaders(shipped(python_modules=modules), lambda loader, _life: WarmedLoader(loader))
+    loader = allowing.loader("python", str(version), 1)
 
     loader.load()
 

@@ -8,6 +8,7 @@ import pytest
 from schemas.model_config import BatchingOptions
 from schemas.version_selection import SpecificVersions
 from tests.docs.pages import ROOT, blocks
+from worker import request_files, request_lines
 from worker.commands.model_file import read_models
 
 PAGE = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
@@ -47,3 +48,23 @@ def test_the_file_of_models_can_be_applied(tmp_path: Path) -> None:
         {"stable": 3, "canary": 4},
     )
     assert found["faces"].batching == BatchingOptions(64, 0.005)
+
+
+def test_the_golden_request_is_one() -> None:
+    """What the page shows is what is read."""
+    (text,) = [
+        each.text for each in blocks(ROOT / "docs" / "operating.md") if "relative_tolerance" in each.text
+    ]
+
+    (found,) = request_lines.golden([text], "the page")
+    assert found.request.signature == "serving_default"
+
+
+def test_the_program_writes_a_file_of_requests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version in whose folder it lies is warmed up by it."""
+    (program,) = [each.text for each in blocks(ROOT / "docs" / "operating.md") if each.language == "python"]
+    monkeypatch.chdir(tmp_path)
+    exec(compile(program, "the page", "exec"), {})
+
+    (found,) = request_files.warmup_requests(tmp_path / "models" / "digits" / "4")
+    assert found.place == f"record 1 of {request_files.WARMUP_RECORDS}"

@@ -46,3 +46,11 @@ def test_no_bytes_do_more_than_be_refused(data: bytes) -> None:
             assert isinstance(value, int | memoryview)
     except protobuf.Malformed:
         pass
+
+
+def test_packed_numbers_are_read_one_by_one() -> None:
+    """Of any length; one that is cut short is told."""
+    assert list(protobuf.varints(memoryview(b"\x00\x7f\x96\x01"))) == [0, 127, 150]
+    assert list(protobuf.varints(memoryview(b""))) == []
+    with pytest.raises(protobuf.CutShort):
+        list(protobuf.varints(memoryview(b"\x01\x96")))

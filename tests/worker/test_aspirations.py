@@ -21,7 +21,7 @@ from worker import managing
 from worker.arrivals import Arrivals, Contents
 from worker.aspirations import Aspirations, Watch
 from worker.base_path_roots import BasePathRoots
-from worker.loaders import Loaders
+from worker.loaders import Life, Loaders
 from worker.model_queue_options import ModelQueueOptions
 from worker.model_table import ModelTable
 from worker.operator_rules import OperatorRules
@@ -631,8 +631,9 @@ def test_a_life_begins_with_the_rows_of_the_models_batches_as_they_are_then() ->
         made.append(path)
         return FakeLoader(version)
 
-    def wrap(loader: Loader, batch_rows: Sequence[int]) -> Loader:
-        told[made[-1]] = batch_rows
+    def wrap(loader: Loader, life: Life) -> Loader:
+        assert life.path == made[-1]
+        told[life.path] = life.batch_rows
         return loader
 
     table, manager = ModelTable(), AspiredVersionsManager()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from schemas import codec
-from schemas.model_config import SPLIT, BatchingOptions, ModelConfig
+from schemas.model_config import GOLDEN, SPLIT, WARMUP, BatchingOptions, ModelConfig
 from schemas.predict_request import PredictRequest
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from worker import control_record
@@ -111,6 +111,12 @@ def test_a_config_comes_back_as_it_was_written() -> None:
         (divided("1=0"), "split: nothing has a weight above 0"),
         (divided("1"), "split: '1' is not understood; expected TARGET=WEIGHT"),
         (replace(divided(f"{2**63}=1"), versions=AllVersions()), "expected at most 9223372036854775807"),
+        (replace(CONFIG, parameters={WARMUP: b"maybe"}), "warmup is 'maybe'; expected fail or warn or off"),
+        (replace(CONFIG, parameters={GOLDEN: b"{}"}), "line 1 of golden: "),
+        (
+            replace(CONFIG, parameters={GOLDEN: b" " * 16_385}),
+            r"golden has 16,385 bytes; at most 16,384 are allowed in a record: put the others beside each version",
+        ),
         (replace(CONFIG, labels={f"l{n}": 1 for n in range(1001)}), "there are 1,001 labels; at most 1,000"),
         (replace(CONFIG, batching=BatchingOptions(max_batch_rows=0)), "max_batch_rows is 0"),
         (replace(CONFIG, batching=BatchingOptions(max_batch_rows=2**62)), "expected 1 to 1,048,576"),

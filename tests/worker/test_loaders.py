@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,10 @@ from lifecycle.saved_model_loader import SavedModelLoader
 from lifecycle.saved_model_session import SessionOptions
 from lifecycle.vocabulary_loader import VocabularyLoader
 from lifecycle.warmup import WarmedLoader
+from schemas.model_config import ModelConfig
 from tests.fakes.servables import FakeLoader
 from tests.kit import numpy_models
-from worker.loaders import Loaders, shipped
+from worker.loaders import Life, Loaders, shipped
 
 
 def test_the_shipped_loaders_go_by_their_names() -> None:
@@ -46,7 +46,7 @@ def test_an_unknown_loader_is_not_in_the_registry() -> None:
 def test_each_life_gets_a_loader_of_its_own_wrapped_as_asked(tmp_path: Path) -> None:
     """A warm-up goes around any of them."""
     directory = numpy_models.write_dense(tmp_path)
-    loaders = Loaders(wrap=WarmedLoader)
+    loaders = Loaders(wrap=lambda loader, _life: WarmedLoader(loader))
     first, second = (loaders.loader("numpy", str(directory), 1) for _ in range(2))
 
     assert first is not second
@@ -69,19 +69,23 @@ def test_a_loader_is_told_directory_and_version() -> None:
     assert told == [("/m/3", 3)]
 
 
-def test_what_goes_around_a_loader_is_told_the_rows_of_its_batches() -> None:
-    """A warm-up runs each of them; one row where nobody says more."""
-    told: list[Sequence[int]] = []
+def test_what_goes_around_a_loader_is_told_of_the_rows_of_its_batches() -> None:
+    """And of the version's directory, and how to ask for its model's config; one row where nobody says more."""
+    told: list[Life] = []
+    config = ModelConfig("/m")
 
-    def wrap(loader: Loader, batch_rows: Sequence[int]) -> Loader:
-        told.append(batch_rows)
+    def wrap(loader: Loader, life: Life) -> Loader:
+        told.append(life)
         return loader
 
     loaders = Loaders({"mine": lambda _path, version: FakeLoader(version)}, wrap)
     loaders.loader("mine", "/m/3", 3)
-    loaders.loader("mine", "/m/3", 3, (8, 32))
+    loaders.loader("mine", "/m/4", 4, (8, 32), lambda: config)
 
-    assert told == [(1,), (8, 32)]
+    assert [(each.path, each.batch_rows, each.config()) for each in told] == [
+        ("/m/3", (1,), None),
+        ("/m/4", (8, 32), config),
+    ]
 
 
 def test_the_registry_does_not_import_tensorflow() -> None:

@@ -8,12 +8,14 @@ import pytest
 
 from lifecycle.saved_model_judgement import GraphRules
 from lifecycle.saved_model_loader import SavedModelLoader
+from lifecycle.warmup import WarmedLoader
 from schemas import codec
 from schemas.model_config import ModelConfig
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions
 from worker import control_record, managing
 from worker.base_path_roots import BasePathRoots
 from worker.control_record import InvalidControlRecord, Known
+from worker.freed_memory import GivingLoader
 from worker.model_table import Change, ModelTable
 from worker.operator_rules import OperatorRules
 from worker.rooted_loader import RootedLoader
@@ -152,7 +154,11 @@ def test_the_settings_reach_the_loaders(tmp_path: Path) -> None:
     )
 
     assert rules.roots.problem_of_text(str(tmp_path / "m")) is None
-    giving = loaders.loader("saved_model", str(tmp_path / "1"), 1)
+    validated = loaders.loader("saved_model", str(tmp_path / "1"), 1)
+    warmed = vars(validated)["_loader"]
+    assert isinstance(warmed, WarmedLoader)
+    giving = vars(warmed)["_loader"]
+    assert isinstance(giving, GivingLoader)
     rooted = vars(giving)["_loader"]
     assert isinstance(rooted, RootedLoader)
     inner = vars(rooted)["_loader"]

@@ -25,7 +25,7 @@ def serve(lab: Lab, name: str, loader: str, base_path: Path, *versions: int) -> 
     """Put a model on the control topic and load its versions as a worker does."""
     config = ModelConfig(str(base_path), loader=loader, versions=SpecificVersions(versions))
     lab.table.apply(name.encode(), codec.encode(config), 0, lab.wall())
-    loaders = Loaders(wrap=WarmedLoader)
+    loaders = Loaders(wrap=lambda loader, life: WarmedLoader(loader, life.batch_rows))
 
     def make(version: int) -> Loader:
         return loaders.loader(loader, str(base_path / str(version)), version, batch_rows=(1, 8))

@@ -10,7 +10,7 @@ from schemas.signature_spec import SignatureSpec
 from worker.commands import signature_views
 from worker.commands.control_access import ControlAccess
 from worker.commands.failure import CommandFailedError
-from worker.commands.model_views import config_document, time_text
+from worker.commands.model_views import config_document, golden_text, time_text
 from worker.commands.output import Output, styled, table
 from worker.commands.status import await_life, shown_state
 from worker.commands.version_texts import versions_text
@@ -148,3 +148,7 @@ def _shown_desired(name: str, entry: ControlEntry | None) -> Iterator[Renderable
         yield styled(f"model {name!r}: {what}, {by}{why}", "bold")
         if config.split is not None:
             yield f"requests that name neither version nor label: {config.split}"
+        if config.warmup is not None:
+            yield f"warm-up: {config.warmup}"
+        if config.golden is not None:
+            yield f"before a version is available it answers {golden_text(config)}"

@@ -15,10 +15,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from schemas.model_config import FROZEN, POLICY, SPLIT, BatchingOptions, ModelConfig
+from schemas.model_config import FROZEN, GOLDEN, POLICY, SPLIT, WARMUP, BatchingOptions, ModelConfig
 from schemas.traffic_split import TrafficSplit
 from schemas.version_selection import LatestVersions, SpecificVersions, VersionSelection
-from worker import control_record
+from worker import control_record, request_lines
 from worker.commands.failure import CommandFailedError
 from worker.commands.version_texts import versions_of
 from worker.control_record import InvalidControlRecord
@@ -51,6 +51,8 @@ class _Model(_Part):
     policy: str | None = None
     split: dict[str, float] | None = None
     frozen: str | None = None
+    warmup: str | None = None
+    golden: str | list[dict[str, Any]] | None = None
     comment: str = ""
 
 
@@ -61,7 +63,8 @@ class _File(_Part):
 def read_models(name: str, comment: str = "") -> Mapping[str, ModelConfig]:
     """The models of a file (`-`: of standard input), in its order; *comment* is for those that have none.
 
-    A relative base path is meant from the file's folder (from the working directory for standard input).
+    A relative base path, or file of golden requests, is meant from the file's folder (from the working directory for
+    standard input).
 
     Raises:
         CommandFailedError: it cannot be read, or something in it is wrong: each thing is named, on a line of its own.
@@ -154,7 +157,13 @@ def _config(model: _Model, folder: str, comment: str) -> ModelConfig:
             options.max_enqueued_batches,
         )
     split = None if model.split is None else str(TrafficSplit.of(model.split.items()))
-    named = {POLICY: model.policy, FROZEN: model.frozen, SPLIT: split}
+    named = {
+        POLICY: model.policy,
+        FROZEN: model.frozen,
+        SPLIT: split,
+        WARMUP: model.warmup,
+        GOLDEN: _golden(model.golden, folder),
+    }
     base_path = model.base_path and os.path.normpath(os.path.join(folder, model.base_path))  # noqa: PTH118
     return ModelConfig(
         base_path,
@@ -165,6 +174,26 @@ def _config(model: _Model, folder: str, comment: str) -> ModelConfig:
         comment=model.comment or comment,
         parameters={name: text.encode() for name, text in named.items() if text is not None},
     )
+
+
+def _golden(given: str | list[dict[str, Any]] | None, folder: str) -> str | None:
+    """The lines of golden requests that stand in the file of models, or in a file that it names."""
+    if given is None:
+        return None
+    if isinstance(given, list):
+        try:
+            lines = [request_lines.line_of(each) for each in given]
+        except TypeError as error:  # a date of TOML
+            raise ValueError(f"golden: {error}") from None
+        return request_lines.canonical(lines, "golden") or None
+    try:
+        text = Path(folder, given).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"golden: {given!r} cannot be read: {error}") from None
+    found = request_lines.canonical(text.split("\n"), repr(given))
+    if not found:
+        raise ValueError(f"golden: {given!r} has no request")
+    return found
 
 
 def _selection(versions: int | str | list[int] | None) -> VersionSelection:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from schemas.model_config import SPLIT
+from schemas.model_config import GOLDEN, SPLIT
 from schemas.traffic_split import TrafficSplit, part_of
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from worker.commands.version_texts import versions_of
@@ -69,6 +69,21 @@ def split_parameter(parts: Sequence[tuple[str, float]]) -> dict[str, bytes]:
         return {SPLIT: str(TrafficSplit.of(parts)).encode()} if parts else {}
     except ValueError as error:
         raise click.UsageError(f"the split cannot be used: {error}") from None
+
+
+def golden_parameter(path: Path | None) -> dict[str, bytes]:
+    """The parameter of a config with the golden requests of a file; empty for none. Wrong lines end the command."""
+    from worker import request_lines  # noqa: PLC0415 - --help needs no NumPy
+
+    if path is None:
+        return {}
+    try:
+        text = request_lines.canonical(path.read_text(encoding="utf-8").split("\n"), str(path))
+    except ValueError as error:
+        raise click.UsageError(f"the golden requests cannot be used: {error}") from None
+    if not text:
+        raise click.UsageError(f"{path} has no golden request: it is empty")
+    return {GOLDEN: text.encode()}
 
 
 def row_sizes(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[int, ...] | None:

@@ -1,5 +1,7 @@
 """How model configs look: as text for people, as JSON for programs."""
 
+import json
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -44,6 +46,8 @@ def config_document(config: ModelConfig | PastConfig) -> dict[str, Any]:
         "policy": config.policy,
         "split": split_document(config),
         "frozen": config.frozen,
+        "warmup": config.warmup,
+        "golden": golden_document(config),
         "revision": config.revision,
         "author": config.author,
         "time": time_text(config.time),
@@ -58,6 +62,24 @@ def split_document(config: ModelConfig | PastConfig) -> dict[str, float] | None:
     except ValueError:
         return None
     return None if split is None else {str(each.target): each.weight for each in split.variants}
+
+
+def golden_document(config: ModelConfig | PastConfig) -> list[Any] | None:
+    """The golden requests as `models apply` takes them; of what another program wrote and means nothing, nothing."""
+    if config.golden is None:
+        return None
+    try:
+        return [json.loads(line) for line in config.golden.split("\n") if line.strip()]
+    except (ValueError, RecursionError):
+        return None
+
+
+def golden_text(config: ModelConfig | PastConfig) -> str:
+    """How many golden requests there are, and which: a sum of their text tells one set from another."""
+    if config.golden is None:
+        return ""
+    count = sum(1 for line in config.golden.split("\n") if line.strip())
+    return f"{count:,} golden request{'' if count == 1 else 's'} ({zlib.crc32(config.golden.encode()):08x})"
 
 
 def entry_document(entry: ControlEntry) -> dict[str, Any]:
@@ -99,4 +121,6 @@ _SHOWN: Mapping[str, Callable[[ModelConfig | PastConfig], str]] = {
     "policy": lambda config: config.policy or "",
     "split": lambda config: config.split or "",
     "frozen": lambda config: "" if config.frozen is None else f"yes; it was {config.frozen}",
+    "warm-up": lambda config: config.warmup or "",
+    "golden": golden_text,
 }

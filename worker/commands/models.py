@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from schemas.model_config import POLICY, BatchingOptions, ModelConfig
+from schemas.model_config import POLICY, WARMUP, WARMUP_MODES, BatchingOptions, ModelConfig
 from schemas.version_selection import VersionSelection
 from worker.commands.model_changing import (
     freeze,
@@ -23,6 +23,7 @@ from worker.commands.model_options import (
     SplitParam,
     VersionsParam,
     absolute,
+    golden_parameter,
     loader_name,
     policy_name,
     row_sizes,
@@ -98,6 +99,19 @@ for command in (label, split, promote, rollback, history, freeze, unfreeze, retr
     metavar="TARGET=WEIGHT",
     help="A version or label that answers that share of the requests which name neither. May be repeated.",
 )
+@click.option(
+    "--warmup",
+    type=click.Choice(WARMUP_MODES),
+    help="Versions whose warm-up fails are not available, available with a warning in the log, or not warmed up at "
+    "all. Default: what lifecycle.warmup says on the workers.",
+)
+@click.option(
+    "--golden",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Golden requests, a line of JSON each, kept in the record; a version that answers one wrongly is not "
+    "available.",
+)
 @click.option("--comment", default="", help="Why; kept with the record and in its history.")
 @click.option("--max-batch-rows", type=click.IntRange(min=1), help="Rows at which a batch closes.")
 @click.option(
@@ -121,6 +135,8 @@ def set_model(
     loader: str,
     policy: str | None,
     parts: tuple[tuple[str, float], ...],
+    warmup: str | None,
+    golden: Path | None,
     comment: str,
     max_batch_rows: int | None,
     batch_timeout_seconds: float | None,
@@ -138,6 +154,8 @@ def set_model(
     from worker.commands.model_actions import set_model  # noqa: PLC0415 - likewise
 
     options = (max_batch_rows, batch_timeout_seconds, allowed_batch_rows)
+    chosen = {POLICY: policy, WARMUP: warmup}
+    named = {name: text.encode() for name, text in chosen.items() if text is not None}
     config = ModelConfig(
         absolute(base_path),
         loader,
@@ -145,7 +163,7 @@ def set_model(
         dict(labels),
         None if options == (None, None, None) else BatchingOptions(*options),
         comment=comment,
-        parameters=split_parameter(parts) | ({} if policy is None else {POLICY: policy.encode()}),
+        parameters=split_parameter(parts) | golden_parameter(golden) | named,
     )
     set_model(access_of(loaded.settings), name, config, output, timeout if wait else None)
 

@@ -3,10 +3,10 @@
 import json
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -62,10 +62,11 @@ DEFAULT_SIGNATURE = "serving_default"
 @click.option(
     "--output",
     "form",
-    type=click.Choice(["reply", "json"]),
+    type=click.Choice(["reply", "json", "golden"]),
     default="reply",
     show_default=True,
-    help="The reply as TensorFlow Serving writes it, or the same with model, version and latency beside it.",
+    help="The reply as TensorFlow Serving writes it, the same with model, version and latency beside it, or a golden "
+    "request: the request and this reply, on a line.",
 )
 @settings_options
 @binding_options
@@ -85,17 +86,19 @@ def request(
     \b
       headrace request digits --json '{"instances": [[0, 0.5, ...]]}'
       headrace request digits --file rows.json --label stable --output json
+      headrace request digits --file rows.json --output golden >> golden.jsonl
     """  # noqa: D301 - \b keeps click from joining the examples' lines
     from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
 
     document = _parse(text, path)
-    question = Question(name, document, fields["version"], fields["label"], fields["timeout"], fields["key"])
     signature = _signature(fields["signature"], document.signature)
+    document = replace(document, signature=signature)
+    question = Question(name, document, fields["version"], fields["label"], fields["timeout"], fields["key"])
     settings = loaded.settings
     known = look_up(access_of(settings).watching, name)
     with _client(settings, binding_of(settings, name)) as client:
         prediction, seconds = ask(client, question, signature, known)
-    show(prediction, question, seconds, "json" if form == "json" else "reply")
+    show(prediction, question, seconds, form)
 
 
 @dataclass(frozen=True)
@@ -161,11 +164,16 @@ def ask(
     return prediction, time.monotonic() - began
 
 
-def show(
-    prediction: "Prediction", question: Question, seconds: float, form: Literal["reply", "json"]
-) -> None:
-    """Print the reply on standard output and who gave it on standard error, or all of it in one document."""
-    from worker import rest_json  # noqa: PLC0415 - --help needs none of it
+def show(prediction: "Prediction", question: Question, seconds: float, form: str) -> None:
+    """Print the reply on standard output and who gave it on standard error, or all of it in one document.
+
+    Args:
+        prediction: what was answered.
+        question: what was asked.
+        seconds: how long that took.
+        form: `reply`; `json` for the one document; `golden` for the request with its reply in place of the reply alone.
+    """
+    from worker import request_lines, rest_json  # noqa: PLC0415 - --help needs none of it
     from worker.rest_json_errors import InvalidJson  # noqa: PLC0415 - likewise
 
     try:
@@ -177,7 +185,10 @@ def show(
         about = {"model": prediction.model, "version": prediction.version, "milliseconds": milliseconds}
         sys.stdout.write(json.dumps(about | reply, ensure_ascii=False) + "\n")
         return
-    sys.stdout.write(_lines(reply) + "\n")
+    if form == "golden":
+        sys.stdout.write(request_lines.line_of(rest_json.document_of(question.document) | reply) + "\n")
+    else:
+        sys.stdout.write(_lines(reply) + "\n")
     _note(f"version {prediction.version} of {prediction.model} answered in {milliseconds} ms")
 
 

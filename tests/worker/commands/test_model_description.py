@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from schemas.model_config import SPLIT
+from schemas.model_config import GOLDEN, SPLIT, WARMUP
 from schemas.servable_status import LOAD_SECONDS
 from schemas.signature_spec import SignatureSpec, TensorSpec
 from schemas.version_selection import SpecificVersions
@@ -29,7 +29,11 @@ def world(capsys: pytest.CaptureFixture[str]) -> World:
         CONFIG,
         versions=SpecificVersions((3, 4, 5)),
         labels={"stable": 3, "old": 3, "canary": 4},
-        parameters={SPLIT: b"stable=95 canary=5"},
+        parameters={
+            SPLIT: b"stable=95 canary=5",
+            WARMUP: b"warn",
+            GOLDEN: b'{"inputs":[1],"outputs":[2]}',
+        },
     )
     model_actions.set_model(made.access(), "m", config, Output("json"))
     made.say(
@@ -96,6 +100,8 @@ def test_people_get_signatures_once_for_the_versions_that_share_them(
     for piece in (
         "model 'm': versions 3,4,5 of /models/m (saved_model), revision 1 by ann@host at 1970-01-01T00:00:01Z: why",
         "requests that name neither version nor label: stable=95 canary=5",
+        "warm-up: warn",
+        "before a version is available it answers 1 golden request (",
         "old stable",
         "12.3 s",
         "FAILED",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.model_config import SPLIT, BatchingOptions, ModelConfig
+from schemas.model_config import GOLDEN, SPLIT, WARMUP, BatchingOptions, ModelConfig
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from tests.worker.commands.control_world import CONFIG, World
 from worker.commands import model_actions
@@ -22,6 +22,8 @@ loader = "numpy"
 versions = [3, 4]
 labels = { stable = 3, canary = 4 }
 split = { stable = 99.5, 4 = 0.5 }
+warmup = "warn"
+golden = [{ inputs = [[0.5]], outputs = { y = [1] }, relative_tolerance = 0.01 }]
 comment = "two of them"
 batching = { max_batch_rows = 8, batch_timeout_seconds = 1, allowed_batch_rows = [4, 8] }
 
@@ -35,7 +37,11 @@ PRICES = ModelConfig(
     {"stable": 3, "canary": 4},
     BatchingOptions(8, 1.0, (4, 8)),
     comment="two of them",
-    parameters={SPLIT: b"stable=99.5 4=0.5"},
+    parameters={
+        SPLIT: b"stable=99.5 4=0.5",
+        WARMUP: b"warn",
+        GOLDEN: b'{"inputs":[[0.5]],"outputs":{"y":[1]},"relative_tolerance":0.01}',
+    },
 )
 
 
@@ -91,6 +97,22 @@ def test_json_says_the_same(tmp_path: Path, name: str) -> None:
 def test_a_file_without_a_telling_name_may_be_toml(tmp_path: Path) -> None:
     """A table begins with a bracket, as a list of JSON does."""
     assert read(tmp_path, '[models.m]\nbase_path = "/m"', "models") == {"m": ModelConfig("/m", comment="why")}
+
+
+def test_golden_requests_may_lie_in_a_file_beside_it(tmp_path: Path) -> None:
+    """Its name is meant from the file's folder; one that is wrong, missing or empty is told."""
+    text = '[models.m]\nbase_path = "/m"\ngolden = "golden.jsonl"'
+    assert "golden: 'golden.jsonl' cannot be read" in refusal(tmp_path, text)
+    (tmp_path / "golden.jsonl").write_text("")
+    assert "golden: 'golden.jsonl' has no request" in refusal(tmp_path, text)
+    (tmp_path / "golden.jsonl").write_text('{"inputs": [1]}')
+    assert "line 1 of 'golden.jsonl': expected either" in refusal(tmp_path, text)
+    (tmp_path / "golden.jsonl").write_text('{"outputs": [2], "inputs": [1]}\n')
+
+    assert read(tmp_path, text)["m"].golden == '{"inputs":[1],"outputs":[2]}'
+    assert read(tmp_path, '[models.m]\nbase_path = "/m"\ngolden = []')["m"].golden is None
+    dated = '[models.m]\nbase_path = "/m"\ngolden = [{ inputs = [2026-01-01], outputs = [1] }]'
+    assert "golden: Object of type date" in refusal(tmp_path, dated)
 
 
 def test_standard_input_is_read_from_the_working_directory(

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from schemas.model_config import SPLIT, BatchingOptions
+from schemas.model_config import GOLDEN, SPLIT, BatchingOptions
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from tests.kit import distributions
 from tests.worker.commands.control_world import CONFIG, World, document, version, worker
@@ -18,6 +18,7 @@ from worker.commands.model_options import (
     SplitParam,
     VersionsParam,
     absolute,
+    golden_parameter,
     loader_name,
     row_sizes,
     split_parameter,
@@ -71,6 +72,23 @@ def test_a_part_of_a_split_has_a_target_and_a_weight() -> None:
     assert split_parameter([]) == {}
     with pytest.raises(click.UsageError, match="the split cannot be used: 3 is there twice"):
         split_parameter([("3", 95.0), ("03", 5.0)])
+
+
+def test_golden_requests_are_read_from_a_file(tmp_path: Path) -> None:
+    """Each line is looked at, and one that is wrong ends the command."""
+    file = tmp_path / "golden.jsonl"
+    file.write_text('{"inputs": [1],  "outputs": [2]}\n\n')
+
+    assert golden_parameter(None) == {}
+    assert golden_parameter(file) == {GOLDEN: b'{"inputs":[1],"outputs":[2]}'}
+    for text, said in (
+        ("{}", "line 1 of .*golden.jsonl: "),
+        ("\n", "has no golden request"),
+        ("\udc80", "decode"),
+    ):
+        file.write_bytes(text.encode("utf-8", "surrogateescape"))
+        with pytest.raises(click.UsageError, match=said):
+            golden_parameter(file)
 
 
 def test_allowed_sizes_are_numbers() -> None:
@@ -145,6 +163,8 @@ def test_set_writes_the_record_and_says_what_has_changed(capsys: pytest.CaptureF
             "policy": None,
             "split": None,
             "frozen": None,
+            "warmup": None,
+            "golden": None,
             "revision": 2,
             "author": "ann@host",
             "time": "1970-01-01T00:00:01Z",

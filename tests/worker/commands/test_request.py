@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lifecycle import signature
 from schemas import codec
 from schemas.errors import Code
 from schemas.predict_reply import PredictReply
@@ -21,6 +22,7 @@ from schemas.tensor import Tensor
 from schemas.worker_status import WorkerState, WorkerStatus
 from tests.kit.waiting import PATIENCE_SECONDS
 from tests.worker.responder import Answer, Responder
+from worker import request_lines
 from worker.client_endpoints import listen
 from worker.commands import cli
 from worker.kafka import client_config, clients
@@ -137,6 +139,31 @@ def test_columns_are_answered_in_columns(
     }
     assert document["milliseconds"] > 0
     assert (deployment.asked[0].signature, deployment.asked[0].version) == ("one", 6)
+
+
+def test_a_reply_can_be_kept_as_a_golden_request(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The request and its reply on one line, which is read as it was written."""
+    asked = '{"instances": [{"a": 1, "b": 2}, {"a": 3, "b": 0.1}]}'
+    with deployment.answering(add):
+        assert deployment.request("sum", "--json", asked, "--output", "golden") == 0
+        assert (
+            deployment.request("sum", "--json", '{"inputs": [1]}', "--signature", "one", "--output", "golden")
+            == 0
+        )
+
+    rows, columns = capsys.readouterr().out.splitlines()
+    assert json.loads(columns) == {"signature_name": "one", "inputs": [1], "outputs": [1.0]}
+    (found,) = request_lines.golden([rows], "f")
+    inputs = {
+        name: signature.TensorSpec(name, dtype, (None,))
+        for name, dtype in (("a", "DT_INT64"), ("b", "DT_DOUBLE"))
+    }
+    outputs = {"sum": signature.TensorSpec("sum", "DT_DOUBLE", (None,))}
+    known = signature.Signature("serving_default", "", inputs, outputs)
+    assert found.request.inputs(known)["b"].tolist() == [2.0, 0.1]
+    assert found.expected(known)["sum"].values.tolist() == [3.0, 3.1]
 
 
 def test_standard_input_is_a_file(
