@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lifecycle import dtype_names, errors
+from lifecycle import dtype_names, errors, resources
 from lifecycle.loader import Loader
+from lifecycle.resources import ResourceAllocation
 from lifecycle.servable import Servable
 from lifecycle.signature import Signature, TensorSpec
 
@@ -36,6 +37,10 @@ class WarmedLoader:
     def servable(self) -> Servable:
         """The inner loader's servable. Requires: loaded and not yet unloaded."""
         return self._loader.servable
+
+    def estimate_resources(self) -> ResourceAllocation:
+        """What the inner loader says; a run by itself is taken to need no more than a load."""
+        return resources.estimate(self._loader)
 
     def load(self) -> None:
         """Load, then run each signature; a run that fails unloads again. On a load thread.
