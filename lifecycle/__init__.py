@@ -11,12 +11,14 @@ In reading order:
 * `servable_id`: name and version; how a handle is asked for
 * `signature`: what a servable takes and gives, and the check of a request against it
 * `servable`, `loader`: the two protocols that a model kind implements
+* `resources`, `resource_tracker`: how much memory of which device; who has how much of it set aside
 * `servable_state`, `event_bus`: what outsiders may know, and how they hear of it
 * `servable_handle`, `serving_map`: counted references, and where they are had
 * `backoff`: how long to wait before what has failed is tried again
 * `loader_harness`: the state machine of one loader's life, as a table
 * `threads`: the only place where threads start
-* `managed_servable`, `execution`, `basic_manager`: the mechanism, which loads and unloads what it is told
+* `managed_servable`, `load_approval`, `execution`, `basic_manager`: the mechanism, which loads and unloads what it is
+  told, as far as there is room
 * `aspired_version_policy`: what to load or unload next
 * `source`, `static_source`: who says what is aspired
 * `source_port`, `source_adapter`, `source_router`: what may stand between a source and its managers
@@ -40,10 +42,12 @@ In reading order:
   run, which of a graph can, whose files they read, and the refusal of one that may not
 * `saved_model_tensorflow`, `saved_model_graph`: TensorFlow, and a graph brought in by steps that stop nobody for long
 * `saved_model_session`, `saved_model_servable`: its session and its prepared calls
+* `saved_model_devices`, `saved_model_memory`: the GPUs that TensorFlow sees; what a model takes, by its files
 * `saved_model_errors`: TensorFlow's errors in the words of `errors`
 * `saved_model_loader`: loads and unloads a SavedModel
 * `recorded_requests`: requests from before a version was there, and what its signatures make of them
 * `crc32c`, `tfrecord`, `tensor_proto`, `prediction_log`: TensorFlow Serving's recorded requests, without TensorFlow
 * `warmup`: recorded requests, or a synthetic batch per signature, before a version is available
 * `validation`: golden requests, which a version must answer as expected before it is available
+* `measured_loader`: corrects estimates by what loads were seen to take
 """

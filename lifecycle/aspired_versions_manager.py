@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from lifecycle import basic_manager, errors, execution, reconciliation, servable_handle
 from lifecycle.managed_servable import VersionStatus
+from lifecycle.resources import NOTHING, ResourceAllocation
 from lifecycle.servable_id import ServableId, ServableRequest
 from lifecycle.source import AspiredVersion
 from lifecycle.threads import PeriodicStep
@@ -114,6 +115,13 @@ class AspiredVersionsManager:
         """Every managed version, by name and ascending version."""
         aspired = self._reconciliation.aspired  # only looked at: a step may be changing it
         return tuple(dataclasses.replace(each, aspired=each.id in aspired) for each in self._basic.states())
+
+    def resources_of(self, servable_id: ServableId) -> ResourceAllocation:
+        """The memory that is set aside for a version; nothing for one that is not managed."""
+        try:
+            return self._basic.status(servable_id).resources
+        except errors.NotManaged:
+            return NOTHING
 
     def pending_names(self) -> tuple[str, ...]:
         """The names whose last list is not yet taken up."""

@@ -33,9 +33,13 @@ class BasicManager:
         self,
         options: execution.BasicManagerOptions | None = None,
         surroundings: execution.Surroundings | None = None,
+        make_room: execution.MakeRoom | None = None,
     ) -> None:
+        """Nothing is managed yet; *make_room* is called without a lock when a load does not fit."""
         self._options = options or execution.BasicManagerOptions()
         self._execution = execution.Execution(self._options, surroundings or execution.Surroundings())
+        if make_room is not None:
+            self._execution.make_room = make_room
         self.bus = self._execution.bus
         self._serving = self._execution.serving
         self._changed = self._execution.changed  # guards the two below and every harness
@@ -123,8 +127,7 @@ class BasicManager:
         with self._changed:
             self._check_open(servable_id)
             managed = self._find(servable_id)
-            managed.harness.request_load()
-            managed.harness.approve_load()
+            self._execution.request(managed)
         self._execution.load(managed)
 
     def set_load_threads(self, threads: int) -> None:
@@ -163,7 +166,7 @@ class BasicManager:
             managed = self._find(servable_id)
             if managed.harness.cancel_load():
                 self._execution.note(managed, ServableState.END)
-        self.bus.deliver()
+        self._execution.announce()
 
     def hasten(self, servable_id: ServableId) -> None:
         """Where a load waits for its next try, that begins with the next `step`; otherwise nothing is changed.
@@ -173,6 +176,18 @@ class BasicManager:
         """
         with self._changed:
             self._find(servable_id).harness.hasten()
+
+    def room_has_come(self, servable_id: ServableId) -> bool:
+        """Whether there is room now for what has ended for want of it.
+
+        Raises:
+            NotManaged: it is not managed.
+        """
+        with self._changed:
+            managed = self._find(servable_id)
+            return isinstance(managed.harness.error, errors.ResourceExhausted) and self._execution.has_room(
+                managed
+            )
 
     def unload(self, servable_id: ServableId) -> None:
         """Give out no more handles on it, and unload it once the last one is released.

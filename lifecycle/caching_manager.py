@@ -11,6 +11,7 @@ import threading
 from lifecycle import basic_manager, errors, execution, loader_factory, residents, servable_handle
 from lifecycle.loader_harness import LoadOptions
 from lifecycle.managed_servable import VersionStatus
+from lifecycle.resources import ResourceAllocation
 from lifecycle.servable_id import ServableId, ServableRequest
 from lifecycle.servable_state import ServableEvent, ServableState
 from lifecycle.shared_load import SharedLoad
@@ -57,7 +58,9 @@ class CachingManager:
        asked for, that one goes whose last handle was taken longest ago, of those on which none is held.
     3. An error is told to every call that waits for that load, for a short time to later ones, and then the load is
        tried again.
-    4. Nothing else is ever unloaded, before `close`.
+    4. Where memory is limited (`Surroundings.resources`), a load that does not fit has others go in the same order.
+       When all are in use, it fails at once.
+    5. Nothing else is ever unloaded, before `close`.
 
     No subscriber of the bus may ask for a handle, and no loader for its own version: they would wait for themselves.
     """
@@ -72,7 +75,7 @@ class CachingManager:
         self._factory = factory
         self._options = options
         self._clock = surroundings.clock
-        self._basic = basic_manager.BasicManager(options.basic, surroundings)
+        self._basic = basic_manager.BasicManager(options.basic, surroundings, self._make_room)
         self.bus = self._basic.bus
         self._changed = threading.Condition()  # guards all below; never held while an event is delivered
         self._residents = residents.Residents(options.most_loaded)
@@ -214,6 +217,18 @@ class CachingManager:
 
     def _in_use(self, servable_id: ServableId) -> bool:
         return self._basic.status(servable_id).handles > 0
+
+    def _make_room(self, _servable_id: ServableId, _needs: ResourceAllocation) -> bool:
+        """Unload what was used longest ago, for a load whose memory is not there; False when all are in use."""
+        with self._changed:
+            evicted = self._residents.evict_one(self._in_use)
+        if evicted is None:
+            return False
+        with contextlib.suppress(
+            errors.IllegalTransition, errors.NotManaged
+        ):  # a close may unload it as well
+            self._basic.unload(evicted)
+        return True
 
     def _no_room(self, servable_id: ServableId) -> str:
         inside = [f"{each.id} ({each.state.name}, {each.handles} handles)" for each in self._basic.states()]

@@ -73,6 +73,15 @@ class LoadTimedOut(LoadFailed):
     retriable: ClassVar[bool] = False
 
 
+class ResourceExhausted(LoadFailed):
+    """There was no room for what a load needs, and nothing was on its way that could make some.
+
+    The message says what is needed, what is free, and who has the rest.
+    """
+
+    retriable: ClassVar[bool] = False
+
+
 class LoadCancelled(LoadFailed):
     """A load whose result nobody wants any more: it was cancelled before it succeeded."""
 

@@ -10,9 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from lifecycle import errors, event_bus, loader_harness, serving_map, threads
+from lifecycle import errors, event_bus, load_approval, loader_harness, serving_map, threads
 from lifecycle.loader_harness import HarnessState, Outcome
 from lifecycle.managed_servable import ManagedServable
+from lifecycle.resource_tracker import Reservation, ResourceTracker
+from lifecycle.resources import ResourceAllocation
 from lifecycle.servable_id import ServableId
 from lifecycle.servable_state import ServableState
 
@@ -48,12 +50,18 @@ class Surroundings:
         clock: monotonic seconds.
         load_executor: runs loads; None makes one of the options.
         unload_executor: runs unloads; None makes one of the options.
+        resources: sets aside what each load needs; None is without any limit. Several managers may share one.
     """
 
     bus: event_bus.EventBus = dataclasses.field(default_factory=event_bus.EventBus)
     clock: Callable[[], float] = time.monotonic
     load_executor: threads.Executor | None = None
     unload_executor: threads.Executor | None = None
+    resources: ResourceTracker | None = None
+
+
+MakeRoom = Callable[[ServableId, ResourceAllocation], bool]
+"""Begins to unload something, so that a load that needs so much may go on; False when there is nothing to unload."""
 
 
 class Execution:
@@ -68,7 +76,11 @@ class Execution:
         self.serving = serving_map.ServingMap()
         self.bus = surroundings.bus
         self.clock = surroundings.clock
+        self.make_room: MakeRoom = _nothing_to_unload
         self._hook = options.pre_load_hook
+        self._approval = (
+            None if surroundings.resources is None else load_approval.LoadApproval(surroundings.resources)
+        )
         self._loads = surroundings.load_executor or threads.new_executor(
             options.load_threads, "lifecycle-load"
         )
@@ -77,19 +89,42 @@ class Execution:
         )
 
     def note(self, managed: ManagedServable, state: ServableState) -> None:
-        """Put a change of state in its place among the events. Requires: under the lock; deliver after it."""
+        """Put a change of state in its place among the events. Requires: under the lock; announce after it."""
         event = self.bus.enqueue(managed.harness.id, state, managed.harness.error)
         managed.since = event.time
         if state is ServableState.AVAILABLE:
             managed.earlier_error = None
+        if self._approval is not None:
+            self._approval.note(managed, state)
         self.changed.notify_all()
+
+    def announce(self) -> None:
+        """Tell what was noted, and begin the loads for which there is room now. Requires: the caller holds no lock."""
+        while self._approval is not None:
+            with self.changed:
+                approved, hopeless = self._approval.decide()
+            self._post_loads(approved)
+            if hopeless is None:
+                break
+            self._make_room_or_end(hopeless, self._approval)
+        self.bus.deliver()
+
+    def request(self, managed: ManagedServable) -> None:
+        """Its load is wanted. Requires: under the lock; load after it."""
+        managed.harness.request_load()
+        if self._approval is None:
+            managed.harness.approve_load()
+
+    def has_room(self, managed: ManagedServable) -> bool:
+        """Whether there is room now for a load that has ended for want of it."""
+        return self._approval is not None and self._approval.has_room(managed)
 
     def set_load_threads(self, threads: int) -> None:
         """Load so many at a time from now on; an executor without threads stays so."""
         self._loads.resize(threads)
 
     def load(self, managed: ManagedServable) -> None:
-        """Load what has been approved, or try again what is due."""
+        """Load what was requested, or try again what is due."""
         self._loads.submit(functools.partial(self._run_load, managed))
 
     def unload(self, managed: ManagedServable) -> None:
@@ -113,7 +148,7 @@ class Execution:
                     due.append(managed)
         for _ in expired:
             self._loads.lend_thread()
-        self.bus.deliver()
+        self.announce()
         for managed in due:
             self.load(managed)
         self._loads.run_posted()
@@ -125,11 +160,42 @@ class Execution:
         if not late_unloads:
             self._unloads.close(max(0.0, deadline - self.clock()))
 
+    def _post_loads(self, approved: Iterable[ManagedServable]) -> None:
+        for each in approved:
+            self._loads.post(functools.partial(self._run_load, each))
+
     def _run_load(self, managed: ManagedServable) -> None:
-        while self._run_attempt(managed) is Outcome.RETRY:
+        estimating = managed.harness.state is HarnessState.LOAD_REQUESTED
+        run = self._run_estimate if estimating else self._run_attempt
+        while run(managed) is Outcome.RETRY:
             with self.changed:
                 if not managed.harness.take_due_retry(self.clock()):
                     return
+
+    def _run_estimate(self, managed: ManagedServable) -> Outcome | None:
+        harness, approval = managed.harness, self._approval
+        assert approval is not None, f"{harness.id} needs no approval"
+        with self.changed:
+            if not harness.begin_estimate(self.clock()):
+                return None
+        try:
+            error = managed.call_estimate()
+        except BaseException:
+            self._end_interrupted(managed)
+            raise
+        with self.changed:
+            expired = harness.state is HarnessState.ERROR
+            outcome = harness.end_estimate(error, self.clock())
+            approved = approval.ask(managed) if outcome is Outcome.READY else []
+            if harness.state is HarnessState.ERROR and not expired:
+                self.note(managed, ServableState.END)
+        self._post_loads(each for each in approved if each is not managed)
+        self.announce()
+        if expired:
+            self._loads.return_thread()
+        if managed in approved:
+            self._run_load(managed)
+        return outcome
 
     def _run_attempt(self, managed: ManagedServable) -> Outcome | None:
         harness = managed.harness
@@ -138,26 +204,30 @@ class Execution:
                 return None
             if harness.attempts == 1:
                 self.note(managed, ServableState.LOADING)
-        self.bus.deliver()
+        self.announce()
         try:
             error = managed.call_load(self._hook)
+            if error is None and self._approval is not None:
+                managed.call_estimate()
         except BaseException:
             self._end_interrupted(managed)
             raise
         with self.changed:
             expired = harness.state is HarnessState.ERROR
             outcome = harness.end_attempt(error, self.clock())
+            late = self._take_late(managed) if outcome is Outcome.LATE else None
             if outcome is Outcome.READY:
                 assert managed.pins is not None
                 self.serving.add(managed.pins)
                 self.note(managed, ServableState.AVAILABLE)
             elif harness.state is HarnessState.ERROR and not expired:
                 self.note(managed, ServableState.END)
-        self.bus.deliver()
+        self.announce()
         if outcome is Outcome.UNWANTED:
             self._finish_unload(managed)
         elif outcome is Outcome.LATE and error is None:
             managed.call_unload()
+        self._release(late)
         if expired:
             self._loads.return_thread()
         return outcome
@@ -168,9 +238,11 @@ class Execution:
             ended = managed.harness.state is HarnessState.ERROR
             managed.harness.cancel_load()  # no further try
             managed.harness.end_attempt(errors.LoadCancelled("it was interrupted"), self.clock())
+            late = self._take_late(managed) if ended else None
             if not ended:
                 self.note(managed, ServableState.END)
-        self.bus.deliver()
+        self._release(late)
+        self.announce()
 
     def _unload_idle(self, managed: ManagedServable, dispatch: Callable[[threads.Job], None]) -> None:
         with self.changed:
@@ -189,4 +261,25 @@ class Execution:
         with self.changed:
             managed.harness.finish_unloading(error)
             self.note(managed, ServableState.END)
-        self.bus.deliver()
+        self.announce()
+
+    def _take_late(self, managed: ManagedServable) -> Reservation | None:
+        return None if self._approval is None else self._approval.take_late(managed)
+
+    def _release(self, late: Reservation | None) -> None:
+        """Nothing is in memory any more of a load that ended after its end had been told."""
+        if late is not None and self._approval is not None:
+            self._approval.release(late)
+            self.announce()
+
+    def _make_room_or_end(self, managed: ManagedServable, approval: load_approval.LoadApproval) -> None:
+        if approval.could_have_room(managed) and self.make_room(managed.harness.id, managed.needs):
+            return
+        with self.changed:
+            if approval.is_hopeless(managed):
+                managed.harness.fail(errors.ResourceExhausted(approval.refusal(managed)))
+                self.note(managed, ServableState.END)
+
+
+def _nothing_to_unload(_servable_id: ServableId, _needs: ResourceAllocation) -> bool:
+    return False

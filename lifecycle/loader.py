@@ -11,6 +11,8 @@ class Loader(Protocol):
     Cheap to construct: no file is opened before `load`. Used by one harness, which never calls two of its
     methods at the same time, though not always from the same thread. It serves one life: after a successful
     `load` and `unload` it is thrown away, and a version that is aspired anew gets a new loader.
+
+    It may also say what memory it needs: `resources.EstimatingLoader`.
     """
 
     def load(self) -> None:

@@ -46,6 +46,8 @@ TRANSITIONS: Mapping[HarnessState, frozenset[HarnessState]] = {
     _S.ERROR: frozenset(),
 }
 
+_TRYING = frozenset({_S.LOAD_REQUESTED, _S.LOADING})
+
 AT_REST = frozenset({_S.NEW, _S.DISABLED, _S.ERROR})
 """The states in which a harness may be forgotten: nothing is loaded and nothing is under way."""
 
@@ -115,6 +117,7 @@ class LoaderHarness:
         self.attempts = 0
         self.attempt_seconds: float | None = None
         self._options = options
+        self._estimates = 0
         self._cancelled = False
         self._retry_at: float | None = None
         self._attempt_began: float | None = None
@@ -138,6 +141,29 @@ class LoaderHarness:
     def approve_load(self) -> None:
         """The load may begin: what it needs has been set aside for it."""
         self._move(HarnessState.LOAD_APPROVED)
+
+    def begin_estimate(self, now: float) -> bool:
+        """A try to say what the load needs begins; False when the life ended before it could."""
+        if self.state is HarnessState.ERROR:
+            return False
+        self._retry_at = None
+        self._attempt_began = now
+        self._estimates += 1
+        return True
+
+    def end_estimate(self, error: Exception | None, now: float) -> Outcome:
+        """A try to say what the load needs has ended; with `READY` that is known. Requires: as `end_attempt`."""
+        began, self._attempt_began = self._attempt_began, None
+        assert began is not None, f"no estimate of {self.id} is under way"
+        if self.state is HarnessState.ERROR:
+            return Outcome.LATE
+        if error is None and not self._cancelled and not self._past_limit(began, now):
+            self.error = None
+            return Outcome.READY
+        if error is None:
+            self.fail(self._not_begun() if self._cancelled else self._timed_out())
+            return Outcome.FAILED
+        return self._after_failure(error, "estimating what {} needs", self._estimates, now)
 
     def begin_attempt(self, now: float) -> bool:
         """A try to load begins, the first or a later one; False when the life ended before it could."""
@@ -168,23 +194,18 @@ class LoaderHarness:
             self._move(HarnessState.READY)
             self.error = None
             return Outcome.READY
-        self.error = self._described(error)
-        if self._cancelled or not self.error.retriable or self.attempts > self._options.retries:
-            self._move(HarnessState.ERROR)
-            return Outcome.FAILED
-        self._retry_at = now + self._options.retry_wait.wait_seconds(self.attempts)
-        return Outcome.RETRY
+        return self._after_failure(error, "loading {}", self.attempts, now)
 
     def take_due_retry(self, now: float) -> bool:
         """Whether the wait before the next try is over; True once for each wait."""
-        if self.state is not HarnessState.LOADING or self._retry_at is None or now < self._retry_at:
+        if self.state not in _TRYING or self._retry_at is None or now < self._retry_at:
             return False
         self._retry_at = None
         return True
 
     def hasten(self) -> bool:
         """End a wait between two tries: the next one is due. True when there was such a wait."""
-        if self.state is not HarnessState.LOADING or self._retry_at is None:
+        if self.state not in _TRYING or self._retry_at is None:
             return False
         self._retry_at = float("-inf")
         return True
@@ -192,7 +213,7 @@ class LoaderHarness:
     def expire(self, now: float) -> bool:
         """Fail a try that is past its time limit; True when that has just happened."""
         began = self._attempt_began
-        if self.state is not HarnessState.LOADING or began is None or not self._past_limit(began, now):
+        if self.state not in _TRYING or began is None or not self._past_limit(began, now):
             return False
         self.fail(self._timed_out())
         return True
@@ -208,7 +229,7 @@ class LoaderHarness:
         self._cancelled = True
         if self.running:
             return False
-        self.fail(self.error or errors.LoadCancelled(f"the load of {self.id} was cancelled before it began"))
+        self.fail(self.error or self._not_begun())
         return True
 
     def request_unload(self) -> None:
@@ -249,12 +270,20 @@ class LoaderHarness:
             f"loading {self.id} took longer than its limit of {self._options.timeout_seconds:g} s"
         )
 
-    def _described(self, error: Exception) -> errors.LoadFailed:
+    def _not_begun(self) -> errors.LoadCancelled:
+        return errors.LoadCancelled(f"the load of {self.id} was cancelled before it began")
+
+    def _after_failure(self, error: Exception, what: str, tries: int, now: float) -> Outcome:
         # The foreign error is told in words and not kept: its traceback would keep what the load had
         # allocated.
         kind = type(error) if isinstance(error, errors.LoadFailed) else errors.LoadFailed
-        tries = f"try {self.attempts} of {self._options.retries + 1}"
-        return kind(f"loading {self.id} failed ({tries}): {_reason(error)}")
+        counted = f"try {tries} of {self._options.retries + 1}"
+        self.error = kind(f"{what.format(self.id)} failed ({counted}): {_reason(error)}")
+        if self._cancelled or not self.error.retriable or tries > self._options.retries:
+            self._move(HarnessState.ERROR)
+            return Outcome.FAILED
+        self._retry_at = now + self._options.retry_wait.wait_seconds(tries)
+        return Outcome.RETRY
 
     def __repr__(self) -> str:
         return f"<LoaderHarness {self.id} {self.state.name} attempts={self.attempts}>"

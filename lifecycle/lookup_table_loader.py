@@ -9,6 +9,7 @@ import numpy.typing as npt
 from lifecycle import errors, key_index, lookup_table_format, model_files
 from lifecycle.key_index import HASHING, Hashing, KeyIndex
 from lifecycle.lookup_table_format import FILE_NAME, FOUND, LookupTableFormat
+from lifecycle.resources import NOTHING, ResourceAllocation
 from lifecycle.signature import Signature
 
 Array = npt.NDArray[Any]
@@ -75,6 +76,10 @@ class LookupTableLoader:
         if self._servable is None:
             raise RuntimeError("this lookup table is not loaded")
         return self._servable
+
+    def estimate_resources(self) -> ResourceAllocation:
+        """Nothing: its files are mapped, and the kernel takes their pages back when memory is short."""
+        return NOTHING
 
     def load(self) -> None:
         """Check sizes and headers and map the files, in milliseconds whatever the size; on a load thread.

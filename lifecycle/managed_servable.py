@@ -4,8 +4,9 @@ import dataclasses
 import logging
 from collections.abc import Callable, Mapping
 
-from lifecycle import errors, loader, servable_handle
+from lifecycle import errors, loader, resource_tracker, resources, servable_handle
 from lifecycle.loader_harness import HarnessState, LoaderHarness
+from lifecycle.resources import NOTHING, ResourceAllocation
 from lifecycle.servable_id import ServableId
 from lifecycle.servable_state import ServableState
 
@@ -43,6 +44,7 @@ class VersionStatus:
         attempts: tries to load, begun in this life.
         handles: how many handles are held.
         running: whether a try is under way; in `END` this is one past its limit, whose thread still hangs.
+        resources: the memory that is set aside for it.
     """
 
     id: ServableId
@@ -55,21 +57,33 @@ class VersionStatus:
     attempts: int
     handles: int
     running: bool
+    resources: ResourceAllocation = NOTHING
 
 
 class ManagedServable:
-    """One version's harness, loader and handles.
+    """One version's harness, loader and handles, and what is set aside for it.
 
-    Guarded by its manager's lock, but for `call_load` and `call_unload`: the harness sees to it that never
-    two of these run at a time, and they may take long.
+    Guarded by its manager's lock, but for `call_estimate`, `call_load` and `call_unload`: the harness sees to it that
+    never two of these run at a time, and they may take long.
     """
 
     def __init__(self, harness: LoaderHarness, loader: loader.Loader | None) -> None:
         self.harness = harness
         self.loader = loader
         self.pins: servable_handle.Pins | None = None
+        self.needs = NOTHING
+        self.reservation: resource_tracker.Reservation | None = None
         self.since = 0.0
         self.earlier_error: errors.LifecycleError | None = None
+
+    def call_estimate(self) -> Exception | None:
+        """Ask the loader what it needs; gives what that raised, and then `needs` is what it was."""
+        try:
+            self.needs = resources.estimate(self.loader)
+        except Exception as error:  # noqa: BLE001 - as in `call_load`
+            _log.warning("estimating what %s needs failed", self.harness.id, exc_info=True)
+            return error
+        return None
 
     def call_load(self, hook: Callable[[ServableId], None] | None) -> Exception | None:
         """Call the loader once, the hook before the first try; gives what either raised."""
@@ -111,4 +125,5 @@ class ManagedServable:
             attempts=harness.attempts,
             handles=self.pins.held if self.pins else 0,
             running=harness.running,
+            resources=self.reservation.needs if self.reservation else NOTHING,
         )

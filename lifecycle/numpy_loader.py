@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lifecycle import errors, numpy_model
+from lifecycle import errors, numpy_model, resources
+from lifecycle.resources import ResourceAllocation
 from lifecycle.signature import Signature
 
 Array = npt.NDArray[Any]
@@ -70,6 +71,10 @@ class NumpyLoader:
         if self._servable is None:
             raise RuntimeError("this NumPy model is not loaded")
         return self._servable
+
+    def estimate_resources(self) -> ResourceAllocation:
+        """The bytes of its arrays, by the sizes of their files."""
+        return resources.host(resources.file_bytes(self._directory, "*.npy"))
 
     def load(self) -> None:
         """Read the model and try it on zeros; on a load thread.

@@ -17,8 +17,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lifecycle import errors
+from lifecycle import errors, resources
 from lifecycle.json_section import JsonSection
+from lifecycle.resources import ResourceAllocation
 from lifecycle.servable import Servable
 from lifecycle.signature import Signature
 
@@ -54,6 +55,24 @@ class PythonLoader:
             raise RuntimeError("this Python servable is not loaded")
         return self._servable
 
+    def estimate_resources(self) -> ResourceAllocation:
+        """What the class says in a static method `estimate_resources` of directory and options; else by size on disk.
+
+        Nothing, where the class cannot be had: its load tells why.
+
+        Raises:
+            PermanentLoadFailure: that method gives something else than a `ResourceAllocation`.
+            Exception: what it raises.
+        """
+        try:
+            place, options, made = self._found()
+        except errors.LoadFailed:
+            return resources.NOTHING
+        ask = getattr(made, "estimate_resources", None)
+        if ask is None:
+            return resources.on_disk(self._directory)
+        return resources.checked(ask(str(self._directory), options), place)
+
     def load(self) -> None:
         """Import the class and make the instance; on a load thread.
 
@@ -62,13 +81,7 @@ class PythonLoader:
             InvalidModel: the file says something else than a class and options.
             PermanentLoadFailure: the module is not allowed or cannot be imported, or the class makes no servable.
         """
-        place, options = read_class(self._directory)
-        module, _, name = place.partition(":")
-        self._check_allowed(module)
-        made = getattr(_imported(module, self._directory), name, None)
-        if not isinstance(made, type):
-            raise errors.PermanentLoadFailure(f"module {module!r} on this worker has no class {name!r}")
-        self._check_allowed(made.__module__)  # a module also holds what it imports for itself
+        place, options, made = self._found()
         self._servable = _checked(_called(made, place, self._directory, options), place)
 
     def unload(self) -> None:
@@ -77,6 +90,17 @@ class PythonLoader:
         close = getattr(servable, "close", None)
         if close is not None:
             close()
+
+    def _found(self) -> tuple[str, Mapping[str, object], type]:
+        """Where the class stands, the options, and the class. Raises as `load`."""
+        place, options = read_class(self._directory)
+        module, _, name = place.partition(":")
+        self._check_allowed(module)
+        made = getattr(_imported(module, self._directory), name, None)
+        if not isinstance(made, type):
+            raise errors.PermanentLoadFailure(f"module {module!r} on this worker has no class {name!r}")
+        self._check_allowed(made.__module__)  # a module also holds what it imports for itself
+        return place, options, made
 
     def _check_allowed(self, module: str) -> None:
         if not any(module == each or module.startswith(f"{each}.") for each in self._modules):

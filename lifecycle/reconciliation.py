@@ -78,7 +78,7 @@ class Reconciliation:
         return [name for name, versions in pending.items() if self._take_up(versions, streams[name])]
 
     def renew_failed(self) -> None:
-        """Give a new loader to each failed version whose time has come."""
+        """Give a new loader to each failed version whose time has come, or for which there is room now."""
         wait = self._options.retry_failed
         if wait is None:
             return
@@ -92,8 +92,9 @@ class Reconciliation:
             if servable_id not in self._retry_at:
                 failures = self._failures[servable_id] = self._failures.get(servable_id, 0) + 1
                 self._retry_at[servable_id] = now + wait.wait_seconds(failures)
+            due = now >= self._retry_at[servable_id] or self._basic.room_has_come(servable_id)
             # A loader that hangs past its limit is not joined by another: it would only hang as well.
-            if now >= self._retry_at[servable_id] and not self._basic.status(servable_id).running:
+            if due and not self._basic.status(servable_id).running:
                 self._renew(version)
 
     def act(self) -> None:

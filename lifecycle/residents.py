@@ -63,6 +63,10 @@ class Residents:
         """The next one that has to leave for those who ask; None when enough leave already, or all are in use."""
         if self._lacking(len(self._asking)) <= len(self._leaving):
             return None
+        return self.evict_one(in_use)
+
+    def evict_one(self, in_use: Callable[[ServableId], bool]) -> ServableId | None:
+        """The one that leaves first when room is wanted for something else than one more; None when all are in use."""
         chosen = next((each for each in self._settled if not in_use(each)), None)
         if chosen is not None:
             del self._settled[chosen]

@@ -1,10 +1,17 @@
 """Loads one version of a TensorFlow SavedModel."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from lifecycle import errors, saved_model_errors, saved_model_signatures
+from lifecycle import (
+    errors,
+    saved_model_devices,
+    saved_model_errors,
+    saved_model_memory,
+    saved_model_signatures,
+)
+from lifecycle.resources import HOST, Device, ResourceAllocation
 from lifecycle.saved_model_judgement import GraphRules
 from lifecycle.saved_model_servable import SavedModelServable
 from lifecycle.saved_model_session import GraphSession, SessionOptions
@@ -29,11 +36,13 @@ class SavedModelLoader:
         tags: Sequence[str] = SERVE,
         options: SessionOptions | None = None,
         rules: GraphRules | None = None,
+        gpus: Callable[[], Mapping[Device, int]] = saved_model_devices.gpu_memory,
     ) -> None:
         self._directory = directory
         self._tags = tuple(tags)
         self.options = options or SessionOptions()
         self.rules = rules or GraphRules()
+        self._gpus = gpus
         self._session: GraphSession | None = None
         self._servable: SavedModelServable | None = None
 
@@ -43,6 +52,12 @@ class SavedModelLoader:
         if self._servable is None:
             raise RuntimeError("this SavedModel is not loaded")
         return self._servable
+
+    def estimate_resources(self) -> ResourceAllocation:
+        """By the sizes of its files. Variables are on the first GPU that TensorFlow sees, else in the host's memory."""
+        device = min(self._gpus(), default=HOST)
+        estimate = saved_model_memory.before_load if self._session is None else saved_model_memory.after_load
+        return estimate(self._directory, device)
 
     def load(self) -> None:
         """Read the model, restore its variables and prepare a call for each signature; on a load thread.

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lifecycle import errors, recorded_requests
+from lifecycle import errors, recorded_requests, resources
 from lifecycle.loader import Loader
 from lifecycle.recorded_requests import BoundRequest, RecordedRequest
+from lifecycle.resources import ResourceAllocation
 from lifecycle.servable import Servable
 from lifecycle.signature import Signature, check_outputs
 
@@ -73,6 +74,10 @@ class ValidatedLoader:
     def servable(self) -> Servable:
         """The inner loader's servable. Requires: loaded and not yet unloaded."""
         return self._loader.servable
+
+    def estimate_resources(self) -> ResourceAllocation:
+        """What the inner loader says; to be asked takes no more than a load."""
+        return resources.estimate(self._loader)
 
     def load(self) -> None:
         """Load, then ask the golden requests; a wrong answer unloads again. On a load thread.

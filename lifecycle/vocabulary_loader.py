@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from lifecycle import errors, fingerprints, key_index, model_files, string_columns, vocabulary_format
 from lifecycle.key_index import HASHING, Hashing, StringIndex
+from lifecycle.resources import NOTHING, ResourceAllocation
 from lifecycle.signature import Signature
 from lifecycle.string_columns import Integers, StringColumns
 from lifecycle.vocabulary_format import (
@@ -104,6 +105,10 @@ class VocabularyLoader:
         if self._servable is None:
             raise RuntimeError("this vocabulary is not loaded")
         return self._servable
+
+    def estimate_resources(self) -> ResourceAllocation:
+        """Nothing: its files are mapped, and the kernel takes their pages back when memory is short."""
+        return NOTHING
 
     def load(self) -> None:
         """Check sizes and headers and map the files, in milliseconds whatever the size; on a load thread.

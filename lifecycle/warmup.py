@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lifecycle import dtype_names, errors, recorded_requests
+from lifecycle import dtype_names, errors, recorded_requests, resources
 from lifecycle.loader import Loader
 from lifecycle.recorded_requests import BoundRequest, RecordedRequest
+from lifecycle.resources import ResourceAllocation
 from lifecycle.servable import Servable
 from lifecycle.signature import Signature, TensorSpec
 
@@ -69,6 +70,10 @@ class WarmedLoader:
     def servable(self) -> Servable:
         """The inner loader's servable. Requires: loaded and not yet unloaded."""
         return self._loader.servable
+
+    def estimate_resources(self) -> ResourceAllocation:
+        """What the inner loader says; a run by itself is taken to need no more than a load."""
+        return resources.estimate(self._loader)
 
     def load(self) -> None:
         """Load, then run recorded requests and each other signature; a run that fails unloads again. On a load thread.

@@ -10,6 +10,11 @@ from schemas.signature_spec import SignatureSpec
 LOAD_SECONDS = "load_seconds"
 """The name, among a status's parameters, of how long the load took, tries and warm-up included, as decimal text."""
 
+MEMORY_BYTES = "memory_bytes"
+"""The name, likewise, of the memory that was set aside for it: bytes by device, `gpu:0=130023424 host=285212672`."""
+
+_MOST_DIGITS = 19
+
 
 class ServableState(enum.StrEnum):
     """TensorFlow Serving's states of a servable; `UNKNOWN` stands for one that a newer worker sent."""
@@ -59,6 +64,16 @@ class ServableStatus:
             return float(self.parameters.get(LOAD_SECONDS, b""))
         except ValueError:
             return None
+
+    @property
+    def memory_bytes(self) -> dict[str, int]:
+        """The memory that was set aside for an available version, in bytes by device; empty where nobody says it."""
+        pairs = (each.rpartition(b"=") for each in self.parameters.get(MEMORY_BYTES, b"").split())
+        return {
+            device.decode(errors="replace"): int(size)
+            for device, _, size in pairs
+            if device and size.isdigit() and len(size) <= _MOST_DIGITS
+        }
 
     def to_wire(self) -> dict[str, Any]:
         """The fields by their Avro names."""

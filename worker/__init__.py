@@ -67,12 +67,12 @@ The process:
 
 * `app`: the composition root; `managing`: the manager of models, put together
 * `request_path`, `request_clients`, `worker_process`: the request path put together; the life of a worker
-* `process_tuning`, `freed_memory`, `thread_slices`, `usable_cores`: collector, memory, turns and cores
+* `process_tuning`, `freed_memory`, `usable_memory`, `thread_slices`, `usable_cores`: collector, memory, turns and cores
 * `settings`, `settings_group`, `settings_kafka`, `settings_serving`, `settings_lifecycle`, `settings_claims`,
   `settings_operation`, `settings_rules`, `settings_sources`, `settings_loading`, `settings_secrets`,
   `settings_display`, `settings_docs`: what can be set
 * `log`, `metrics`, `metrics_list`, `metrics_making`, `metrics_counter`, `metrics_histogram`, `metrics_observers`,
-  `metrics_models`, `metrics_docs`, `health`: what can be seen
+  `metrics_models`, `metrics_memory`, `metrics_docs`, `health`: what can be seen
 * `exit_codes`, `release`: how it ends; which one it is
 * `kafka`: the seam to the client library
 """

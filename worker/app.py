@@ -130,8 +130,9 @@ def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: 
     (loaders, rules), named = managing.new_loaders(settings), managing.new_policies()
     table = ModelTable(loaders, named, rules)
     scan = rules.roots.guarded(arrivals.scan)
+    resources = managing.new_resources(settings)
     manager = managing.new_manager(
-        settings.lifecycle, metrics, ModelPolicies(table, named, settings.lifecycle.policy)
+        settings.lifecycle, metrics, ModelPolicies(table, named, settings.lifecycle.policy), resources
     )
     aspirations = Aspirations(
         table,
@@ -200,6 +201,7 @@ def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: 
 
     def keep_house() -> None:
         series.step()
+        metrics.memory.tell(resources)
         watch.step()
 
     return Side(

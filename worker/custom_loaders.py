@@ -9,9 +9,12 @@ import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
+from lifecycle import resources
 from lifecycle.errors import LoadFailed, PermanentLoadFailure
 from lifecycle.loader import Loader
+from lifecycle.resources import EstimatingLoader, ResourceAllocation
 from lifecycle.servable import Servable
 from worker import control_record, entry_points
 from worker.entry_points import Kind, Offer
@@ -41,13 +44,28 @@ def find(shipped: Iterable[str], distributions: Iterable[metadata.Distribution] 
 
 
 class CustomLoader:
-    """The loader of one version that another distribution brings; it is imported and made in `load`."""
+    """The loader of one version that another distribution brings; it is imported and made on a load thread."""
 
     def __init__(self, offer: Offer, path: str, version: int) -> None:
         self._offer = offer
         self._path = path
         self._version = version
         self._inner: Loader | None = None
+
+    def estimate_resources(self) -> ResourceAllocation:
+        """What the distribution's loader says, where it does; else by the size of the version's files on disk.
+
+        Raises:
+            Exception: what that loader raises.
+        """
+        if self._inner is None:
+            try:
+                self._inner = self._make()
+            except LoadFailed:  # its load tells why
+                return resources.NOTHING
+        if isinstance(self._inner, EstimatingLoader):
+            return resources.estimate(self._inner)
+        return resources.on_disk(Path(self._path))
 
     def load(self) -> None:
         """Import the distribution's object, make its loader once, and let that load; on a load thread.

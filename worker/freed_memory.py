@@ -15,7 +15,9 @@ import contextlib
 import ctypes
 from collections.abc import Iterator
 
+from lifecycle import resources
 from lifecycle.loader import Loader
+from lifecycle.resources import ResourceAllocation
 from lifecycle.saved_model_session import trim_memory
 from lifecycle.servable import Servable
 
@@ -63,6 +65,10 @@ class GivingLoader:
     def servable(self) -> Servable:
         """The inner loader's servable. Requires: loaded and not yet unloaded."""
         return self._loader.servable
+
+    def estimate_resources(self) -> ResourceAllocation:
+        """What the inner loader says."""
+        return resources.estimate(self._loader)
 
     def load(self) -> None:
         """Load; on a load thread."""

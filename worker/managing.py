@@ -9,12 +9,16 @@ from lifecycle.backoff import Backoff
 from lifecycle.execution import BasicManagerOptions, Surroundings
 from lifecycle.loader import Loader
 from lifecycle.loader_harness import LoadOptions
+from lifecycle.measured_loader import MeasuredLoader, Undisturbed
+from lifecycle.resource_tracker import ResourceTracker
+from lifecycle.resources import HOST, Device
+from lifecycle.saved_model_devices import gpu_memory
 from lifecycle.saved_model_judgement import GraphRules
 from lifecycle.saved_model_session import SessionOptions
 from lifecycle.servable_id import ServableId
 from lifecycle.threads import Executor, new_executor
 from lifecycle.warmup import WarmupMode
-from worker import custom_loaders, operator_rules, policies, thread_slices
+from worker import custom_loaders, operator_rules, policies, thread_slices, usable_memory
 from worker.base_path_roots import BasePathRoots
 from worker.freed_memory import FreedMemory, GivingLoader
 from worker.loaders import Life, Loaders, shipped
@@ -61,12 +65,12 @@ def new_loaders(settings: Settings) -> tuple[Loaders, OperatorRules]:
         most_models=settings.lifecycle.most_models,
         most_versions=settings.lifecycle.most_versions,
     )
-    memory = freed_memory(settings)
+    memory, undisturbed = freed_memory(settings), Undisturbed()
     warmup = WarmupMode.FAIL if settings.lifecycle.warmup else WarmupMode.OFF
     readiness = Readiness(warmup, settings.batching.max_batch_bytes)
 
     def wrap(loader: Loader, life: Life) -> Loader:
-        return readiness.around(GivingLoader(loader, memory), life)
+        return MeasuredLoader(readiness.around(GivingLoader(loader, memory), life), undisturbed)
 
     enabled = {name: rooted(factory, rules.roots) for name, factory in everything.items() if name in named}
     return Loaders(enabled, wrap), rules
@@ -94,6 +98,24 @@ def freed_memory(settings: Settings) -> FreedMemory:
     return FreedMemory(settings.delivery.budget_bytes // FREED_SHARE)
 
 
+def new_resources(
+    settings: Settings, gpus: Callable[[], Mapping[Device, int]] = gpu_memory
+) -> ResourceTracker:
+    """Sets memory aside for models, up to the limits that are set or measured."""
+    own = settings.lifecycle
+    measured = usable_memory.for_models(settings.delivery.budget_bytes)
+
+    def limit_of(device: Device) -> int | None:
+        setting = own.host_memory_bytes if device == HOST else own.gpu_memory_bytes
+        if setting:
+            return setting if setting > 0 else None
+        return measured if device == HOST else gpus().get(device)
+
+    return ResourceTracker(
+        limit_of, "raise lifecycle.host_memory_bytes or lifecycle.gpu_memory_bytes (-1: no limit)"
+    )
+
+
 def _backoff(first_seconds: float, most_seconds: float) -> Backoff:
     return Backoff(first_seconds, max(first_seconds, most_seconds), JITTER)
 
@@ -103,7 +125,7 @@ def _initial_load_threads(own: LifecycleSettings) -> int:
 
 
 def new_manager(
-    own: LifecycleSettings, metrics: Metrics, policy: AspiredVersionPolicy
+    own: LifecycleSettings, metrics: Metrics, policy: AspiredVersionPolicy, resources: ResourceTracker
 ) -> AspiredVersionsManager:
     """The manager of the worker's models; its changes are counted and logged."""
 
@@ -128,6 +150,7 @@ def new_manager(
             # Until requests are taken nobody waits for a core.
             load_executor=executor(own.load_threads and _initial_load_threads(own), "lifecycle-load"),
             unload_executor=executor(own.unload_threads, "lifecycle-unload"),
+            resources=resources,
         ),
     )
     manager.bus.subscribe(ModelMetrics(metrics))

@@ -18,6 +18,7 @@ from prometheus_client import (
 
 from worker import metrics_list as names
 from worker.metrics_making import MadeMetrics
+from worker.metrics_memory import MemoryMetrics
 
 if TYPE_CHECKING:
     from worker.metrics_histogram import HistogramChild
@@ -91,6 +92,7 @@ class Metrics:
         self._model_state = make.gauge(names.MODEL_STATE)
         self._model_loads = make.counter(names.MODEL_LOADS)
         self._load_seconds = make.histogram(names.MODEL_LOAD_SECONDS)
+        self.memory = MemoryMetrics(make)
         self._control_offset = make.gauge(names.CONTROL_OFFSET)
         self._control_records = make.counter(names.CONTROL_RECORDS)
         self._control_offset.set(-1)

@@ -248,6 +248,18 @@ MODEL_LOAD_SECONDS = _histogram(
     LOAD_SECONDS,
     "model",
 )
+MODEL_MEMORY_LIMIT = _gauge(
+    "model_memory_limit_bytes",
+    "bytes",
+    "Memory of a device (`host`, `gpu:0` …) that models may take in all; a device without a limit has none.",
+    "device",
+)
+MODEL_MEMORY_RESERVED = _gauge(
+    "model_memory_reserved_bytes",
+    "bytes",
+    "Memory of a device that is set aside for versions, from the begin of a load to the end of the unload.",
+    "device",
+)
 CONTROL_OFFSET = _gauge("control_offset", "", "Offset of the last control record read; -1 before any.")
 CONTROL_RECORDS = _counter(
     "control_records",

@@ -1,6 +1,9 @@
 """Keeps a load within the roots that the operator allows, whatever links lie in the version's directory."""
 
+from lifecycle import resources
+from lifecycle.errors import LoadFailed
 from lifecycle.loader import Loader
+from lifecycle.resources import ResourceAllocation
 from lifecycle.servable import Servable
 from worker.base_path_roots import BasePathRoots
 from worker.loaders import LoaderFactory
@@ -29,6 +32,14 @@ class RootedLoader:
     def servable(self) -> Servable:
         """The inner loader's servable. Requires: loaded and not yet unloaded."""
         return self._loader.servable
+
+    def estimate_resources(self) -> ResourceAllocation:
+        """What the inner loader says; nothing where links lead out of the roots, as the load will tell."""
+        try:
+            self._roots.check_version(self._directory)
+        except (LoadFailed, OSError):
+            return resources.NOTHING
+        return resources.estimate(self._loader)
 
     def load(self) -> None:
         """Look where the version's links lead, then load; on a load thread.

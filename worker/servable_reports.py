@@ -13,6 +13,7 @@ from typing import Protocol
 
 from lifecycle import errors
 from lifecycle.managed_servable import VersionStatus
+from lifecycle.resources import ResourceAllocation
 from lifecycle.servable_handle import ServableHandle
 from lifecycle.servable_id import ServableId
 from lifecycle.servable_state import ServableEvent
@@ -20,7 +21,7 @@ from lifecycle.signature import Signature
 from lifecycle.signature import TensorSpec as LoadedSpec
 from schemas.dead_letter import cut
 from schemas.errors import Code
-from schemas.servable_status import LOAD_SECONDS, ServableState, ServableStatus
+from schemas.servable_status import LOAD_SECONDS, MEMORY_BYTES, ServableState, ServableStatus
 from schemas.signature_spec import SignatureSpec, TensorSpec
 from worker.model_table import DesiredModel, ModelTable
 from worker.status_topic import WHOLE_MODEL, StatusTopic, servable_key
@@ -41,6 +42,10 @@ class Manager(Protocol):
         """A handle on an available version; raises ServableNotFound."""
         ...
 
+    def resources_of(self, servable_id: ServableId) -> ResourceAllocation:
+        """The memory that is set aside for a version."""
+        ...
+
 
 def health(error: BaseException | None) -> tuple[int, str]:
     """The code and the sentence of a version's health, cut where a loader has said so much that no status takes it."""
@@ -50,6 +55,8 @@ def health(error: BaseException | None) -> tuple[int, str]:
         code = Code.DEADLINE_EXCEEDED
     elif isinstance(error, errors.LoadCancelled):
         code = Code.CANCELLED
+    elif isinstance(error, errors.ResourceExhausted):
+        code = Code.RESOURCE_EXHAUSTED
     elif isinstance(error, errors.PermanentLoadFailure):
         code = Code.FAILED_PRECONDITION
     else:
@@ -166,11 +173,16 @@ class ServableReports:
                     return
             elif (before.state, status.state) == (ServableState.LOADING, ServableState.AVAILABLE):
                 took = b"%.3f" % ((status.time - before.time) / 1000)
-                status = replace(status, parameters={LOAD_SECONDS: took})
+                status = replace(status, parameters={LOAD_SECONDS: took, **self._memory(status)})
         if status.state is ServableState.AVAILABLE and not status.signatures:
             status = replace(status, signatures=self._signatures(status.model, status.version))
         self._said[key] = status
         self._out.publish(status)
+
+    def _memory(self, status: ServableStatus) -> dict[str, bytes]:
+        memory = self._manager.resources_of(ServableId(status.model, status.version)).memory
+        said = " ".join(f"{device}={size}" for device, size in memory.items())
+        return {MEMORY_BYTES: said.encode()} if said else {}
 
     def _status(
         self, servable_id: ServableId, state: ServableState, code: int, message: str, time_ms: int

@@ -75,6 +75,17 @@ class LifecycleSettings(SettingsGroup):
     `allowed_batch_rows` that `batching.max_batch_bytes` leaves room for. A version whose warm-up fails is not
     available. On: the first call of a size compiles and allocates, and would otherwise be a user's."""
 
+    host_memory_bytes: Annotated[int, Field(ge=-1)] = 0
+    """Bytes of the host's memory that models may take in all, by the estimates of their loaders (-1: without limit; 0:
+    the memory of the container or of the machine, whichever is less, without 768 MiB for the process and one and a
+    half `delivery.budget_bytes`, but at least half of it). A version that does not fit waits while something is loaded
+    or unloaded, and then fails alone, RESOURCE_EXHAUSTED. By default measured, because a worker that runs out of memory
+    is killed with all its models; set it where several workers share a machine."""
+
+    gpu_memory_bytes: Annotated[int, Field(ge=-1)] = 0
+    """Bytes of each GPU's memory that models may take in all (-1: without limit; 0: what TensorFlow finds when it first
+    looks). Measured, because a worker should have its GPU to itself; set it where several share one."""
+
     step_seconds: Annotated[float, Field(gt=0, le=60)] = 0.1
     """Seconds between two looks at what should be loaded and what is (more than 0, at most 60). A tenth of a
     second goes unnoticed beside a load, and costs nothing measurable."""

@@ -60,4 +60,4 @@ def test_fixed_set_is_loaded_as_the_page_says(folder: Path, capsys: pytest.Captu
 
 def test_the_programs_are_there() -> None:
     """They are found at all, so that the others test something."""
-    assert PROGRAMS == ["one_directory.py", "many_models.py", "two_kinds.py"]
+    assert PROGRAMS == ["one_directory.py", "many_models.py", "little_memory.py", "two_kinds.py"]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from lifecycle import servable_state, signature
 from lifecycle.aspired_versions_manager import AspiredVersionsManager
 from lifecycle.basic_manager import BasicManager
+from lifecycle.resources import ResourceAllocation, host
 from lifecycle.servable_id import ServableId
 from tests.kit.waiting import PATIENCE_SECONDS
 
@@ -127,6 +128,41 @@ class UnloadFailingLoader(FakeLoader):
         """Fail."""
         super().unload()
         raise RuntimeError("cannot let go")
+
+
+class SizedLoader(FakeLoader):
+    """Says what it needs of the host's memory: before its load, and after it; first with each given error."""
+
+    def __init__(self, before: int, after: int | None = None, *failures: Exception) -> None:
+        super().__init__()
+        self._before = before
+        self._after = before if after is None else after
+        self._failures = collections.deque(failures)
+
+    def estimate_resources(self) -> ResourceAllocation:
+        """Fail, or say it when no failure is left."""
+        self._called("estimate")
+        if self._failures:
+            raise self._failures.popleft()
+        return host(self._after if self._loaded else self._before)
+
+
+class StalledSizedLoader(SizedLoader):
+    """The same, whose load goes on, and fails if it is to, only once it is let go."""
+
+    def __init__(self, before: int, after: int | None = None, failure: Exception | None = None) -> None:
+        super().__init__(before, after)
+        self._failure = failure
+        self.loading = threading.Event()
+        self.go_on = threading.Event()
+
+    def load(self) -> None:
+        """Wait, then load or fail."""
+        self.loading.set()
+        assert self.go_on.wait(PATIENCE_SECONDS), "nobody let the stalled loader go"
+        if self._failure is not None:
+            raise self._failure
+        super().load()
 
 
 class ManualExecutor:

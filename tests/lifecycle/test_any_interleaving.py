@@ -23,6 +23,8 @@ from lifecycle.aspired_versions_manager import AspiredVersionsManager, AspiredVe
 from lifecycle.backoff import Backoff
 from lifecycle.execution import BasicManagerOptions, Surroundings
 from lifecycle.loader_harness import LoadOptions
+from lifecycle.resource_tracker import ResourceTracker
+from lifecycle.resources import HOST, NOTHING, ResourceAllocation, host
 from lifecycle.servable_handle import ServableHandle  # noqa: TC001 - hypothesis reads the annotations
 from lifecycle.servable_id import ServableId
 from lifecycle.servable_state import ServableEvent, ServableState
@@ -36,6 +38,8 @@ VERSIONS = st.integers(1, 3)
 LISTS = st.lists(VERSIONS, unique=True, max_size=3)
 FAILURES = st.sampled_from([None, None, None, OSError("not yet"), errors.PermanentLoadFailure("corrupt")])
 RETRY_SECONDS, LIMIT_SECONDS, RENEW_SECONDS = 10.0, 60.0, 30.0
+LIMIT, LOADING = 12, 1
+"""Memory that there is, where it is limited; and what a load takes besides what it leaves."""
 
 NEXT_STATES: Mapping[S | None, set[S]] = {
     None: {S.START},
@@ -55,12 +59,36 @@ class WatchedLoader(FakeLoader):
         self._machine = machine
         self._id = servable_id
 
-    def load(self) -> None:
-        """Let things happen meanwhile, then load or fail."""
+    def estimate_resources(self) -> ResourceAllocation:
+        """Let things happen meanwhile, where that is wanted, then say it or fail; after the load it is less."""
+        if self._loaded:
+            return host(size(self._id) - LOADING)
+        if self._machine.while_estimating:
+            failure = self._happen()
+            if failure is not None:
+                raise failure
+        return host(size(self._id))
+
+    def _happen(self) -> Exception | None:
         meanwhile, self._machine.meanwhile = self._machine.meanwhile, []
         failure, self._machine.failure = self._machine.failure, None
         for happen in meanwhile:
             happen()
+        return failure
+
+    def load(self) -> None:
+        """Take memory, let things happen meanwhile, then load or fail."""
+        self._machine.in_memory[self] = size(self._id)
+        self._machine.look_at_memory()
+        try:
+            self._load()
+        except Exception:
+            del self._machine.in_memory[self]
+            raise
+        self._machine.in_memory[self] -= LOADING
+
+    def _load(self) -> None:
+        failure = self._happen()
         if failure is not None or self._id.version in self._machine.broken:
             raise failure or OSError("broken for ever")
         if "load" in self.calls:
@@ -74,6 +102,15 @@ class WatchedLoader(FakeLoader):
             self._machine.wrong.append(f"{self._id} was unloaded under a handle")
         self._machine.loaded.discard(self.servable)
         super().unload()
+        del self._machine.in_memory[self]
+        self._machine.look_at_memory()
+
+
+def size(servable_id: ServableId) -> int:
+    """The memory that loading a version takes; the third of b is too big for any machine here."""
+    if servable_id == ServableId("b", 3):
+        return LIMIT + 1
+    return 2 + servable_id.version + (servable_id.name == "b")
 
 
 class FicklePolicy:
@@ -96,16 +133,19 @@ class AnyInterleaving(RuleBasedStateMachine):
     Attributes:
         policy: the policy.
         keeps_the_last: whether it keeps the last available version until another one takes its place.
+        tracker: sets memory aside, where it is limited.
     """
 
     policy: AspiredVersionPolicy = AvailabilityPreservingPolicy()
     keeps_the_last = True
+    limited = False
 
     def __init__(self) -> None:
         super().__init__()
         self.fickle = FicklePolicy(self.policy)
         self.clock = FakeClock()
         self.loads, self.unloads = ManualExecutor(), ManualExecutor()
+        self.tracker = ResourceTracker({HOST: LIMIT}.get) if self.limited else None
         load = LoadOptions(retries=1, retry_wait=Backoff(RETRY_SECONDS), timeout_seconds=LIMIT_SECONDS)
         self.manager = AspiredVersionsManager(
             AspiredVersionsManagerOptions(
@@ -113,7 +153,12 @@ class AnyInterleaving(RuleBasedStateMachine):
                 policy=self.fickle,
                 basic=BasicManagerOptions(1, 1, load),
             ),
-            Surroundings(clock=self.clock, load_executor=self.loads, unload_executor=self.unloads),
+            Surroundings(
+                clock=self.clock,
+                load_executor=self.loads,
+                unload_executor=self.unloads,
+                resources=self.tracker,
+            ),
         )
         self.manager.bus.subscribe(self._hear)
         self.aspired: dict[str, list[int]] = {}
@@ -121,9 +166,18 @@ class AnyInterleaving(RuleBasedStateMachine):
         self.loaded: set[AddingServable] = set()
         self.failure: Exception | None = None
         self.meanwhile: list[Callable[[], object]] = []
+        self.while_estimating = False
+        self.in_memory: dict[WatchedLoader, int] = {}
         self.broken: list[int] = []
         self.wrong: list[str] = []
         self._last: dict[ServableId, S] = {}
+
+    def look_at_memory(self) -> None:
+        """Where it is limited, no more is taken than is set aside, and no more is set aside than there is."""
+        if self.tracker is not None:
+            used = self.tracker.used().of(HOST)
+            if not sum(self.in_memory.values()) <= used <= LIMIT:
+                self.wrong.append(f"{self.in_memory} are in memory, {used} of {LIMIT} is set aside")
 
     def _hear(self, event: ServableEvent) -> None:
         # What a subscriber or a loader raises does not come out of the manager: it is noted for the invariant.
@@ -170,11 +224,25 @@ class AnyInterleaving(RuleBasedStateMachine):
         self.clock.advance(seconds)
 
     @precondition(lambda self: self.loads.jobs)
-    @rule(data=st.data(), failure=FAILURES, name=NAMES, versions=LISTS, what=st.integers(0, 4))
+    @rule(
+        data=st.data(),
+        failure=FAILURES,
+        name=NAMES,
+        versions=LISTS,
+        what=st.integers(0, 4),
+        early=st.booleans(),
+    )
     def load(
-        self, data: st.DataObject, failure: Exception | None, name: str, versions: list[int], what: int
+        self,
+        data: st.DataObject,
+        failure: Exception | None,
+        name: str,
+        versions: list[int],
+        what: int,
+        *,
+        early: bool,
     ) -> None:
-        """A load thread takes a job; while it loads, other things may happen."""
+        """A load thread takes a job; while it loads, or estimates, other things may happen."""
         happenings: list[list[Callable[[], object]]] = [
             [],
             [self.step],
@@ -182,8 +250,9 @@ class AnyInterleaving(RuleBasedStateMachine):
             [functools.partial(self.advance, LIMIT_SECONDS + 1)],
             [functools.partial(self.advance, LIMIT_SECONDS + 1), self.step, self.step],
         ]
-        self.failure, self.meanwhile = failure, happenings[what]
+        self.failure, self.meanwhile, self.while_estimating = failure, happenings[what], early
         self.loads.run(data.draw(st.integers(0, len(self.loads.jobs) - 1)))
+        self.failure, self.meanwhile, self.while_estimating = None, [], False
 
     @precondition(lambda self: self.unloads.jobs)
     @rule(data=st.data())
@@ -216,32 +285,50 @@ class AnyInterleaving(RuleBasedStateMachine):
 
         Where none of them can, the last old version stays, if the policy is to keep it.
         """
-        self.broken = broken
+        # A broken one has room set aside for its next try, at some moments, which would have to be told apart below.
+        self.broken = broken = [] if self.limited else broken
         self.fickle.fails = False
         while self.handles:
             self.handles.pop().release()
-        for _ in range(20):
+        for seconds in (*[RENEW_SECONDS] * 20, *[0.0] * 10):  # at last, nothing is due any more
             self.manager.step()
             while self.loads.jobs:
                 self.loads.run()
             while self.unloads.jobs:
                 self.unloads.run()
-            self.clock.advance(RENEW_SECONDS)
+            self.clock.advance(seconds)
         self.broken = []
 
         assert self.manager.pending_names() == ()
         for name, wanted in self.aspired.items():
-            available = {each.version for each in self.manager.available_ids() if each.name == name}
-            assert available >= set(wanted) - set(broken)
-            kept = self.keeps_the_last and wanted and set(wanted) <= set(broken) and len(available) == 1
-            assert available <= set(wanted) or kept
-            managed = {each.id.version for each in self.manager.states() if each.id.name == name}
-            assert managed == available | set(wanted)
+            self.check_settled(name, set(wanted), set(broken))
         assert self.loads.lent == 0
+
+    def check_settled(self, name: str, wanted: set[int], broken: set[int]) -> None:
+        """Of one name, after all has come to rest."""
+        available = {each.version for each in self.manager.available_ids() if each.name == name}
+        hopeless = broken | self.without_room(name, wanted - available)
+        assert available >= wanted - hopeless
+        kept = self.keeps_the_last and wanted and wanted <= hopeless and len(available) == 1
+        assert available <= wanted or kept
+        managed = {each.id.version: each.state for each in self.manager.states() if each.id.name == name}
+        assert managed.keys() == available | wanted
+        assert broken or set(managed.values()) <= {S.AVAILABLE, S.END}
+
+    def without_room(self, name: str, missing: set[int]) -> set[int]:
+        """Those of the versions that say so, and for which there is none in truth."""
+        if self.tracker is None:
+            return set()
+        errors_said = {each.id: each.error for each in self.manager.states()}
+        ids = [ServableId(name, version) for version in missing]
+        refused = {each for each in ids if isinstance(errors_said[each], errors.ResourceExhausted)}
+        assert not any(self.tracker.has_room(host(size(each))) for each in refused)
+        return {each.version for each in refused}
 
     @invariant()
     def nothing_went_wrong(self) -> None:
         """No event came out of order, and no version left without a replacement."""
+        self.look_at_memory()
         assert self.wrong == []
 
     def teardown(self) -> None:
@@ -254,6 +341,7 @@ class AnyInterleaving(RuleBasedStateMachine):
         while self.loads.jobs or self.unloads.jobs:
             (self.loads if self.loads.jobs else self.unloads).run()
         assert self.loaded == set()
+        assert self.tracker is None or self.tracker.used() == NOTHING
 
 
 class AnyInterleavingSavingMemory(AnyInterleaving):
@@ -263,7 +351,27 @@ class AnyInterleavingSavingMemory(AnyInterleaving):
     keeps_the_last = False
 
 
+class AnyInterleavingWithLittleMemory(AnyInterleaving):
+    """The same where not all fits into memory."""
+
+    limited = True
+
+
+class AnyInterleavingSavingLittleMemory(AnyInterleavingSavingMemory):
+    """The same with the policy that unloads first."""
+
+    limited = True
+
+
 TestAnyInterleaving = AnyInterleaving.TestCase
 TestAnyInterleaving.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
 TestAnyInterleavingSavingMemory = AnyInterleavingSavingMemory.TestCase
 TestAnyInterleavingSavingMemory.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestAnyInterleavingWithLittleMemory = AnyInterleavingWithLittleMemory.TestCase
+TestAnyInterleavingWithLittleMemory.settings = settings(
+    max_examples=200, stateful_step_count=40, deadline=None
+)
+TestAnyInterleavingSavingLittleMemory = AnyInterleavingSavingLittleMemory.TestCase
+TestAnyInterleavingSavingLittleMemory.settings = settings(
+    max_examples=100, stateful_step_count=40, deadline=None
+)

@@ -358,3 +358,70 @@ def test_a_wait_between_tries_can_be_ended() -> None:
     assert subject.begin_attempt(0.0)
     assert subject.end_attempt(OSError("away"), 0.0) is Outcome.FAILED
     assert not subject.hasten()
+
+
+def estimating(retries: int = 0, timeout: float | None = None) -> LoaderHarness:
+    """A harness whose first estimate began at 0."""
+    made = harness(retries, 10.0, timeout)
+    made.request_load()
+    assert made.begin_estimate(0.0)
+    return made
+
+
+def test_estimate_that_succeeds_changes_nothing_but_what_is_known() -> None:
+    """The owner approves the load once there is room."""
+    life = estimating()
+
+    assert life.end_estimate(None, 1.0) is Outcome.READY
+
+    assert (life.state, life.attempts, life.running) == (S.LOAD_REQUESTED, 0, False)
+    life.approve_load()
+
+
+def test_estimate_is_tried_as_often_as_a_load_and_beside_it() -> None:
+    """Its tries are counted for themselves."""
+    life = estimating(retries=1)
+    assert life.end_estimate(OSError("not yet"), 0.0) is Outcome.RETRY
+    assert (life.take_due_retry(9.0), life.take_due_retry(10.0)) == (False, True)
+    assert life.begin_estimate(10.0)
+    assert life.end_estimate(None, 10.0) is Outcome.READY
+    assert life.error is None
+    life.approve_load()
+    assert life.begin_attempt(20.0)
+    assert life.end_attempt(OSError("not yet"), 20.0) is Outcome.RETRY
+
+
+def test_estimate_is_given_up_after_the_last_try() -> None:
+    """The reason says what was tried."""
+    life = estimating()
+
+    assert life.end_estimate(OSError("no such file"), 0.0) is Outcome.FAILED
+
+    assert life.state is S.ERROR
+    assert str(life.error) == "estimating what m/1 needs failed (try 1 of 1): OSError: no such file"
+
+
+def test_estimate_past_its_limit_has_failed() -> None:
+    """While it runs, or when it ends."""
+    hanging, slow = estimating(timeout=60.0), estimating(timeout=60.0)
+    assert not hanging.expire(60.0)
+    assert hanging.expire(61.0)
+    assert (hanging.state, hanging.running) == (S.ERROR, True)
+    assert hanging.end_estimate(None, 70.0) is Outcome.LATE
+    assert not hanging.running
+
+    assert slow.end_estimate(None, 61.0) is Outcome.FAILED
+    assert isinstance(slow.error, errors.LoadTimedOut)
+
+
+def test_cancel_ends_an_estimate() -> None:
+    """At once where none is running, else when it ends."""
+    waiting, running = estimating(retries=1), estimating()
+    waiting.end_estimate(OSError("own error"), 0.0)
+    assert waiting.cancel_load()
+    assert "own error" in str(waiting.error)
+
+    assert not running.cancel_load()
+    assert running.end_estimate(None, 1.0) is Outcome.FAILED
+    assert isinstance(running.error, errors.LoadCancelled)
+    assert not running.begin_estimate(2.0), "a job that is begun after the life has ended does nothing"

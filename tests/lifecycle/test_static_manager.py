@@ -11,10 +11,12 @@ from lifecycle.backoff import Backoff
 from lifecycle.event_bus import EventBus
 from lifecycle.execution import BasicManagerOptions, Surroundings
 from lifecycle.loader_harness import LoadOptions
+from lifecycle.resource_tracker import ResourceTracker
+from lifecycle.resources import HOST, NOTHING, host
 from lifecycle.servable_id import ServableId, ServableRequest
 from lifecycle.servable_state import ServableEvent, ServableState
 from lifecycle.static_manager import StaticManager, StaticManagerBuilder
-from tests.fakes.servables import BrokenLoader, FailingLoader, FakeLoader
+from tests.fakes.servables import BrokenLoader, FailingLoader, FakeLoader, SizedLoader
 from tests.kit.waiting import PATIENCE_SECONDS
 
 S = ServableState
@@ -163,3 +165,21 @@ def test_close_unloads_everything(manager: StaticManager, events: list[ServableE
     ]
     gc.collect()
     assert kept() is None
+
+
+def test_what_does_not_fit_into_memory_is_told_and_nothing_stays(options: BasicManagerOptions) -> None:
+    """As with any other load that fails."""
+    tracker = ResourceTracker({HOST: 10}.get)
+    surroundings = Surroundings(resources=tracker)
+    fitting = (
+        StaticManagerBuilder(options, surroundings).add(A, SizedLoader(4)).add(B, SizedLoader(6)).build()
+    )
+    assert tracker.used() == host(10)
+    assert fitting.close(PATIENCE_SECONDS) == ()
+
+    with pytest.raises(
+        errors.LoadFailed, match="1 of 2 versions could not be loaded: there is no room for a/2"
+    ):
+        StaticManagerBuilder(options, surroundings).add(A, SizedLoader(6)).add(B, SizedLoader(6)).build()
+
+    assert tracker.used() == NOTHING

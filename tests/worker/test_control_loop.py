@@ -12,6 +12,8 @@ from lifecycle.errors import PermanentLoadFailure
 from lifecycle.execution import BasicManagerOptions, Surroundings
 from lifecycle.loader import Loader
 from lifecycle.loader_harness import LoadOptions
+from lifecycle.resource_tracker import ResourceTracker
+from lifecycle.resources import HOST
 from lifecycle.servable_id import ServableId
 from lifecycle.threads import Executor
 from schemas import codec
@@ -23,7 +25,7 @@ from schemas.worker_status import WorkerState, WorkerStatus
 from tests.fakes.clock import FakeClock
 from tests.fakes.control import Reader, Topic, Writer
 from tests.fakes.kafka_broker import FakeError
-from tests.fakes.servables import FailingLoader, ManualExecutor
+from tests.fakes.servables import FailingLoader, ManualExecutor, SizedLoader
 from worker.arrivals import Arrivals, Contents
 from worker.aspirations import Aspirations, Watch
 from worker.control_loop import REPEAT_SECONDS, ControlLoop, ControlParts, ControlThread
@@ -60,18 +62,20 @@ class World:
         join: JoinRule | None = None,
         executor: Executor | None = None,
         new_arrivals: Callable[[], Arrivals] | None = None,
+        resources: ResourceTracker | None = None,
     ) -> None:
         self.clock = FakeClock()
         self.topic = Topic("control")
         self.status = Topic("status")
         self.directories: dict[str, list[str]] = {"/a": ["1", "2"]}
         self.failures: list[Exception] = []
+        self.size = 0
         self.observer = Observer()
         self.table = ModelTable({"fake"})
         options = AspiredVersionsManagerOptions(
             reload_failed_when_aspired_again=True, basic=BasicManagerOptions(load=LoadOptions(retries=1))
         )
-        self.manager = AspiredVersionsManager(options, Surroundings(clock=self.clock))
+        self.manager = AspiredVersionsManager(options, Surroundings(clock=self.clock, resources=resources))
         loaders = Loaders({"fake": self._loader})
         aspirations = Aspirations(
             self.table,
@@ -113,6 +117,8 @@ class World:
         return Contents(((path, 1, 0),), int(WALL_SECONDS * 1e9))
 
     def _loader(self, path: str, version: int) -> Loader:
+        if self.size:
+            return SizedLoader(self.size)
         return FailingLoader(*[self.failures.pop(0)] if self.failures else [])
 
     def _list(self, path: str) -> Iterable[str]:
@@ -366,6 +372,27 @@ def test_an_available_version_says_its_signatures_and_the_record_that_it_follows
     world.step()
     said = world.said()[1]
     assert (said.control_offset, said.signatures, said.load_seconds) == (offset, (signature,), 0.0)
+
+
+def test_a_version_says_what_memory_it_has_and_one_without_room_why() -> None:
+    """The second one fails alone, with a code of its own."""
+    world = World(resources=ResourceTracker({HOST: 10}.get))
+    world.size = 6
+    world.set()
+    world.step()
+    world.set(key=b"n")
+    world.step()
+
+    loaded, refused = world.said()[1], world.said("n")[1]
+    assert (loaded.state, loaded.memory_bytes) == (ServableState.AVAILABLE, {"host": 6})
+    assert (refused.state, refused.code, refused.memory_bytes) == (
+        ServableState.END,
+        Code.RESOURCE_EXHAUSTED,
+        {},
+    )
+    assert refused.message.startswith(
+        "there is no room for n/1: it needs 6 bytes of the host's memory; 4 bytes of 10"
+    )
 
 
 def test_a_look_that_takes_its_time_is_reported_as_soon_as_it_ends() -> None:

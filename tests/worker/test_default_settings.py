@@ -70,6 +70,8 @@ DEFAULTS = {
         "quiet_seconds": 5.0,
         "policy": "availability_preserving",
         "warmup": True,
+        "host_memory_bytes": 0,
+        "gpu_memory_bytes": 0,
         "step_seconds": 0.1,
         "base_path_roots": (),
         "loaders": (),

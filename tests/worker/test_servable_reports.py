@@ -15,6 +15,7 @@ from worker.servable_reports import health
         (errors.PermanentLoadFailure("why"), Code.FAILED_PRECONDITION),
         (errors.LoadTimedOut("why"), Code.DEADLINE_EXCEEDED),
         (errors.LoadCancelled("why"), Code.CANCELLED),
+        (errors.ResourceExhausted("why"), Code.RESOURCE_EXHAUSTED),
         (errors.UnloadFailed("why"), Code.UNAVAILABLE),
     ],
 )

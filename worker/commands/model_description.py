@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
+from lifecycle.resources import bytes_text
 from schemas.servable_status import ServableStatus
 from schemas.signature_spec import SignatureSpec
 from worker.commands import signature_views
@@ -97,6 +98,7 @@ def _status_document(status: ServableStatus) -> dict[str, Any]:
         "message": status.message,
         "since": time_text(status.time),
         "load_seconds": status.load_seconds,
+        "memory_bytes": status.memory_bytes,
     }
 
 
@@ -120,13 +122,14 @@ def _shown(
             shown_state(each) if each in here else styled(f"{each.state} (lost)", "dim"),
             time_text(each.time),
             None if each.load_seconds is None else f"{each.load_seconds:,.1f} s",
+            " ".join(f"{device} {bytes_text(size)}" for device, size in each.memory_bytes.items()),
             each.message,
         )
         for each in sorted([*here, *lost], key=lambda status: (-status.version, status.worker))
         if each.version != WHOLE_MODEL
     ]
     if rows:
-        yield table(("version", "labels", "worker", "state", "since", "loaded in", "reason"), rows)
+        yield table(("version", "labels", "worker", "state", "since", "loaded in", "memory", "reason"), rows)
     else:
         yield styled("no worker has a version of it", "yellow")
     for specs, versions in signatures.items():

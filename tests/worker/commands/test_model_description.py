@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from schemas.model_config import GOLDEN, SPLIT, WARMUP
-from schemas.servable_status import LOAD_SECONDS
+from schemas.servable_status import LOAD_SECONDS, MEMORY_BYTES
 from schemas.signature_spec import SignatureSpec, TensorSpec
 from schemas.version_selection import SpecificVersions
 from tests.worker.commands.control_world import CONFIG, World, document, version, worker
@@ -19,6 +19,7 @@ X = TensorSpec("x", "DT_FLOAT", (None, 64))
 Y = TensorSpec("y", "DT_INT64", None)
 TAKES_X = SignatureSpec("serving_default", "predict", (X,), (X, Y))
 TAKES_Y = SignatureSpec("serving_default", "predict", (Y,), (X,))
+SAID = {LOAD_SECONDS: b"12.345", MEMORY_BYTES: b"host=3221225472 gpu:0=1"}
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def world(capsys: pytest.CaptureFixture[str]) -> World:
         worker("v"),
         worker(),
         worker("gone", lease_ms=0),
-        version(3, on="v", signatures=(TAKES_X,), parameters={LOAD_SECONDS: b"12.345"}),
+        version(3, on="v", signatures=(TAKES_X,), parameters=SAID),
         version(3, signatures=(TAKES_X,)),
         version(4, signatures=(TAKES_Y,)),
         version(5, state="END", code=9, message="corrupt"),
@@ -63,6 +64,10 @@ def test_programs_get_everything(world: World, capsys: pytest.CaptureFixture[str
         "v": 12.345,
         "w": None,
     }
+    assert {w: said["memory_bytes"] for w, said in shown["versions"]["3"]["workers"].items()} == {
+        "v": {"host": 3_221_225_472, "gpu:0": 1},
+        "w": {},
+    }
     assert shown["versions"]["3"]["signatures"] == {
         "serving_default": {
             "method_name": "predict",
@@ -83,6 +88,7 @@ def test_programs_get_everything(world: World, capsys: pytest.CaptureFixture[str
                 "message": "corrupt",
                 "since": "1970-01-01T00:16:40Z",
                 "load_seconds": None,
+                "memory_bytes": {},
             }
         },
         "signatures": {},
@@ -104,6 +110,7 @@ def test_people_get_signatures_once_for_the_versions_that_share_them(
         "before a version is available it answers 1 golden request (",
         "old stable",
         "12.3 s",
+        "3.00 GiB",
         "FAILED",
         "corrupt",
         "AVAILABLE (lost)",
