@@ -15,6 +15,8 @@ from lifecycle.saved_model_judgement import GraphRules
 from lifecycle.saved_model_loader import SavedModelLoader
 from lifecycle.saved_model_session import SessionOptions
 from lifecycle.vocabulary_loader import VocabularyLoader
+from worker.fetched_loader import FetchedLoader, Fetching
+from worker.store_uris import is_remote
 
 LoaderFactory = Callable[[str, int], Loader]
 """Makes the loader of one version; gets its directory and its number."""
@@ -71,10 +73,15 @@ class Loaders:
         self,
         factories: Mapping[str, LoaderFactory] = SHIPPED,
         wrap: Callable[[Loader, Sequence[int]], Loader] | None = None,
+        fetching: Fetching | None = None,
     ) -> None:
-        """Offer *factories*; *wrap* puts something around each loader, such as a warm-up by batches of those rows."""
+        """Offer *factories*; *wrap* puts something around each loader, such as a warm-up by batches of those rows.
+
+        Around that, *fetching* copies what lies in a store to this machine.
+        """
         self._factories = dict(factories)
         self._wrap = wrap
+        self._fetching = fetching
 
     def __contains__(self, name: object) -> bool:
         return name in self._factories
@@ -85,11 +92,27 @@ class Loaders:
     def __len__(self) -> int:
         return len(self._factories)
 
-    def loader(self, name: str, path: str, version: int, batch_rows: Sequence[int] = (1,)) -> Loader:
+    def loader(
+        self,
+        name: str,
+        path: str,
+        version: int,
+        batch_rows: Sequence[int] = (1,),
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> Loader:
         """A new loader for one life of one version, whose batches will have these numbers of rows.
+
+        What takes long gives up between two steps, as far as it can, once the version is not *wanted* any more.
 
         Raises:
             KeyError: there is no such loader; whoever applies a control record checks that before.
         """
-        loader = self._factories[name](path, version)
-        return loader if self._wrap is None else self._wrap(loader, batch_rows)
+        factory = self._factories[name]
+
+        def make(directory: str) -> Loader:
+            loader = factory(directory, version)
+            return loader if self._wrap is None else self._wrap(loader, batch_rows)
+
+        if self._fetching is not None and is_remote(path):
+            return FetchedLoader(make, self._fetching, path, wanted)
+        return make(path)

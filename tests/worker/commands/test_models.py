@@ -87,12 +87,13 @@ def test_a_relative_base_path_is_made_absolute_and_said(
 ) -> None:
     """Workers run elsewhere; that it is missing here is only a warning."""
     monkeypatch.chdir(tmp_path)
-    assert absolute(Path("models/m")) == f"{tmp_path}/models/m"
+    assert absolute("models/m") == f"{tmp_path}/models/m"
     said = capsys.readouterr().err
     assert f"models/m is taken as {tmp_path}/models/m" in said
     assert "warning: there is no directory" in said
 
-    assert absolute(tmp_path) == str(tmp_path)
+    assert absolute(str(tmp_path)) == str(tmp_path)
+    assert absolute("s3://bucket/models//m") == "s3://bucket/models//m"
     assert capsys.readouterr().err == ""
 
 
