@@ -42,5 +42,6 @@ In reading order:
 * `saved_model_session`, `saved_model_servable`: its session and its prepared calls
 * `saved_model_errors`: TensorFlow's errors in the words of `errors`
 * `saved_model_loader`: loads and unloads a SavedModel
+* `keras_file`, `keras_loader`: `.keras` files, what they may hold; loads one as the SavedModel that Keras makes of it
 * `warmup`: one synthetic batch per signature before a version is available
 """

@@ -7,6 +7,7 @@ only on a worker that has a SavedModel to load.
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from lifecycle.keras_loader import KerasLoader
 from lifecycle.loader import Loader
 from lifecycle.lookup_table_loader import LookupTableLoader
 from lifecycle.numpy_loader import NumpyLoader
@@ -42,19 +43,23 @@ def shipped(
     """The loaders that headrace brings, by the names that control records use.
 
     Args:
-        session: what each SavedModel runs in.
-        rules: what a SavedModel may be.
+        session: what each SavedModel and Keras model runs in.
+        rules: what these may be.
         python_modules: where Python classes may come from.
     """
 
     def saved_model(path: str, _version: int) -> Loader:
         return SavedModelLoader(Path(path), options=session, rules=rules)
 
+    def keras(path: str, _version: int) -> Loader:
+        return KerasLoader(Path(path), options=session, rules=rules)
+
     def python(path: str, _version: int) -> Loader:
         return PythonLoader(Path(path), python_modules)
 
     return {
         "saved_model": saved_model,
+        "keras": keras,
         "numpy": _numpy,
         "lookup_table": _lookup_table,
         "vocabulary": _vocabulary,

@@ -135,7 +135,9 @@ def test_only_the_loaders_that_are_named_are_enabled(caplog: pytest.LogCaptureFi
     assert list(loaders) == ["numpy"]
     assert "saved_model" in rules.disabled_loaders
     (record,) = [each for each in caplog.records if "lifecycle.loaders" in str(vars(each).get("problem"))]
-    assert "names 'numppy', which is not here; there are lookup_table, numpy," in vars(record)["problem"]
+    assert (
+        "names 'numppy', which is not here; there are keras, lookup_table, numpy," in vars(record)["problem"]
+    )
 
 
 def test_the_settings_reach_the_loaders(tmp_path: Path) -> None:

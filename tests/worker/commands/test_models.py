@@ -106,7 +106,7 @@ def test_a_loader_that_this_machine_does_not_have_is_a_warning(capsys: pytest.Ca
     assert capsys.readouterr().err == ""
     assert loader_name(context, parameter, "savedmodel") == "savedmodel"
     assert (
-        "no loader 'savedmodel' (it has lookup_table, numpy, python, saved_model, vocabulary)"
+        "no loader 'savedmodel' (it has keras, lookup_table, numpy, python, saved_model, vocabulary)"
         in capsys.readouterr().err
     )
     with pytest.raises(click.BadParameter, match="loader 'saved model' is not allowed"):
