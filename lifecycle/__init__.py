@@ -45,6 +45,7 @@ In reading order:
 * `saved_model_devices`, `saved_model_memory`: the GPUs that TensorFlow sees; what a model takes, by its files
 * `saved_model_errors`: TensorFlow's errors in the words of `errors`
 * `saved_model_loader`: loads and unloads a SavedModel
+* `keras_file`, `keras_loader`: `.keras` files, what they may hold; loads one as the SavedModel that Keras makes of it
 * `recorded_requests`: requests from before a version was there, and what its signatures make of them
 * `crc32c`, `tfrecord`, `tensor_proto`, `prediction_log`: TensorFlow Serving's recorded requests, without TensorFlow
 * `warmup`: recorded requests, or a synthetic batch per signature, before a version is available

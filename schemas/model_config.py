@@ -103,7 +103,7 @@ class PastConfig(_NamedParameters):
     """A config as it was before the present one: everything but its own history.
 
     Attributes:
-        base_path: the directory that holds one numbered directory per version.
+        base_path: the directory that holds one numbered directory per version; or its place in a store, as a URI.
         loader: which loader understands what lies there.
         versions: which versions are aspired.
         labels: names for versions, by which requests may ask.

@@ -26,6 +26,7 @@ The way of a request:
   way out
 * `dead_letters`, `reply_sizes`, `reply_fitting`, `refusals`: what cannot be answered, what a topic takes, and what
   becomes of the rest
+* `stores`, `store_uris`: fsspec's stores, and places in them as text
 * `claims`: data that lies outside the records, put together: `claim_roots`, `claim_store`, `claim_places` (which
   places, how they are reached, how ours are named), `claim_fetch`, `claim_writing`, `claim_threads` (what blocks, on
   threads of their own), `claimed_requests`, `claimed_replies` (p) (what waits for that), `claim_cleaning`
@@ -46,6 +47,8 @@ Models:
 * `entry_points`, `loaders`, `custom_loaders`, `rooted_loader`, `policies`: what a control record may name, of ours and
   of others
 * `request_lines`, `request_files`, `readiness`: recorded and golden requests, and what a version passes by them
+* `model_stores`: versions that lie in stores, put together: `stored_versions` (looking and reading there),
+  `fetched_loader`, `version_copies`, `copy_folder`, `file_locks` (their copies here)
 * `joining`, `control_loop` (c): when requests may be taken; the control thread
 * `model_log`: what becomes of versions, in the log
 * `status_topic`, `servable_reports`, `worker_lease` (c): what this worker says of itself
@@ -68,9 +71,9 @@ The process:
 * `app`: the composition root; `managing`: the manager of models, put together
 * `request_path`, `request_clients`, `worker_process`: the request path put together; the life of a worker
 * `process_tuning`, `freed_memory`, `usable_memory`, `thread_slices`, `usable_cores`: collector, memory, turns and cores
-* `settings`, `settings_group`, `settings_kafka`, `settings_serving`, `settings_lifecycle`, `settings_claims`,
-  `settings_operation`, `settings_rules`, `settings_sources`, `settings_loading`, `settings_secrets`,
-  `settings_display`, `settings_docs`: what can be set
+* `settings`, `settings_group`, `settings_kafka`, `settings_serving`, `settings_lifecycle`, `settings_model_cache`,
+  `settings_claims`, `settings_operation`, `settings_rules`, `settings_sources`, `settings_loading`,
+  `settings_secrets`, `settings_display`, `settings_docs`: what can be set
 * `log`, `metrics`, `metrics_list`, `metrics_making`, `metrics_counter`, `metrics_histogram`, `metrics_observers`,
   `metrics_models`, `metrics_memory`, `metrics_docs`, `health`: what can be seen
 * `exit_codes`, `release`: how it ends; which one it is

@@ -7,7 +7,7 @@ import socket
 
 from lifecycle.threads import PeriodicStep, new_executor
 from schemas.catalog import Catalog, default_catalog
-from worker import arrivals, managing, process_tuning, release, thread_slices
+from worker import managing, model_stores, process_tuning, release, stored_versions, thread_slices
 from worker.access_rights import lacking_for_requests
 from worker.arrivals import Arrivals
 from worker.aspirations import Aspirations, Watch
@@ -129,7 +129,7 @@ def _catalog(settings: Settings) -> Catalog:
 def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: Metrics) -> Side:
     (loaders, rules), named = managing.new_loaders(settings), managing.new_policies()
     table = ModelTable(loaders, named, rules)
-    scan = rules.roots.guarded(arrivals.scan)
+    scan = rules.roots.guarded(stored_versions.scan)
     resources = managing.new_resources(settings)
     manager = managing.new_manager(
         settings.lifecycle, metrics, ModelPolicies(table, named, settings.lifecycle.policy), resources
@@ -138,12 +138,14 @@ def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: 
         table,
         manager,
         loaders,
+        directories=stored_versions.list_directories,
         executor=new_executor(1, "paths"),
         watch=Watch(
             settings.lifecycle.watch_seconds,
             managing.JITTER,
             functools.partial(Arrivals, settings.lifecycle.quiet_seconds, scan),
             scan,
+            model_stores.look_executors(rules.roots),
         ),
         batch_rows=managing.warmed_rows(ModelQueueOptions(settings.batching, table)),
     )

@@ -20,18 +20,18 @@ from lifecycle.servable_id import ServableId
 from lifecycle.source import AspiredVersion
 from lifecycle.threads import Executor, InlineExecutor
 from schemas.model_config import ModelConfig
-from schemas.version_selection import LatestVersions, SpecificVersions
+from schemas.version_selection import SpecificVersions
+from worker import version_paths
 from worker.arrivals import Arrivals, Scan, scan
 from worker.failed_versions import FailedVersions, failed
 from worker.loaders import Loaders
 from worker.model_streams import Stream
 from worker.model_table import ModelTable
+from worker.store_uris import is_remote
 from worker.version_paths import ListDirectories, VersionPaths, find_versions, list_directories
 from worker.version_sources import Source, sayable
 
 _log = logging.getLogger(__name__)
-
-MOST_REASONS = 10
 
 
 class Manager(Protocol):
@@ -60,19 +60,21 @@ class Watch:
         new_arrivals: makes what tells a model's complete directories from those that are being copied; None: all are
             complete.
         scan: looks into the directory of what has failed.
+        executor_of: runs what looks at a base path, where that is not the executor of all.
     """
 
     seconds: float = 0.0
     jitter: float = 0.0
     new_arrivals: Callable[[], Arrivals] | None = None
     scan: Scan = scan
+    executor_of: Callable[[str], Executor | None] = lambda _base_path: None
 
 
 class Aspirations:
     """Keeps the manager's aspired versions as the table wants them; it belongs to the control thread.
 
     Paths are looked at by *executor*, so that a file system that hangs holds up neither the control topic nor
-    the worker's sign of life.
+    the worker's sign of life; those in a store by one of its own, so that it holds up no other paths either.
     """
 
     def __init__(  # noqa: PLR0913 - what it is connected with, each by its name
@@ -104,6 +106,7 @@ class Aspirations:
         self._batch_rows = batch_rows
         self._directories = directories
         self._executor = executor or InlineExecutor()
+        self._other_executors: list[Executor] = []  # of the watch, as far as they were needed
         self._watch = watch or Watch()
         self._watch_times = Backoff(self._watch.seconds, jitter=self._watch.jitter)
         self._failed = FailedVersions(self._watch.seconds, self._executor, self._watch.scan)
@@ -116,12 +119,13 @@ class Aspirations:
     def changed(self, name: str) -> None:
         """A valid record of this model, or its removal, has been applied to the table; `step` acts on it."""
         stream = self._streams.setdefault(name, Stream())
-        if stream.arrivals is None and self._watch.new_arrivals is not None:
-            stream.arrivals = self._watch.new_arrivals()
-        model = self._table.lookup(name)
+        before, model = stream.config, self._table.lookup(name)
         stream.config = None if model is None else model.config
         stream.offset = -1 if model is None else model.config_offset
         stream.looks, stream.look_at, stream.paths, stream.seen, stream.told = 0, None, {}, None, False
+        elsewhere = before is None or stream.config is None or before.base_path != stream.config.base_path
+        if elsewhere and self._watch.new_arrivals is not None:
+            stream.arrivals = self._watch.new_arrivals()  # a look that is under way keeps its own
         if stream.config is not None:
             self._look(name, stream)
 
@@ -153,14 +157,19 @@ class Aspirations:
         return None if stream is None else stream.followed.get(version)
 
     def close(self, timeout_seconds: float) -> None:
-        """Look no more; waits at most that long for a look that is under way."""
+        """Look no more; waits at most that long for a look that is under way, but for none in a store."""
         self._streams.clear()
+        for executor in self._other_executors:
+            executor.close(0.0)
         self._executor.close(timeout_seconds)
 
     def _look(self, name: str, stream: Stream) -> None:
         assert stream.config is not None
         stream.looks += 1
-        self._executor.submit(functools.partial(self._find, name, stream.config, stream.arrivals))
+        other = self._watch.executor_of(stream.config.base_path)
+        if other is not None and other not in self._other_executors:
+            self._other_executors.append(other)
+        (other or self._executor).submit(functools.partial(self._find, name, stream.config, stream.arrivals))
 
     def _find(self, name: str, config: ModelConfig, arrivals: Arrivals | None) -> None:
         found = find_versions(
@@ -177,9 +186,9 @@ class Aspirations:
         if isinstance(config.versions, SpecificVersions):
             stream.paths |= found.paths
         elif found.paths:
-            stream.paths = _with_refused(stream.paths, found, config)
+            stream.paths = version_paths.with_refused(stream.paths, found, config.versions)
         missing = {v: reason for v, reason in found.missing.items() if v not in stream.paths}
-        problem = found.problem or _told(list(dict.fromkeys(missing.values())))
+        problem = found.problem or version_paths.first_reasons(missing.values())
         seen = (tuple(stream.paths), tuple(missing.items()), problem, found.arriving)
         if seen == stream.seen:
             return False
@@ -192,6 +201,9 @@ class Aspirations:
             _log.warning(
                 "not every version is there; looking again until it is", extra={**facts, "problem": problem}
             )
+        elif stream.problem is not None:
+            _log.info("every version that is wanted is there now", extra=facts)
+        stream.problem = problem
         if found.arriving:
             _log.info("versions are being copied", extra={**facts, "versions": list(found.arriving)})
         return True
@@ -217,6 +229,9 @@ class Aspirations:
                 each: sent[each.name][each.version].path
                 for each in failures
                 if each.version in sent.get(each.name, {})
+                and not is_remote(
+                    sent[each.name][each.version].path
+                )  # a store that hangs would hold up the others
             }
             self._failed.look(directories, now)
         for name in self._failed.mended() & self._streams.keys():
@@ -273,22 +288,13 @@ class Aspirations:
         ]
 
     def _new_loader(self, name: str, source: Source, version: int) -> Loader:
-        config = functools.partial(self._config, name)
-        return self._loaders.loader(source.loader, source.path, version, self._batch_rows(name), config)
+        config = functools.partial(self._table.config_of, name)
+        wanted, rows = functools.partial(self._wants, name, source, version), self._batch_rows(name)
+        return self._loaders.loader(source.loader, source.path, version, rows, config, wanted=wanted)
 
-    def _config(self, name: str) -> ModelConfig | None:
-        model = self._table.lookup(name)
-        return None if model is None else model.config
-
-
-def _with_refused(before: Mapping[int, str], found: VersionPaths, config: ModelConfig) -> dict[int, str]:
-    """What was found, and what was found before and is refused by now: that is no reason to unload it."""
-    paths = {version: before[version] for version in found.missing if version in before} | dict(found.paths)
-    most = config.versions.count if isinstance(config.versions, LatestVersions) else len(paths)
-    return dict(sorted(paths.items(), reverse=True)[:most])
-
-
-def _told(reasons: Sequence[str]) -> str | None:
-    """The first reasons why versions are missing, and how many more there are; None for none."""
-    more = len(reasons) - MOST_REASONS
-    return "; ".join([*reasons[:MOST_REASONS], *([f"{more:,} more"] if more > 0 else [])]) or None
+    def _wants(self, name: str, source: Source, version: int) -> bool:
+        """Whether a version is still to come from there; asked by load threads."""
+        stream = self._streams.get(name)
+        return stream is not None and (
+            stream.paths.get(version) == source.path or stream.sent.get(version) == source
+        )

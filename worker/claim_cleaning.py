@@ -8,8 +8,8 @@ import logging
 from collections.abc import Callable
 
 from worker import claim_places, claim_store
-from worker.claim_roots import problem_of
 from worker.log import Occasionally
+from worker.store_uris import problem_of
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,8 @@ from schemas.claim import Claim, with_data
 from schemas.errors import Code, WireError
 from schemas.tensor import Tensor
 from worker import claim_store
-from worker.claim_roots import ClaimError, Roots, problem_of
+from worker.claim_roots import ClaimError, Roots
+from worker.store_uris import problem_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,4 @@
-"""The one module that knows fsspec: reads, writes, lists and removes what claims name.
-
-Which stores there are, and with which rights, is fsspec's own configuration (its files and environment, and those of
-the store's library): neither our settings nor a request says anything of it.
+"""Reads, writes, lists and removes what claims name.
 
 Files of this machine are opened here, not by fsspec: no link below a root is followed, and nothing but a regular file
 is read, whatever happens to the folders meanwhile.
@@ -12,31 +9,18 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from schemas.claim import Buffer
+from worker import stores
+from worker.store_uris import FILE
 
-if TYPE_CHECKING:
-    from fsspec.spec import AbstractFileSystem
-
-FILE = "file://"
-CHUNK_BYTES = 4 << 20
-"""Read and written at a time: between two of them a thread notices that nobody waits any more."""
+CHUNK_BYTES = stores.CHUNK_BYTES
+"""Read and written at a time."""
 
 
 class NoPlainFileError(OSError):
     """What a place of this machine names is a folder, a link, a pipe or the like, or lies behind a link."""
-
-
-def lacking(root: str) -> str | None:
-    """Why nothing can be read or written under a root whatever its store says: a library that is missing; else None."""
-    import fsspec  # noqa: PLC0415 - takes 80 ms, which only those pay who use claims
-
-    try:
-        fsspec.get_filesystem_class(root.partition("://")[0])
-    except (ImportError, ValueError) as error:
-        return str(error)
-    return None
 
 
 @contextlib.contextmanager
@@ -51,14 +35,14 @@ def reading(uri: str, root: str) -> Iterator[BinaryIO]:
         with _open_below(root.removeprefix(FILE), uri.removeprefix(root).strip("/").split("/")) as file:
             yield file
         return
-    store, path = _at(uri)
+    store, path = stores.at(uri)
     with store.open(path, "rb", block_size=CHUNK_BYTES) as file:
         yield file
 
 
 def write(uri: str, pieces: Sequence[Buffer]) -> None:
     """Put data at a place, whole before this returns; folders are made as needed. Raises as `reading`."""
-    store, path = _at(uri)
+    store, path = stores.at(uri)
     store.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
     with store.open(path, "wb") as file:
         for piece in pieces:
@@ -69,7 +53,7 @@ def write(uri: str, pieces: Sequence[Buffer]) -> None:
 
 def names_in(uri: str) -> list[str]:
     """The names in a folder, as the store has them now; none where there is no such folder. Raises as `reading`."""
-    store, path = _at(uri)
+    store, path = stores.at(uri)
     store.invalidate_cache(path)
     try:
         found = store.ls(path, detail=False)
@@ -80,7 +64,7 @@ def names_in(uri: str) -> list[str]:
 
 def remove(uri: str) -> bool:
     """Remove a file; whether there was one, because another may be faster. Raises as `reading`."""
-    store, path = _at(uri)
+    store, path = stores.at(uri)
     try:
         store.rm_file(path)
     except FileNotFoundError:
@@ -90,17 +74,9 @@ def remove(uri: str) -> bool:
 
 def remove_folder(uri: str) -> None:
     """Remove a folder that is empty, where the store has such a thing."""
-    store, path = _at(uri)
+    store, path = stores.at(uri)
     with contextlib.suppress(Exception):  # most stores know files only, and some folders are not empty
         store.rmdir(path)
-
-
-def _at(uri: str) -> "tuple[AbstractFileSystem, str]":
-    """The store that a place is in, and its path there."""
-    from fsspec.core import url_to_fs  # noqa: PLC0415 - takes 80 ms, which only those pay who use claims
-
-    store, path = url_to_fs(uri)
-    return store, path
 
 
 def _open_below(root: str, segments: Sequence[str]) -> BinaryIO:

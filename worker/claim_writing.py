@@ -15,8 +15,9 @@ from schemas.predict_reply import PredictReply
 from schemas.tensor import Tensor
 from worker import claim_store
 from worker.claim_fetch import Retries
-from worker.claim_roots import ClaimError, problem_of
+from worker.claim_roots import ClaimError
 from worker.reply_sizes import OWN_CODEC
+from worker.store_uris import problem_of
 
 SMALLEST_BYTES = 1024
 """Less stays in the record: a claim takes some 200 bytes itself."""

@@ -4,17 +4,18 @@ import logging
 from collections.abc import Callable
 
 from lifecycle.threads import PeriodicStep, new_executor
-from worker import claim_store, thread_slices
+from worker import stores, thread_slices
 from worker.answering import Answering
 from worker.budget import Budget
 from worker.claim_cleaning import ClaimCleaning
 from worker.claim_places import folder_of
-from worker.claim_roots import Roots, normal_root
+from worker.claim_roots import Roots
 from worker.claim_threads import ClaimThreads
 from worker.claimed_replies import ClaimedReplies
 from worker.claimed_requests import SETTING, ClaimedRequests
 from worker.metrics import Metrics
 from worker.settings import Settings
+from worker.store_uris import normal_place
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class Claims:
         self._roots = Roots(own.roots, SETTING)
         used = [root for root in (*own.roots, own.write_root) if root]
         for root in used:
-            if (why := claim_store.lacking(root)) is not None:
+            if (why := stores.lacking(root)) is not None:
                 log.error(
                     "a store of claims cannot be used; requests and replies that need it are answered with errors",
                     extra={"root": root, "problem": why},
@@ -59,7 +60,7 @@ class Claims:
         self._cleaning_thread: PeriodicStep | None = None
         if not own.write_root:
             return
-        folder = folder_of(normal_root(own.write_root), settings.kafka.group)
+        folder = folder_of(normal_place(own.write_root), settings.kafka.group)
         self.replies = ClaimedReplies(
             self._threads,
             folder,

@@ -16,10 +16,11 @@ from schemas.predict_reply import PredictReply
 from schemas.predict_request import PredictRequest
 from worker import claim_places, claim_store
 from worker.claim_fetch import Fetch, Retries
-from worker.claim_roots import Roots, normal_root
+from worker.claim_roots import Roots
 from worker.claim_writing import data_bytes, to_claim
 from worker.client_calls import Call, CallTable
 from worker.client_errors import NotSent, PredictError
+from worker.store_uris import normal_place
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class ClientClaims:
         retries: Retries | None = None,
     ) -> None:
         self.stores = root is not None
-        self._folder = claim_places.folder_of(normal_root(root), owner) if root is not None else ""
+        self._folder = claim_places.folder_of(normal_place(root), owner) if root is not None else ""
         self._above_bytes = above_bytes
         self._trusted = Roots(trusted_roots, "the client's trusted_roots")
         self._retries = retries or Retries()

@@ -18,6 +18,7 @@ from schemas.version_selection import AllVersions, LatestVersions, SpecificVersi
 from worker import request_files, request_lines
 from worker.operator_rules import OperatorRules
 from worker.request_lines import InvalidLine
+from worker.store_uris import is_uri, normal_place
 
 LONGEST_NAME = 128
 """Characters of a model's name or a label; a name is part of status keys, log lines and metric labels."""
@@ -140,7 +141,7 @@ def check_config(config: ModelConfig, known: Known | None = None) -> None:
         problems += _not_allowed(config, known)
         problems += _unknown("policy", config.policy, known.policies)
     if problems:
-        raise InvalidControlRecord("; ".join(problems))
+        raise InvalidControlRecord("; ".join(dict.fromkeys(problems)))
 
 
 def _not_allowed(config: ModelConfig, known: Known) -> Iterator[str]:
@@ -185,6 +186,11 @@ def _path_problems(path: str) -> Iterator[str]:
         yield "base_path is empty"
     elif len(path) > _LONGEST_PATH or "\0" in path:
         yield f"base_path is no path: it is longer than {_LONGEST_PATH} characters or holds a zero byte"
+    elif is_uri(path):
+        try:
+            normal_place(path, "base_path")
+        except ValueError as error:
+            yield str(error)
     elif not posixpath.isabs(path):
         yield "base_path is not absolute; workers run in directories of their own"
 

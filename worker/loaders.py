@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lifecycle.keras_loader import KerasLoader
 from lifecycle.loader import Loader
 from lifecycle.lookup_table_loader import LookupTableLoader
 from lifecycle.numpy_loader import NumpyLoader
@@ -17,6 +18,8 @@ from lifecycle.saved_model_loader import SavedModelLoader
 from lifecycle.saved_model_session import SessionOptions
 from lifecycle.vocabulary_loader import VocabularyLoader
 from schemas.model_config import ModelConfig
+from worker.fetched_loader import FetchedLoader, Fetching
+from worker.store_uris import is_remote
 
 LoaderFactory = Callable[[str, int], Loader]
 """Makes the loader of one version; gets its directory and its number."""
@@ -42,19 +45,23 @@ def shipped(
     """The loaders that headrace brings, by the names that control records use.
 
     Args:
-        session: what each SavedModel runs in.
-        rules: what a SavedModel may be.
+        session: what each SavedModel and Keras model runs in.
+        rules: what these may be.
         python_modules: where Python classes may come from.
     """
 
     def saved_model(path: str, _version: int) -> Loader:
         return SavedModelLoader(Path(path), options=session, rules=rules)
 
+    def keras(path: str, _version: int) -> Loader:
+        return KerasLoader(Path(path), options=session, rules=rules)
+
     def python(path: str, _version: int) -> Loader:
         return PythonLoader(Path(path), python_modules)
 
     return {
         "saved_model": saved_model,
+        "keras": keras,
         "numpy": _numpy,
         "lookup_table": _lookup_table,
         "vocabulary": _vocabulary,
@@ -88,10 +95,15 @@ class Loaders:
         self,
         factories: Mapping[str, LoaderFactory] = SHIPPED,
         wrap: Callable[[Loader, Life], Loader] | None = None,
+        fetching: Fetching | None = None,
     ) -> None:
-        """Offer *factories*; *wrap* puts something around each loader, such as a warm-up."""
+        """Offer *factories*; *wrap* puts something around each loader, such as a warm-up.
+
+        Around that, *fetching* copies what lies in a store to this machine.
+        """
         self._factories = dict(factories)
         self._wrap = wrap
+        self._fetching = fetching
 
     def __contains__(self, name: object) -> bool:
         return name in self._factories
@@ -109,11 +121,28 @@ class Loaders:
         version: int,
         batch_rows: Sequence[int] = (1,),
         config: Callable[[], ModelConfig | None] = lambda: None,
+        *,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> Loader:
-        """A new loader for one life of one version; the last two are told to what is put around it, as `Life` has them.
+        """A new loader for one life of one version.
+
+        Args:
+            name: of the loader.
+            path: the version's directory, or its URI.
+            version: its number.
+            batch_rows: as `Life` has them.
+            config: likewise.
+            wanted: whether anybody wants the version; what takes long gives up, as far as it can, once nobody does.
 
         Raises:
             KeyError: there is no such loader; whoever applies a control record checks that before.
         """
-        loader = self._factories[name](path, version)
-        return loader if self._wrap is None else self._wrap(loader, Life(path, batch_rows, config))
+        factory = self._factories[name]
+
+        def make(directory: str) -> Loader:
+            loader = factory(directory, version)
+            return loader if self._wrap is None else self._wrap(loader, Life(directory, batch_rows, config))
+
+        if self._fetching is not None and is_remote(path):
+            return FetchedLoader(make, self._fetching, path, wanted)
+        return make(path)

@@ -18,7 +18,7 @@ from lifecycle.saved_model_session import SessionOptions
 from lifecycle.servable_id import ServableId
 from lifecycle.threads import Executor, new_executor
 from lifecycle.warmup import WarmupMode
-from worker import custom_loaders, operator_rules, policies, thread_slices, usable_memory
+from worker import custom_loaders, model_stores, operator_rules, policies, thread_slices, usable_memory
 from worker.base_path_roots import BasePathRoots
 from worker.freed_memory import FreedMemory, GivingLoader
 from worker.loaders import Life, Loaders, shipped
@@ -60,7 +60,7 @@ def new_loaders(settings: Settings) -> tuple[Loaders, OperatorRules]:
     for problem in (*custom.problems, *problems):
         _log.error("a loader cannot be used", extra={"problem": problem})
     rules = OperatorRules(
-        roots=BasePathRoots(settings.lifecycle.base_path_roots),
+        roots=BasePathRoots(settings.lifecycle.base_path_roots, copies=settings.model_cache.folder),
         disabled_loaders=frozenset(everything) - named,
         most_models=settings.lifecycle.most_models,
         most_versions=settings.lifecycle.most_versions,
@@ -73,7 +73,7 @@ def new_loaders(settings: Settings) -> tuple[Loaders, OperatorRules]:
         return MeasuredLoader(readiness.around(GivingLoader(loader, memory), life), undisturbed)
 
     enabled = {name: rooted(factory, rules.roots) for name, factory in everything.items() if name in named}
-    return Loaders(enabled, wrap), rules
+    return Loaders(enabled, wrap, model_stores.new_fetching(settings)), rules
 
 
 def warmed_rows(options: ModelQueueOptions) -> Callable[[str], Sequence[int]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lifecycle import (
+    keras_file,
     lookup_table_format,
     numpy_model,
     python_loader,
@@ -65,7 +66,7 @@ def inspect_directory(directory: Path) -> tuple[InspectedVersion, ...]:
 def _inspect_version(version: int | None, directory: Path) -> InspectedVersion:
     loader = _loader_of(directory)
     if loader is None:
-        expected = " or ".join(FILES)
+        expected = " or ".join(EXPECTED)
         return InspectedVersion(version, directory, None, problem=f"there is no model: expected {expected}")
     try:
         return InspectedVersion(version, directory, loader, _READERS[loader](directory))
@@ -74,7 +75,8 @@ def _inspect_version(version: int | None, directory: Path) -> InspectedVersion:
 
 
 def _loader_of(directory: Path) -> str | None:
-    return next((loader for name, loader in FILES.items() if (directory / name).is_file()), None)
+    loader = next((loader for name, loader in FILES.items() if (directory / name).is_file()), None)
+    return "keras" if loader is None and any(directory.glob(keras_file.PATTERN)) else loader
 
 
 def _saved_model_graphs(directory: Path) -> list[InspectedGraph]:
@@ -105,6 +107,11 @@ def _python_graphs(directory: Path) -> list[InspectedGraph]:
     return []
 
 
+def _keras_graphs(directory: Path) -> list[InspectedGraph]:
+    keras_file.check(keras_file.find(directory))  # Keras is not imported, so that its signatures stay unknown
+    return []
+
+
 FILES: Mapping[str, str] = {
     saved_model_signatures.FILE_NAME: "saved_model",
     saved_model_signatures.TEXT_FILE_NAME: "saved_model",
@@ -114,10 +121,13 @@ FILES: Mapping[str, str] = {
     python_loader.FILE_NAME: "python",
 }
 """By the file that tells what a directory holds, the loader that understands it."""
+EXPECTED = (*FILES, keras_file.PATTERN)
+"""Of these files one tells it."""
 _READERS: Mapping[str, Callable[[Path], Sequence[InspectedGraph]]] = {
     "saved_model": _saved_model_graphs,
     "numpy": _numpy_graphs,
     "lookup_table": _lookup_table_graphs,
     "vocabulary": _vocabulary_graphs,
     "python": _python_graphs,
+    "keras": _keras_graphs,
 }

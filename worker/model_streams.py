@@ -17,6 +17,7 @@ class Stream:
         look_at: when to look again; None: not again, or a look is under way.
         paths: the versions found for this config; kept when a later look finds nothing.
         seen: what the last look has come to, so that only what changes is told.
+        problem: why the last look did not find everything; None when it did.
         arrivals: what is known of directories that are being copied; None: each counts as it is.
         sent: what the manager was told last.
         offset: the control offset of `config`.
@@ -33,6 +34,7 @@ class Stream:
     look_at: float | None = None
     paths: dict[int, str] = field(default_factory=dict)
     seen: object = None
+    problem: str | None = None
     arrivals: Arrivals | None = None
     sent: dict[int, Source] = field(default_factory=dict)
     offset: int = -1

@@ -117,6 +117,11 @@ class ModelTable:
         """The desired model of that name; None: it is not on the control topic."""
         return self._models.get(name)
 
+    def config_of(self, name: str) -> ModelConfig | None:
+        """The config that is in force for a model; None: there is none."""
+        model = self._models.get(name)
+        return None if model is None else model.config
+
     def apply(self, key: bytes | None, value: bytes | None, offset: int, now: float) -> tuple[Change, str]:
         """Take in one control record; the change and the model's name, or the reason for a rejection.
 

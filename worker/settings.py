@@ -19,6 +19,7 @@ from worker.settings_claims import ClaimsSettings
 from worker.settings_group import NAME_PATTERN, SettingsGroup
 from worker.settings_kafka import Binding, KafkaSettings, TopicsSettings
 from worker.settings_lifecycle import JoinSettings, LifecycleSettings, TensorFlowSettings
+from worker.settings_model_cache import ModelCacheSettings
 from worker.settings_operation import HttpSettings, LogSettings, StatusSettings
 from worker.settings_rules import ContradictionsError, contradictions
 from worker.settings_serving import (
@@ -67,6 +68,7 @@ class Settings(BaseSettings):
     batching: BatchingSettings = BatchingSettings()
     lifecycle: LifecycleSettings = LifecycleSettings()
     tensorflow: TensorFlowSettings = TensorFlowSettings()
+    model_cache: ModelCacheSettings = ModelCacheSettings()
     claims: ClaimsSettings = ClaimsSettings()
     join: JoinSettings = JoinSettings()
     limits: LimitsSettings = LimitsSettings()

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from worker.claim_roots import normal_root
 from worker.settings_group import PositiveSeconds, SettingsGroup
+from worker.store_uris import normal_place
 
 
 class ClaimsSettings(SettingsGroup):
@@ -44,9 +44,9 @@ class ClaimsSettings(SettingsGroup):
     @field_validator("roots")
     @classmethod
     def _are_roots(cls, roots: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(map(normal_root, roots))
+        return tuple(map(normal_place, roots))
 
     @field_validator("write_root")
     @classmethod
     def _is_a_root(cls, root: str) -> str:
-        return normal_root(root) if root else ""
+        return normal_place(root) if root else ""

@@ -91,9 +91,10 @@ class LifecycleSettings(SettingsGroup):
     second goes unnoticed beside a load, and costs nothing measurable."""
 
     base_path_roots: tuple[str, ...] = ()
-    """Directories under which base paths may lie, as `/srv/models`; a path with `..` in it, or that a link leads
-    elsewhere, is refused then. Empty, which allows any, by default: where models lie is not known beforehand, and a
-    first try serves them from wherever they are. Set it where others than the operator write control records."""
+    """Directories under which base paths may lie, as `/srv/models`, and places in stores, as `s3://bucket/models`; a
+    path with `..` in it, or that a link leads elsewhere, is refused then. Empty by default, which allows any directory
+    and no store: where models lie is not known beforehand, and a first try serves them from wherever they are. Set it
+    where others than the operator write control records. A place in a store needs `model_cache.folder`."""
 
     loaders: tuple[Name, ...] = ()
     """Loaders that control records may name. Empty by default: headrace's own, and those of every package that is

@@ -7,8 +7,11 @@ from typing import Protocol
 
 from worker.settings_claims import ClaimsSettings
 from worker.settings_kafka import Binding, TopicsSettings
+from worker.settings_lifecycle import LifecycleSettings
+from worker.settings_model_cache import ModelCacheSettings
 from worker.settings_operation import HttpSettings, StatusSettings
 from worker.settings_serving import BatchingSettings, DeliverySettings, LimitsSettings
+from worker.store_uris import is_remote
 
 
 class Configuration(Protocol):
@@ -33,6 +36,14 @@ class Configuration(Protocol):
     @property
     def limits(self) -> LimitsSettings:
         """What one request may be."""
+
+    @property
+    def lifecycle(self) -> LifecycleSettings:
+        """Where models may lie."""
+
+    @property
+    def model_cache(self) -> ModelCacheSettings:
+        """Where what lies in stores is copied."""
 
     @property
     def claims(self) -> ClaimsSettings:
@@ -68,7 +79,7 @@ def contradictions(settings: Configuration) -> tuple[Contradiction, ...]:
     """Everything that is wrong between fields; empty when the settings can be used."""
     return tuple(
         Contradiction(field, message)
-        for rule in (_names, _shares, _topics, _ways, _times, _sizes)
+        for rule in (_names, _shares, _topics, _ways, _times, _sizes, _stores)
         for field, message in rule(settings)
     )
 
@@ -163,3 +174,10 @@ def _sizes(settings: Configuration) -> Iterator[tuple[str, str]]:
             "claims.request_bytes",
             f"{claims.request_bytes} is more than the smallest binding's part of delivery.budget_bytes ({part}): {why}",
         )
+
+
+def _stores(settings: Configuration) -> Iterator[tuple[str, str]]:
+    remote = [root for root in settings.lifecycle.base_path_roots if is_remote(root)]
+    if remote and not settings.model_cache.folder:
+        why = "versions have to be copied to this machine before they are loaded"
+        yield "model_cache.folder", f"it is empty, and lifecycle.base_path_roots names {remote[0]!r}: {why}"

@@ -15,10 +15,12 @@ from schemas.version_selection import AllVersions, LatestVersions, SpecificVersi
 from worker.arrivals import Arrivals
 from worker.control_record import HIGHEST_VERSION
 from worker.operator_rules import OperatorRules
+from worker.store_uris import opened_as
 
 ListDirectories = Callable[[str], Iterable[str]]
 """The names of the directories right under a path; raises OSError."""
 
+MOST_REASONS = 10
 _NUMBER = re.compile(r"[0-9]+", re.ASCII)
 
 
@@ -66,7 +68,7 @@ def find_versions(
     is missing, with the reason.
     """
     rules = rules or OperatorRules()
-    found, reason = _listed(base_path, directories, rules)
+    found, reason = _listed(opened_as(base_path), directories, rules)
     match selection:
         case SpecificVersions(versions):
             elsewhere = _elsewhere(
@@ -93,6 +95,22 @@ def find_versions(
     if highest.paths or highest.missing or highest.arriving:
         return highest
     return VersionPaths(problem=reason or "the base path holds no version (a directory named by a number)")
+
+
+def with_refused(
+    before: Mapping[int, str], found: VersionPaths, selection: VersionSelection
+) -> dict[int, str]:
+    """What was found, and what was found before and is refused by now: that is no reason to unload it."""
+    paths = {version: before[version] for version in found.missing if version in before} | dict(found.paths)
+    most = selection.count if isinstance(selection, LatestVersions) else len(paths)
+    return dict(sorted(paths.items(), reverse=True)[:most])
+
+
+def first_reasons(reasons: Iterable[str]) -> str | None:
+    """The first of the reasons why versions are missing, each once, and how many more there are; None for none."""
+    told = list(dict.fromkeys(reasons))
+    more = len(told) - MOST_REASONS
+    return "; ".join([*told[:MOST_REASONS], *([f"{more:,} more"] if more > 0 else [])]) or None
 
 
 def _highest(

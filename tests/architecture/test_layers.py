@@ -18,7 +18,7 @@ OWNERS = {
     "confluent_kafka": {"worker.kafka"},
     "tensorflow": {"lifecycle.saved_model", "worker.demo.training"},
     "fastavro": {"schemas.catalog", "schemas.codec"},
-    "fsspec": {"worker.claim_store"},
+    "fsspec": {"worker.stores"},
     "pydantic": {"worker.settings", "worker.commands.model_file"},
     "pydantic_settings": {"worker.settings"},
     "prometheus_client": {"worker.metrics", "worker.health"},

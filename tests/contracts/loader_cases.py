@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from lifecycle import lookup_table_writer, vocabulary_writer
+from lifecycle.keras_loader import KerasLoader
 from lifecycle.loader import Loader
 from lifecycle.lookup_table_loader import LookupTableLoader
 from lifecycle.numpy_loader import NumpyLoader
@@ -19,7 +20,7 @@ from lifecycle.validation import Expected, GoldenRequest, ValidatedLoader
 from lifecycle.vocabulary_loader import VocabularyLoader
 from lifecycle.warmup import WarmedLoader
 from tests.fakes import servables
-from tests.kit import numpy_models, python_servables
+from tests.kit import keras_models, numpy_models, python_servables
 from tests.kit.models import SavedModels
 
 
@@ -140,6 +141,14 @@ CASES = [
             broken=lambda folder: SavedModelLoader(folder / "missing"),
         ),
         id="saved_model",
+        marks=pytest.mark.tensorflow,
+    ),
+    pytest.param(
+        LoaderCase(
+            good=lambda folder: KerasLoader(_once(folder / "keras" / "1", keras_models.write_dense)),
+            broken=lambda folder: KerasLoader(folder / "missing"),
+        ),
+        id="keras",
         marks=pytest.mark.tensorflow,
     ),
 ]

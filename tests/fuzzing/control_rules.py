@@ -19,7 +19,7 @@ _HIGHEST_VERSION = 2**63 - 1
 def may_be_applied(config: ModelConfig) -> bool:
     """Whether a config keeps the rules of docs/wire.md."""
     return (
-        config.base_path.startswith("/")
+        _may_be_named(config.base_path)
         and len(config.base_path) <= 4_096
         and "\0" not in config.base_path
         and config.loader in LOADERS
@@ -29,6 +29,14 @@ def may_be_applied(config: ModelConfig) -> bool:
         and (config.split is None or _split_is_right(config.split, config.labels, config.versions))
         and (config.batching is None or _batching_is_right(config.batching))
     )
+
+
+def _may_be_named(base_path: str) -> bool:
+    if not base_path.startswith("file:///"):
+        return base_path.startswith("/")  # what lies in a store needs a root
+    folders = base_path.removeprefix("file:///").rstrip("/").split("/")
+    plain = base_path.isprintable() and "::" not in base_path and not set("%?#\\*@") & set(base_path)
+    return plain and not {"", ".", ".."} & set(folders)
 
 
 def _may_be_chosen(selection: VersionSelection) -> bool:

@@ -109,7 +109,7 @@ class Deployment:
     # Models
 
     def set_model(
-        self, name: str, base_path: Path, versions: Sequence[int] | None = None, **fields: Any
+        self, name: str, base_path: Path | str, versions: Sequence[int] | None = None, **fields: Any
     ) -> Written:
         """Say what is desired of a model by the writer that `headrace models set` uses; *versions* None: latest.
 

@@ -98,6 +98,7 @@ class WatchedLoader(FakeLoader):
 
     def unload(self) -> None:
         """Note whether somebody holds it."""
+        self._machine.look_at_memory()
         if any(handle.id == self._id for handle in self._machine.handles):
             self._machine.wrong.append(f"{self._id} was unloaded under a handle")
         self._machine.loaded.discard(self.servable)

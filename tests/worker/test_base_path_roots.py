@@ -6,11 +6,12 @@ import pytest
 
 from lifecycle.errors import LoadFailed, PermanentLoadFailure
 from lifecycle.numpy_loader import NumpyLoader
+from schemas.model_config import ModelConfig
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions
 from tests.kit import numpy_models
 from worker.arrivals import Arrivals, Contents, scan
 from worker.base_path_roots import SETTING, BasePathRoots, normal_root
-from worker.control_record import InvalidControlRecord
+from worker.control_record import InvalidControlRecord, Known, check_config
 from worker.operator_rules import OperatorRules
 from worker.rooted_loader import RootedLoader, rooted
 from worker.told_reasons import told
@@ -19,15 +20,21 @@ from worker.version_paths import find_versions, list_directories
 
 @pytest.mark.parametrize(
     ("root", "normal"),
-    [("/srv/models", "/srv/models"), ("/srv//models/./", "/srv/models"), ("/", "/")],
+    [
+        ("/srv/models", "/srv/models"),
+        ("/srv//models/./", "/srv/models"),
+        ("/", "/"),
+        ("file:///srv/models/", "/srv/models"),
+        ("s3://bucket/models/", "s3://bucket/models"),
+    ],
 )
-def test_a_root_is_an_absolute_path(root: str, normal: str) -> None:
+def test_a_root_is_an_absolute_path_or_a_place_in_a_store(root: str, normal: str) -> None:
     """Written in whatever way."""
     assert normal_root(root) == normal
 
 
 @pytest.mark.parametrize(
-    "root", ["", "models", "./models", "/srv/../models", "~/models", "file:///srv", "/m\0"]
+    "root", ["", "models", "./models", "/srv/../models", "~/models", "s3:/bucket", "/m\0"]
 )
 def test_what_could_mean_another_place_is_no_root(root: str) -> None:
     """It is refused before a worker starts."""
@@ -60,6 +67,103 @@ def test_a_path_elsewhere_may_not_be_named(path: str) -> None:
 def test_a_path_may_not_climb(path: str) -> None:
     """Where it ends is not worked out."""
     assert "has '..' in it" in str(BasePathRoots(["/srv/models"]).problem_of_text(path))
+
+
+@pytest.mark.parametrize(
+    "root",
+    ["s3://", "s3://bucket/../other", "simplecache::s3://bucket/m", "s3://me:hidden@bucket/m", "file:///"],
+)
+def test_what_could_mean_another_place_in_a_store_is_no_root(root: str) -> None:
+    """What may be a password is not repeated."""
+    with pytest.raises(ValueError, match=r"root|folder|place") as caught:
+        normal_root(root)
+
+    assert "hidden" not in str(caught.value)
+
+
+STORES = BasePathRoots(["/srv/models", "s3://bucket/models"])
+
+
+@pytest.mark.parametrize(
+    "path", ["s3://bucket/models", "s3://bucket/models/", "s3://bucket/models/m", "s3://bucket/models/m/n/"]
+)
+def test_a_place_in_a_store_under_one_of_the_roots_may_be_named_and_opened(path: str) -> None:
+    """By its text alone: nobody is asked."""
+    assert STORES.problem_of_text(path) is None
+    assert STORES.problem_of(path) is None
+    assert STORES.store_root_of(path) == "s3://bucket/models"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "s3://bucket",
+        "s3://bucket/models2",
+        "s3://other/models/m",
+        "gs://bucket/models/m",
+        "http://169.254.169.254/latest",
+        "memory://srv/models",
+    ],
+)
+def test_a_place_in_a_store_elsewhere_may_be_neither_named_nor_opened(path: str) -> None:
+    """The sentence says what to do; requesters get it without the place."""
+    for problem in (STORES.problem_of_text(path), STORES.problem_of(path)):
+        assert problem is not None
+        assert f"{path!r} lies under none of {SETTING} ('/srv/models', 's3://bucket/models'); put" in problem
+        assert path not in told(problem)
+    assert STORES.store_root_of(path) is None
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "s3://bucket/models/../other",
+        "s3://bucket/models//m",
+        "s3://bucket/models/%2e%2e/other",
+        "s3://bucket/other::file:///srv/models",
+        "s3://me:hidden@bucket/models",
+    ],
+)
+def test_a_place_that_could_mean_another_may_be_neither_named_nor_opened(path: str) -> None:
+    """What may be a password is not repeated."""
+    named = ModelConfig(path, loader="numpy")
+    with pytest.raises(InvalidControlRecord) as caught:
+        check_config(named, Known(rules=OperatorRules(STORES)))
+
+    assert "hidden" not in str(caught.value)
+    assert "empty segment" in str(caught.value) or "a base_path has '::'" in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["s3://bucket/models", "http://localhost:8080/admin", "memory://m"])
+def test_without_roots_no_place_in_a_store_may_be_named_or_opened(path: str) -> None:
+    """A control record has no worker reach out by itself."""
+    for problem in (BasePathRoots().problem_of_text(path), BasePathRoots().problem_of(path)):
+        assert f"{path!r} lies in a store, and {SETTING} names no place in one" in str(problem)
+
+
+def test_a_file_uri_is_the_path_that_it_names(place: "Place") -> None:
+    """It is allowed, listed and loaded as that, links and all."""
+    roots = BasePathRoots([f"file://{place.root}"])
+    linked = place.link("linked", place.outside)
+
+    assert roots.problem_of_text(f"file://{place.root}/m") is None
+    assert "lies under none" in str(roots.problem_of_text(f"file://{place.outside}"))
+    assert dict(
+        find_versions(f"file://{place.root}/m", LatestVersions(1), rules=OperatorRules(roots)).paths
+    ) == {1: str(place.inside)}
+    assert "leads to" in str(find_versions(f"file://{linked}", LatestVersions(1), rules=place.rules).problem)
+
+
+def test_a_copy_is_loaded_though_it_lies_under_no_root_and_may_not_be_named(place: "Place") -> None:
+    """Loads read it, records do not."""
+    copies = place.outside
+    roots = BasePathRoots(["s3://bucket/models"], copies=str(copies))
+    loader = rooted(lambda path, _version: NumpyLoader(Path(path)), roots)(str(copies / "1"), 1)
+
+    loader.load()
+    loader.unload()
+
+    assert "lies under none" in str(roots.problem_of_text(str(copies)))
 
 
 def test_without_roots_any_path_may_be_named_and_opened(tmp_path: Path) -> None:

@@ -3,8 +3,9 @@
 import pytest
 
 from schemas.errors import Code
-from worker.claim_roots import ClaimError, Roots, normal_root
+from worker.claim_roots import ClaimError, Roots
 from worker.settings import Settings
+from worker.store_uris import normal_place
 
 ROOTS = Roots(
     ["s3://bucket/in", "file:///srv/claims/", "memory://here", "https://store:8080/in"], "claims.roots"
@@ -97,7 +98,7 @@ def test_without_roots_nothing_is_allowed() -> None:
 def test_what_is_no_root_is_refused(root: str) -> None:
     """Before it can allow more than was meant; what may be a password is not repeated."""
     with pytest.raises(ValueError, match=r"root|folder|place") as caught:
-        normal_root(root)
+        normal_place(root)
 
     assert "password" not in str(caught.value).replace("users and passwords", "")
 
@@ -116,4 +117,4 @@ def test_settings_take_roots_and_nothing_else() -> None:
 
 def test_a_slash_at_the_end_of_a_root_means_nothing() -> None:
     """People write it either way."""
-    assert normal_root("s3://bucket/in/") == normal_root("s3://bucket/in")
+    assert normal_place("s3://bucket/in/") == normal_place("s3://bucket/in")

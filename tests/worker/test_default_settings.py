@@ -82,6 +82,7 @@ DEFAULTS = {
         "most_graph_bytes": 2_147_483_647,
     },
     "tensorflow": {"intra_op_threads": 0, "inter_op_threads": -1},
+    "model_cache": {"folder": "", "most_bytes": 10_737_418_240, "keep_seconds": 86_400.0},
     "claims": {
         "roots": (),
         "write_root": "",

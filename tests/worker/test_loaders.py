@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle.keras_loader import KerasLoader
 from lifecycle.loader import Loader
 from lifecycle.lookup_table_loader import LookupTableLoader
 from lifecycle.numpy_loader import NumpyLoader
@@ -24,8 +25,9 @@ def test_the_shipped_loaders_go_by_their_names() -> None:
     """A name says which files are understood."""
     loaders = Loaders()
 
-    assert list(loaders) == ["lookup_table", "numpy", "python", "saved_model", "vocabulary"]
-    assert len(loaders) == 5
+    assert list(loaders) == ["keras", "lookup_table", "numpy", "python", "saved_model", "vocabulary"]
+    assert len(loaders) == 6
+    assert isinstance(loaders.loader("keras", "/m/1", 1), KerasLoader)
     assert isinstance(loaders.loader("numpy", "/m/1", 1), NumpyLoader)
     assert isinstance(loaders.loader("python", "/m/1", 1), PythonLoader)
     assert isinstance(loaders.loader("saved_model", "/m/1", 1), SavedModelLoader)

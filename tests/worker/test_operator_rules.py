@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle.measured_loader import MeasuredLoader
 from lifecycle.saved_model_judgement import GraphRules
 from lifecycle.saved_model_loader import SavedModelLoader
 from lifecycle.warmup import WarmedLoader
@@ -137,7 +138,9 @@ def test_only_the_loaders_that_are_named_are_enabled(caplog: pytest.LogCaptureFi
     assert list(loaders) == ["numpy"]
     assert "saved_model" in rules.disabled_loaders
     (record,) = [each for each in caplog.records if "lifecycle.loaders" in str(vars(each).get("problem"))]
-    assert "names 'numppy', which is not here; there are lookup_table, numpy," in vars(record)["problem"]
+    assert (
+        "names 'numppy', which is not here; there are keras, lookup_table, numpy," in vars(record)["problem"]
+    )
 
 
 def test_the_settings_reach_the_loaders(tmp_path: Path) -> None:
@@ -154,8 +157,9 @@ def test_the_settings_reach_the_loaders(tmp_path: Path) -> None:
     )
 
     assert rules.roots.problem_of_text(str(tmp_path / "m")) is None
-    validated = loaders.loader("saved_model", str(tmp_path / "1"), 1)
-    warmed = vars(validated)["_loader"]
+    measured = loaders.loader("saved_model", str(tmp_path / "1"), 1)
+    assert isinstance(measured, MeasuredLoader)
+    warmed = vars(vars(measured)["_loader"])["_loader"]
     assert isinstance(warmed, WarmedLoader)
     giving = vars(warmed)["_loader"]
     assert isinstance(giving, GivingLoader)

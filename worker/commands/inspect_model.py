@@ -11,7 +11,7 @@ from worker.commands import signature_views
 from worker.commands.options import output_option
 from worker.commands.output import Output, styled, table
 from worker.exit_codes import ExitCode
-from worker.model_directory import FILES, InspectedGraph, InspectedVersion, inspect_directory
+from worker.model_directory import EXPECTED, InspectedGraph, InspectedVersion, inspect_directory
 
 
 @click.command()
@@ -21,8 +21,8 @@ from worker.model_directory import FILES, InspectedGraph, InspectedVersion, insp
 def inspect(context: click.Context, directory: Path, output: Output) -> None:
     """Show the signatures of the model in DIR: names, dtypes and shapes.
 
-    DIR is one version (it holds saved_model.pb, model.json, lookup_table.json or vocabulary.json), or a base path
-    whose versions lie in folders named by numbers. Neither a broker nor TensorFlow is needed.
+    DIR is one version (it holds saved_model.pb, model.json, lookup_table.json, vocabulary.json or a .keras file), or a
+    base path whose versions lie in folders named by numbers. Neither a broker nor TensorFlow is needed.
 
     Exit status 1: there is no model in DIR, or the files of a version are wrong.
     """
@@ -36,7 +36,7 @@ def as_tables(directory: Path, versions: Sequence[InspectedVersion]) -> Iterator
     """For people: each version with its problem, or its signatures in a table."""
     if not versions:
         yield styled(
-            f"{directory} holds no model: expected {' or '.join(FILES)} in it, "
+            f"{directory} holds no model: expected {' or '.join(EXPECTED)} in it, "
             "or versions in folders named by numbers",
             "red",
         )

@@ -19,6 +19,7 @@ from worker.control_writer import Changes, Written
 from worker.convergence import Converged, Failed, Outcome, Waiting
 from worker.exit_codes import ExitCode
 from worker.kafka.errors import KafkaProblem
+from worker.store_uris import is_uri
 
 _NAMED = 5
 
@@ -135,7 +136,8 @@ def _wait(
 
 def warn_of_paths(wanted: Mapping[str, ModelConfig]) -> None:
     """Say which base paths are no directories here; the workers may see others."""
-    missing = sorted({each.base_path for each in wanted.values() if not Path(each.base_path).is_dir()})
+    paths = {each.base_path for each in wanted.values() if not is_uri(each.base_path)}
+    missing = sorted(path for path in paths if not Path(path).is_dir())
     if missing:
         more = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
         tell(

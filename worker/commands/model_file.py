@@ -23,6 +23,7 @@ from worker.commands.failure import CommandFailedError
 from worker.commands.version_texts import versions_of
 from worker.control_record import InvalidControlRecord
 from worker.exit_codes import ExitCode
+from worker.store_uris import is_uri
 
 STDIN = "-"
 
@@ -64,7 +65,7 @@ def read_models(name: str, comment: str = "") -> Mapping[str, ModelConfig]:
     """The models of a file (`-`: of standard input), in its order; *comment* is for those that have none.
 
     A relative base path, or file of golden requests, is meant from the file's folder (from the working directory for
-    standard input).
+    standard input); a URI is not changed.
 
     Raises:
         CommandFailedError: it cannot be read, or something in it is wrong: each thing is named, on a line of its own.
@@ -164,7 +165,9 @@ def _config(model: _Model, folder: str, comment: str) -> ModelConfig:
         WARMUP: model.warmup,
         GOLDEN: _golden(model.golden, folder),
     }
-    base_path = model.base_path and os.path.normpath(os.path.join(folder, model.base_path))  # noqa: PTH118
+    base_path = model.base_path
+    if base_path and not is_uri(base_path):
+        base_path = os.path.normpath(os.path.join(folder, base_path))  # noqa: PTH118
     return ModelConfig(
         base_path,
         model.loader,

@@ -11,6 +11,7 @@ from schemas.model_config import GOLDEN, SPLIT
 from schemas.traffic_split import TrafficSplit, part_of
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from worker.commands.version_texts import versions_of
+from worker.store_uris import is_uri
 
 TIMEOUT_SECONDS = 300.0
 """How long to wait for a model by default: the largest ones from slow storage take some minutes."""
@@ -165,10 +166,15 @@ def wait_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--wait", is_flag=True, help="Wait until every live worker has done it.")(command)
 
 
-def absolute(path: Path) -> str:
-    """The path from the root; says so when that changes it, and when there is no such directory here."""
+def absolute(path: str) -> str:
+    """The path from the root; says so when that changes it, and when there is no such directory here.
+
+    A URI is left as it is: what lies in a store is the workers' to see.
+    """
+    if is_uri(path):
+        return path
     full = os.path.abspath(path)  # noqa: PTH100 - links stay: they may lead elsewhere on the workers
-    if str(path) != full:
+    if path != full:
         click.echo(f"base path {path} is taken as {full}", err=True)
     if not os.path.isdir(full):  # noqa: PTH112 - likewise
         click.echo(

@@ -56,9 +56,10 @@ for command in (label, split, promote, rollback, history, freeze, unfreeze, retr
 @click.option(
     "--base-path",
     required=True,
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     metavar="DIR",
-    help="Directory that holds one numbered directory per version, as the workers see it.",
+    help="Directory that holds one numbered directory per version, as the workers see it, or such a place in a store, "
+    "as s3://bucket/models/NAME.",
 )
 @click.option(
     "--versions",
@@ -129,7 +130,7 @@ for command in (label, split, promote, rollback, history, freeze, unfreeze, retr
 def set_model(
     loaded: "Loaded",
     name: str,
-    base_path: Path,
+    base_path: str,
     versions: VersionSelection,
     labels: tuple[tuple[str, int], ...],
     loader: str,

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -96,8 +97,29 @@ def test_a_directory_without_a_model_fails_and_says_what_was_expected(tmp_path: 
     done = inspect(tmp_path)
 
     assert done.exit_code == 1
-    assert "or model.json or lookup_table.json or vocabulary.json or servable.json in it" in done.stdout
+    assert (
+        "or model.json or lookup_table.json or vocabulary.json or servable.json or *.keras in it"
+        in done.stdout
+    )
     assert json.loads(inspect(tmp_path, "--output", "json").stdout)["versions"] == []
+
+
+def test_a_keras_model_is_recognised_and_checked_without_keras(tmp_path: Path) -> None:
+    """Its signatures are known once it is loaded."""
+    for version, config in (
+        (1, {"module": "keras"}),
+        (2, {"module": "our_layers", "class_name": "Doubling"}),
+    ):
+        (tmp_path / str(version)).mkdir()
+        with zipfile.ZipFile(tmp_path / str(version) / "model.keras", "w") as archive:
+            archive.writestr("config.json", json.dumps(config))
+
+    done = inspect(tmp_path, "--output", "json")
+
+    assert done.exit_code == 1
+    right, wrong = json.loads(done.stdout)["versions"]
+    assert (right["loader"], right["problem"]) == ("keras", None)
+    assert "needs 'Doubling' of 'our_layers'" in wrong["problem"]
 
 
 def test_a_missing_directory_is_a_usage_error(tmp_path: Path) -> None:

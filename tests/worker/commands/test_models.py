@@ -105,12 +105,13 @@ def test_a_relative_base_path_is_made_absolute_and_said(
 ) -> None:
     """Workers run elsewhere; that it is missing here is only a warning."""
     monkeypatch.chdir(tmp_path)
-    assert absolute(Path("models/m")) == f"{tmp_path}/models/m"
+    assert absolute("models/m") == f"{tmp_path}/models/m"
     said = capsys.readouterr().err
     assert f"models/m is taken as {tmp_path}/models/m" in said
     assert "warning: there is no directory" in said
 
-    assert absolute(tmp_path) == str(tmp_path)
+    assert absolute(str(tmp_path)) == str(tmp_path)
+    assert absolute("s3://bucket/models//m") == "s3://bucket/models//m"
     assert capsys.readouterr().err == ""
 
 
@@ -123,7 +124,7 @@ def test_a_loader_that_this_machine_does_not_have_is_a_warning(capsys: pytest.Ca
     assert capsys.readouterr().err == ""
     assert loader_name(context, parameter, "savedmodel") == "savedmodel"
     assert (
-        "no loader 'savedmodel' (it has lookup_table, numpy, python, saved_model, vocabulary)"
+        "no loader 'savedmodel' (it has keras, lookup_table, numpy, python, saved_model, vocabulary)"
         in capsys.readouterr().err
     )
     with pytest.raises(click.BadParameter, match="loader 'saved model' is not allowed"):
