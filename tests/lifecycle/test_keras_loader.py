@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lifecycle import saved_model_memory
 from lifecycle.errors import InvalidModel, LoadFailed, PermanentLoadFailure
 from lifecycle.keras_loader import KerasLoader
+from lifecycle.resources import HOST
 from lifecycle.saved_model_judgement import GraphRules
 from lifecycle.saved_model_tensorflow import import_tensorflow
 from lifecycle.signature import TensorSpec
@@ -37,6 +39,19 @@ def test_it_computes_what_keras_computes(tmp_path: Path) -> None:
     given = loader.servable.run("serving_default", {"pixels": pixels}, ())
     expected = keras_models.dense()(pixels).numpy()
     np.testing.assert_allclose(given["output_0"], expected, rtol=1e-5)
+
+
+def test_it_needs_less_after_the_load_than_for_it(tmp_path: Path) -> None:
+    """Before: Keras's own weights and those of the export; after: the SavedModel, whose files are gone by then."""
+    loader = KerasLoader(keras_models.write_dense(tmp_path / "1"))
+    file = next((tmp_path / "1").glob("*.keras"))
+    before = loader.estimate_resources()
+    loader.load()
+    after = loader.estimate_resources()
+
+    assert before.of(HOST) > 4 * file.stat().st_size
+    assert saved_model_memory.BASE_BYTES < after.of(HOST) < before.of(HOST)
+    loader.unload()
 
 
 def test_several_inputs_and_outputs_go_by_their_names(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from lifecycle.errors import InvalidModel, LoadCancelled, LoadFailed, LoadTimedOut
 from lifecycle.numpy_loader import NumpyLoader
+from lifecycle.resources import HOST
 from tests.fakes.clock import FakeClock
 from tests.fakes.depot import Depot, new_root, put, put_version
 from tests.fakes.servables import FailingLoader
@@ -95,6 +96,30 @@ def test_a_copy_in_use_goes_only_after_its_unload(place: Place) -> None:
     loader.load()
     assert len(place.leftovers()) == 1
     loader.unload()
+    assert place.leftovers() == []
+
+
+def test_what_it_needs_is_what_the_loader_of_the_copy_says(place: Place) -> None:
+    """The files are copied for that, once; until the load, nobody uses the copy."""
+    loader, local = place.loader(), NumpyLoader(place.local)
+
+    before = loader.estimate_resources()
+    files = len(Depot.opened)
+    loader.load()
+    after = loader.estimate_resources()
+
+    assert before == after == local.estimate_resources()
+    assert before.of(HOST) > 0
+    assert len(Depot.opened) == files == len(list(place.local.iterdir()))
+
+
+def test_an_estimate_uses_no_copy_afterwards(tmp_path: Path) -> None:
+    """A version that is not loaded for want of memory keeps nothing in the cache."""
+    place = Place(tmp_path)
+    place.fetching = Fetching(VersionCopies(CopyFolder(place.cache, 10**6, keep_seconds=0.0)), 60.0)
+
+    place.loader().estimate_resources()
+
     assert place.leftovers() == []
 
 
