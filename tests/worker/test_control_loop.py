@@ -9,6 +9,7 @@ import pytest
 
 from lifecycle.aspired_versions_manager import AspiredVersionsManager, AspiredVersionsManagerOptions
 from lifecycle.errors import PermanentLoadFailure
+from lifecycle.event_bus import EventBus
 from lifecycle.execution import BasicManagerOptions, Surroundings
 from lifecycle.loader import Loader
 from lifecycle.loader_harness import LoadOptions
@@ -75,7 +76,8 @@ class World:
         options = AspiredVersionsManagerOptions(
             reload_failed_when_aspired_again=True, basic=BasicManagerOptions(load=LoadOptions(retries=1))
         )
-        self.manager = AspiredVersionsManager(options, Surroundings(clock=self.clock, resources=resources))
+        surroundings = Surroundings(EventBus(self.wall), self.clock, resources=resources)
+        self.manager = AspiredVersionsManager(options, surroundings)
         loaders = Loaders({"fake": self._loader})
         aspirations = Aspirations(
             self.table,
