@@ -4,6 +4,7 @@ import _thread
 import dataclasses
 import gc
 import random
+import signal
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -313,10 +314,14 @@ def test_interrupted_wait_keeps_no_handle() -> None:
         _thread.interrupt_main()
 
     interrupter = threading.Thread(target=interrupt)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     interrupter.start()
-    with pytest.raises(KeyboardInterrupt):
-        stage.manager.handle("a", 1)
-    interrupter.join(PATIENCE_SECONDS)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            stage.manager.handle("a", 1)
+    finally:
+        interrupter.join(PATIENCE_SECONDS)
+        signal.signal(signal.SIGINT, before)
 
     stalled.go_on.set()
     wait_until(lambda: stage.manager.available_ids() == (A,), "it was not loaded")

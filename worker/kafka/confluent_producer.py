@@ -190,18 +190,18 @@ class ConfluentProducer:
 
     def poll(self, timeout_seconds: float = 0.0) -> int:
         """See `Producer.poll`."""
-        served: int = self._client.poll(max(0.0, min(timeout_seconds, _SLICE_SECONDS)))
+        served = self._serve(self._client.poll, max(0.0, min(timeout_seconds, _SLICE_SECONDS)))
         if self._fatal is not None:
             raise self._fatal
-        return served
+        return served or 0
 
     def flush(self, timeout_seconds: float) -> int:
         """See `Producer.flush`."""
         end = self._clock() + timeout_seconds
-        left: int = self._client.flush(max(0.0, min(timeout_seconds, _SLICE_SECONDS)))
+        left = self._serve(self._client.flush, max(0.0, min(timeout_seconds, _SLICE_SECONDS)))
         while left and self._fatal is None and (remaining := end - self._clock()) > 0:
-            left = self._client.flush(min(remaining, _SLICE_SECONDS))
-        return left
+            left = self._serve(self._client.flush, min(remaining, _SLICE_SECONDS))
+        return len(self) if left is None else left
 
     def __len__(self) -> int:
         return len(self._client)
@@ -212,7 +212,7 @@ class ConfluentProducer:
     def purge(self) -> None:
         """See `Producer.purge`."""
         self._client.purge()
-        self._client.poll(0)
+        self._serve(self._client.poll, 0.0)
 
     def close(self) -> None:
         """See `Producer.close`."""
@@ -220,6 +220,17 @@ class ConfluentProducer:
             self._closed = True
             self.purge()
             self._client.close()  # flushes without a limit of time, hence after the purge
+
+    def _serve(self, call: Callable[[float], int], seconds: float) -> int | None:
+        """Have the client call back; what the call gives, or None where it has raised.
+
+        A fatal error is raised by the call that first serves it, in place of a call of `error_cb`.
+        """
+        try:
+            return call(seconds)
+        except confluent_kafka.KafkaException as error:
+            self._on_error(error.args[0])
+            return None
 
     def _refused(self, error: Any, record: RefusedRecord, on_delivery: OnDelivery | None) -> None:
         wants = [on_topic("WRITE", record.topic())]
