@@ -9,7 +9,9 @@ import contextlib
 import math
 import os
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+
+from worker import control_groups
 
 
 def usable_cores(root: Path = Path("/")) -> int:
@@ -20,20 +22,11 @@ def usable_cores(root: Path = Path("/")) -> int:
 
 def limits(root: Path = Path("/")) -> Iterator[float]:
     """Each limit on the way from this process's control group up to the topmost one, in cores."""
-    try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        _, controllers, group = line.split(":", 2)
-        path = PurePosixPath(group.lstrip("/"))
-        if not controllers:
-            for folder in (path, *path.parents):
-                yield from _limit(_words(root / "sys/fs/cgroup" / folder / "cpu.max"))
-        elif "cpu" in controllers.split(","):
-            for folder in (path, *path.parents):
-                at = root / "sys/fs/cgroup/cpu" / folder
-                yield from _limit([*_words(at / "cpu.cfs_quota_us"), *_words(at / "cpu.cfs_period_us")])
+    for version, folder in control_groups.folders("cpu", root):
+        if version == control_groups.UNIFIED:
+            yield from _limit(_words(folder / "cpu.max"))
+        else:
+            yield from _limit([*_words(folder / "cpu.cfs_quota_us"), *_words(folder / "cpu.cfs_period_us")])
 
 
 def _words(path: Path) -> list[str]:

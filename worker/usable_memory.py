@@ -6,7 +6,9 @@ Source: the kernel's `admin-guide/cgroup-v2.rst` (memory.max) and `cgroup-v1/mem
 import contextlib
 import os
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+
+from worker import control_groups
 
 PROCESS_BYTES = 768 << 20
 """The interpreter and TensorFlow once it is imported, with its thread pools and what warm-ups leave."""
@@ -41,22 +43,9 @@ def physical(root: Path = Path("/")) -> Iterator[int]:
 
 def limits(root: Path = Path("/")) -> Iterator[int]:
     """Each limit on the way from this process's control group up to the topmost one, in bytes."""
-    try:
-        lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        _, controllers, group = line.split(":", 2)
-        path = PurePosixPath(group.lstrip("/"))
-        if not controllers:
-            places = [root / "sys/fs/cgroup" / folder / "memory.max" for folder in (path, *path.parents)]
-        elif "memory" in controllers.split(","):
-            at = root / "sys/fs/cgroup/memory"
-            places = [at / folder / "memory.limit_in_bytes" for folder in (path, *path.parents)]
-        else:
-            places = []
-        for place in places:
-            with contextlib.suppress(OSError, ValueError):  # "max" is no number, and no limit
-                found = int(place.read_text())
-                if 0 < found < _UNLIMITED:
-                    yield found
+    for version, folder in control_groups.folders("memory", root):
+        place = folder / ("memory.max" if version == control_groups.UNIFIED else "memory.limit_in_bytes")
+        with contextlib.suppress(OSError, ValueError):  # "max" is no number, and no limit
+            found = int(place.read_text())
+            if 0 < found < _UNLIMITED:
+                yield found
