@@ -48,6 +48,7 @@ In reading order:
 * `keras_file`, `keras_loader`: `.keras` files, what they may hold; loads one as the SavedModel that Keras makes of it
 * `recorded_requests`: requests from before a version was there, and what its signatures make of them
 * `crc32c`, `tfrecord`, `tensor_proto`, `prediction_log`: TensorFlow Serving's recorded requests, without TensorFlow
+* `loader_around`: adds something to any loader
 * `warmup`: recorded requests, or a synthetic batch per signature, before a version is available
 * `validation`: golden requests, which a version must answer as expected before it is available
 * `measured_loader`: corrects estimates by what loads were seen to take

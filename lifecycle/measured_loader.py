@@ -13,8 +13,8 @@ from pathlib import Path
 
 from lifecycle import resources
 from lifecycle.loader import Loader
+from lifecycle.loader_around import LoaderAround
 from lifecycle.resources import HOST, ResourceAllocation
-from lifecycle.servable import Servable
 
 LEAST_SHARE = 0.5
 """Of an estimate, what is kept whatever was measured."""
@@ -51,7 +51,7 @@ class Undisturbed:
                 self._running -= 1
 
 
-class MeasuredLoader:
+class MeasuredLoader(LoaderAround):
     """A loader whose estimate after the load is no more than what the load was seen to take; it adds that to any.
 
     Memory of GPUs is not measured.
@@ -60,15 +60,10 @@ class MeasuredLoader:
     def __init__(
         self, loader: Loader, undisturbed: Undisturbed, resident: Callable[[], int | None] = resident_bytes
     ) -> None:
-        self._loader = loader
+        super().__init__(loader)
         self._undisturbed = undisturbed
         self._resident = resident
         self._growth: int | None = None
-
-    @property
-    def servable(self) -> Servable:
-        """The inner loader's servable. Requires: loaded and not yet unloaded."""
-        return self._loader.servable
 
     def estimate_resources(self) -> ResourceAllocation:
         """What the inner loader says, and no more than what was measured."""

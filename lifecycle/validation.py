@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lifecycle import errors, recorded_requests, resources
+from lifecycle import errors, recorded_requests
 from lifecycle.loader import Loader
+from lifecycle.loader_around import LoaderAround
 from lifecycle.recorded_requests import BoundRequest, RecordedRequest
-from lifecycle.resources import ResourceAllocation
 from lifecycle.servable import Servable
 from lifecycle.signature import Signature, check_outputs
 
@@ -54,7 +54,7 @@ class GoldenRequest:
     expected: Callable[[Signature], Mapping[str, Expected]]
 
 
-class ValidatedLoader:
+class ValidatedLoader(LoaderAround):
     """A loader that is loaded once its servable has answered golden requests; it adds that to any loader."""
 
     def __init__(
@@ -65,19 +65,10 @@ class ValidatedLoader:
         name: str = "a version",
     ) -> None:
         """Validate *loader*'s servable by `validate`; *golden* is asked at each load, *name* is for the log."""
-        self._loader = loader
+        super().__init__(loader)
         self._golden = golden
         self._batch_rows = tuple(batch_rows)
         self._name = name
-
-    @property
-    def servable(self) -> Servable:
-        """The inner loader's servable. Requires: loaded and not yet unloaded."""
-        return self._loader.servable
-
-    def estimate_resources(self) -> ResourceAllocation:
-        """What the inner loader says; to be asked takes no more than a load."""
-        return resources.estimate(self._loader)
 
     def load(self) -> None:
         """Load, then ask the golden requests; a wrong answer unloads again. On a load thread.
@@ -94,10 +85,6 @@ class ValidatedLoader:
             raise
         if answered:
             _log.info("%s answers %d golden requests as expected", self._name, answered)
-
-    def unload(self) -> None:
-        """Unload; on an unload thread."""
-        self._loader.unload()
 
 
 def validate(servable: Servable, golden: Iterable[GoldenRequest], batch_rows: Sequence[int] = (1,)) -> int:

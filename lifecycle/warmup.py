@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lifecycle import dtype_names, errors, recorded_requests, resources
+from lifecycle import dtype_names, errors, recorded_requests
 from lifecycle.loader import Loader
+from lifecycle.loader_around import LoaderAround
 from lifecycle.recorded_requests import BoundRequest, RecordedRequest
-from lifecycle.resources import ResourceAllocation
 from lifecycle.servable import Servable
 from lifecycle.signature import Signature, TensorSpec
 
@@ -36,7 +36,7 @@ class WarmupMode(enum.StrEnum):
     """It is not warmed up."""
 
 
-class WarmedLoader:
+class WarmedLoader(LoaderAround):
     """A loader that is loaded once its servable has also been run; it adds that to any loader."""
 
     def __init__(
@@ -59,21 +59,12 @@ class WarmedLoader:
             mode: asked at each load what a failure means.
             name: what the log calls it.
         """
-        self._loader = loader
+        super().__init__(loader)
         self._batch_rows = tuple(batch_rows)
         self._most_bytes = most_bytes
         self._recorded = recorded
         self._mode = mode
         self._name = name
-
-    @property
-    def servable(self) -> Servable:
-        """The inner loader's servable. Requires: loaded and not yet unloaded."""
-        return self._loader.servable
-
-    def estimate_resources(self) -> ResourceAllocation:
-        """What the inner loader says; a run by itself is taken to need no more than a load."""
-        return resources.estimate(self._loader)
 
     def load(self) -> None:
         """Load, then run recorded requests and each other signature; a run that fails unloads again. On a load thread.
@@ -99,10 +90,6 @@ class WarmedLoader:
             if mode is WarmupMode.FAIL:
                 raise
             _log.warning("%s is available without the rest of its warm-up: %s", self._name, error)
-
-    def unload(self) -> None:
-        """Unload; on an unload thread."""
-        self._loader.unload()
 
 
 def warm_up(

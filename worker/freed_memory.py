@@ -15,11 +15,9 @@ import contextlib
 import ctypes
 from collections.abc import Iterator
 
-from lifecycle import resources
 from lifecycle.loader import Loader
-from lifecycle.resources import ResourceAllocation
+from lifecycle.loader_around import LoaderAround
 from lifecycle.saved_model_session import trim_memory
-from lifecycle.servable import Servable
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
 _HEAPS = 2
@@ -54,25 +52,12 @@ class FreedMemory:
             _set(_M_TRIM_THRESHOLD, self._most_bytes)
 
 
-class GivingLoader:
+class GivingLoader(LoaderAround):
     """A loader whose unload gives its memory back to the system; it adds that to any loader."""
 
     def __init__(self, loader: Loader, memory: FreedMemory) -> None:
-        self._loader = loader
+        super().__init__(loader)
         self._memory = memory
-
-    @property
-    def servable(self) -> Servable:
-        """The inner loader's servable. Requires: loaded and not yet unloaded."""
-        return self._loader.servable
-
-    def estimate_resources(self) -> ResourceAllocation:
-        """What the inner loader says."""
-        return resources.estimate(self._loader)
-
-    def load(self) -> None:
-        """Load; on a load thread."""
-        self._loader.load()
 
     def unload(self) -> None:
         """Unload; on an unload thread."""

@@ -3,8 +3,8 @@
 from lifecycle import resources
 from lifecycle.errors import LoadFailed
 from lifecycle.loader import Loader
+from lifecycle.loader_around import LoaderAround
 from lifecycle.resources import ResourceAllocation
-from lifecycle.servable import Servable
 from worker.base_path_roots import BasePathRoots
 from worker.loaders import LoaderFactory
 
@@ -20,18 +20,13 @@ def rooted(factory: LoaderFactory, roots: BasePathRoots) -> LoaderFactory:
     return make
 
 
-class RootedLoader:
+class RootedLoader(LoaderAround):
     """A loader that loads only what lies under the roots; it adds that to any loader."""
 
     def __init__(self, loader: Loader, roots: BasePathRoots, directory: str) -> None:
-        self._loader = loader
+        super().__init__(loader)
         self._roots = roots
         self._directory = directory
-
-    @property
-    def servable(self) -> Servable:
-        """The inner loader's servable. Requires: loaded and not yet unloaded."""
-        return self._loader.servable
 
     def estimate_resources(self) -> ResourceAllocation:
         """What the inner loader says; nothing where links lead out of the roots, as the load will tell."""
@@ -49,7 +44,3 @@ class RootedLoader:
         """
         self._roots.check_version(self._directory)
         self._loader.load()
-
-    def unload(self) -> None:
-        """Unload; on an unload thread."""
-        self._loader.unload()
