@@ -266,7 +266,10 @@ class WorkerProcess:
             self._path.close()
         left = self._side.manager.close(CLOSE_SECONDS)
         if left:
-            log.warning("versions are still in use at the end", extra={"versions": ", ".join(map(str, left))})
+            log.warning(
+                "not every version is unloaded in time; the process ends all the same, and its memory goes with it",
+                extra={"versions": ", ".join(map(str, left))},
+            )
         self._side.thread.close(CLOSE_SECONDS)
         self._side.housekeeping.close(CLOSE_SECONDS)
         if self.health is not None:
