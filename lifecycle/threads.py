@@ -178,9 +178,9 @@ class ThreadPool:
 
     def _work(self) -> None:
         if self._on_start is not None:
-            _run(self._on_start)  # what it returns is nobody's
+            _run(self._on_start, BaseException)  # what it returns is nobody's
         while (job := self._next_job()) is not None:
-            _run(job)
+            _run(job, BaseException)  # or one that calls sys.exit would take this thread from all the others
             del job  # what a job holds, such as a loader, is not kept by an idle thread
 
     def _next_job(self) -> Job | None:
@@ -194,10 +194,11 @@ class ThreadPool:
             return None
 
 
-def _run(job: Callable[[], object]) -> None:
+def _run(job: Callable[[], object], contained: type[BaseException] = Exception) -> None:
+    """The outermost frame of a thread, or near it: one job's fault is not the next one's."""
     try:
         job()
-    except Exception:  # noqa: BLE001 - the outermost frame of a thread: one job's fault is not the next one's
+    except contained:
         _log.exception("a job failed")
 
 
@@ -239,7 +240,7 @@ class PeriodicStep:
             self._wake.clear()
             if self._closed:
                 return
-            _run(self._call_step)
+            _run(self._call_step, BaseException)
 
     def _call_step(self) -> None:
         self._step()
