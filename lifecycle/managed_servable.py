@@ -45,6 +45,7 @@ class VersionStatus:
         handles: how many handles are held.
         running: whether a try is under way; in `END` this is one past its limit, whose thread still hangs.
         resources: the memory that is set aside for it.
+        waiting: what its load waits for before it begins; None when for nothing but its turn.
     """
 
     id: ServableId
@@ -58,6 +59,7 @@ class VersionStatus:
     handles: int
     running: bool
     resources: ResourceAllocation = NOTHING
+    waiting: str | None = None
 
 
 class ManagedServable:
@@ -73,6 +75,7 @@ class ManagedServable:
         self.pins: servable_handle.Pins | None = None
         self.needs = NOTHING
         self.reservation: resource_tracker.Reservation | None = None
+        self.waiting: str | None = None
         self.since = 0.0
         self.earlier_error: errors.LifecycleError | None = None
 
@@ -133,4 +136,5 @@ class ManagedServable:
             handles=self.pins.held if self.pins else 0,
             running=harness.running,
             resources=self.reservation.needs if self.reservation else NOTHING,
+            waiting=self.waiting if harness.state is HarnessState.LOAD_REQUESTED else None,
         )
