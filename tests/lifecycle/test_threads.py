@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from lifecycle import threads
 from lifecycle.threads import Executor, InlineExecutor, PeriodicStep, ThreadPool, new_executor
 from tests.kit.waiting import PATIENCE_SECONDS, wait_until
 
@@ -218,6 +219,22 @@ def test_failing_step_is_not_the_last(failure: BaseException) -> None:
 
     assert steps.acquire(timeout=PATIENCE_SECONDS)
     assert steps.acquire(timeout=PATIENCE_SECONDS)
+    assert subject.close(PATIENCE_SECONDS)
+
+
+def test_steps_rest_between_each_other_and_a_close_does_not_wait_for_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However often it is woken: a step that takes long, as with many versions, would take the core from all others."""
+    monkeypatch.setattr(threads, "REST", 1e9)
+    monkeypatch.setattr(threads, "MOST_REST_SECONDS", 2 * PATIENCE_SECONDS)
+    steps = threading.Semaphore(0)
+    subject = PeriodicStep(steps.release, 0.001, "test-step")
+    assert steps.acquire(timeout=PATIENCE_SECONDS)
+
+    subject.wake()
+
+    assert not steps.acquire(timeout=0.2), "no second step while it rests"
     assert subject.close(PATIENCE_SECONDS)
 
 
