@@ -1,4 +1,8 @@
-"""Two hundred small models, ten of them broken: their files, their config, and how far a worker has come with them."""
+"""Many small models: their files, their config, and how far a worker has come with them.
+
+Two hundred SavedModels, ten of them broken; or a thousand of NumPy, whose loads take so little that what is measured is
+how many there are.
+"""
 
 import functools
 import os
@@ -20,6 +24,7 @@ from worker.kafka import clients
 from worker.settings import environment_name
 
 MODELS, BROKEN = 200, 10
+SMALL_MODELS = 1_000
 STATE_SECONDS = 300.0
 RETRIES: Mapping[str, object] = {"lifecycle.load_retries": 0}
 """A worker's settings: a model whose files are broken has then failed once it was tried, and not a minute later."""
@@ -41,6 +46,12 @@ def export(folder: Path) -> dict[str, Path]:
     return paths
 
 
+def export_small(folder: Path) -> dict[str, Path]:
+    """Write the models of NumPy under a folder; base paths by name."""
+    layout_model.export_numpy(folder, SMALL_MODELS)
+    return {name: folder / name for name in layout_model.names(SMALL_MODELS)}
+
+
 def write_file(file: Path, paths: Mapping[str, Path], loader: str = "saved_model") -> None:
     """Write what `headrace models apply` takes."""
     tables = (
@@ -57,10 +68,12 @@ class Progress:
     available: int = 0
     failed: int = 0
 
-    @property
-    def settled(self) -> bool:
-        """Whether each of the two hundred is as it will stay."""
-        return self == Progress(MODELS - BROKEN, BROKEN)
+
+SETTLED = Progress(MODELS - BROKEN, BROKEN)
+"""When each of the two hundred is as it will stay."""
+
+SMALL_SETTLED = Progress(SMALL_MODELS)
+"""When each of the thousand is."""
 
 
 def progress(said: Iterable[ServableStatus]) -> Progress:
@@ -77,9 +90,10 @@ def progress(said: Iterable[ServableStatus]) -> Progress:
 class ManyModels:
     """The models on the control topic of a worker, the only one of its status topic; for one thread at a time."""
 
-    def __init__(self, topics: Topics, file: Path, names: Iterable[str]) -> None:
-        """*file* is what `write_file` has written, *names* the models' names."""
+    def __init__(self, topics: Topics, file: Path, names: Iterable[str], settled: Progress = SETTLED) -> None:
+        """*file* is what `write_file` has written, *names* the models' names, *settled* how they will stay."""
         self._topics = topics
+        self._settled = settled
         self._file = file
         self._names = frozenset(names)
         self._status = FleetReader(
@@ -103,12 +117,12 @@ class ManyModels:
         finish([sys.executable, "-m", "worker", "models", "apply", str(self._file)], environment)
 
     def wait_until_settled(self, began: float) -> float:
-        """Wait until all but the broken ones are available, and those have failed; seconds since *began*.
+        """Wait until each model is as it will stay, available or failed; seconds since *began*.
 
         Raises:
             TimeoutError: that takes too long.
         """
-        return self._wait(lambda: self._progress().settled, began)
+        return self._wait(lambda: self._progress() == self._settled, began)
 
     def remove(self) -> None:
         """Take them off the control topic."""

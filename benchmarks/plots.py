@@ -219,6 +219,7 @@ PLOTS: Mapping[str, Callable[[Content], Figure]] = {
     "latency": latency,
     "load_tail": lambda content: beside_loads(content, "ResNet50 loads, warms up and unloads"),
     "apply_tail": lambda content: beside_loads(content, "200 models load and unload"),
+    "apply_thousand": lambda content: beside_loads(content, "1,000 models load and unload"),
     "start_up": start_up,
     "memory": memory,
     "partitions": lambda content: by_size(content, "partitions"),

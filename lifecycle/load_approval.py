@@ -33,8 +33,11 @@ class LoadApproval:
         """Stand in line, then decide; gives what is approved. Requires: its load is requested, its needs are known."""
         self._waiting.append(managed)
         approved, _ = self.decide()
-        if managed in self._waiting and not self.is_hopeless(managed):
-            _log.warning("a load waits until something else has ended: %s", self.refusal(managed))
+        if managed in self._waiting:
+            # As things are now: to say it anew whenever something ends would cost each end a look at all that wait.
+            managed.waiting = f"it waits until something else has ended: {self.refusal(managed)}"
+            if not self.is_hopeless(managed):
+                _log.warning("a load waits: %s: %s", managed.harness.id, managed.waiting)
         return approved
 
     def decide(self) -> tuple[list[ManagedServable], ManagedServable | None]:

@@ -151,7 +151,7 @@ class LoaderHarness:
         self._estimates += 1
         return True
 
-    def end_estimate(self, error: Exception | None, now: float) -> Outcome:
+    def end_estimate(self, error: BaseException | None, now: float) -> Outcome:
         """A try to say what the load needs has ended; with `READY` that is known. Requires: as `end_attempt`."""
         began, self._attempt_began = self._attempt_began, None
         assert began is not None, f"no estimate of {self.id} is under way"
@@ -176,7 +176,7 @@ class LoaderHarness:
         self.attempts += 1
         return True
 
-    def end_attempt(self, error: Exception | None, now: float) -> Outcome:
+    def end_attempt(self, error: BaseException | None, now: float) -> Outcome:
         """A try to load has ended. Requires: `begin_attempt` said True."""
         began, self._attempt_began = self._attempt_began, None
         assert began is not None, f"no try to load {self.id} is under way"
@@ -248,7 +248,7 @@ class LoaderHarness:
         """The loader is about to unload."""
         self._move(HarnessState.UNLOADING)
 
-    def finish_unloading(self, error: Exception | None = None) -> None:
+    def finish_unloading(self, error: BaseException | None = None) -> None:
         """The loader has unloaded, or has failed to."""
         if error is None:
             self._move(HarnessState.DISABLED)
@@ -267,13 +267,14 @@ class LoaderHarness:
 
     def _timed_out(self) -> errors.LoadTimedOut:
         return errors.LoadTimedOut(
-            f"loading {self.id} took longer than its limit of {self._options.timeout_seconds:g} s"
+            f"loading {self.id} took longer than its limit of {self._options.timeout_seconds:g} s; raise "
+            "lifecycle.load_timeout_seconds if it is only slow; if it hangs, only a restart of the worker ends it"
         )
 
     def _not_begun(self) -> errors.LoadCancelled:
         return errors.LoadCancelled(f"the load of {self.id} was cancelled before it began")
 
-    def _after_failure(self, error: Exception, what: str, tries: int, now: float) -> Outcome:
+    def _after_failure(self, error: BaseException, what: str, tries: int, now: float) -> Outcome:
         # The foreign error is told in words and not kept: its traceback would keep what the load had
         # allocated.
         kind = type(error) if isinstance(error, errors.LoadFailed) else errors.LoadFailed
@@ -289,7 +290,11 @@ class LoaderHarness:
         return f"<LoaderHarness {self.id} {self.state.name} attempts={self.attempts}>"
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, errors.LifecycleError):
-        return str(error)
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+def _reason(error: BaseException) -> str:
+    ours = isinstance(error, errors.LifecycleError)
+    said = str(error) if ours else f"{type(error).__name__}: {error}".removesuffix(": ")
+    if isinstance(error, MemoryError):
+        said += "; there was no memory left for it: unload another version, or give the worker more"
+    elif not isinstance(error, Exception):
+        said += "; this would have ended its thread, or the whole process: mend the loader"
+    return said

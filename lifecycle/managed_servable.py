@@ -45,6 +45,7 @@ class VersionStatus:
         handles: how many handles are held.
         running: whether a try is under way; in `END` this is one past its limit, whose thread still hangs.
         resources: the memory that is set aside for it.
+        waiting: what its load waits for before it begins; None when for nothing but its turn.
     """
 
     id: ServableId
@@ -58,6 +59,7 @@ class VersionStatus:
     handles: int
     running: bool
     resources: ResourceAllocation = NOTHING
+    waiting: str | None = None
 
 
 class ManagedServable:
@@ -73,32 +75,38 @@ class ManagedServable:
         self.pins: servable_handle.Pins | None = None
         self.needs = NOTHING
         self.reservation: resource_tracker.Reservation | None = None
+        self.waiting: str | None = None
         self.since = 0.0
         self.earlier_error: errors.LifecycleError | None = None
 
-    def call_estimate(self) -> Exception | None:
+    def call_estimate(self) -> BaseException | None:
         """Ask the loader what it needs; gives what that raised, and then `needs` is what it was."""
         try:
             self.needs = resources.estimate(self.loader)
-        except Exception as error:  # noqa: BLE001 - as in `call_load`
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - as in `call_load`
             _log.warning("estimating what %s needs failed", self.harness.id, exc_info=True)
             return error
         return None
 
-    def call_load(self, hook: Callable[[ServableId], None] | None) -> Exception | None:
-        """Call the loader once, the hook before the first try; gives what either raised."""
+    def call_load(self, hook: Callable[[ServableId], None] | None) -> BaseException | None:
+        """Call the loader once, the hook before the first try; gives what either raised, but for Ctrl-C's."""
         assert self.loader is not None, f"{self.harness.id} has no loader"
         try:
             if hook is not None and self.harness.attempts == 1:
                 hook(self.harness.id)
             self.loader.load()
             self.pins = servable_handle.Pins(self.harness.id, self.loader.servable)
-        except Exception as error:  # noqa: BLE001 - a loader may raise anything; it fails this version alone
+        except KeyboardInterrupt:
+            raise
+        # A loader may raise anything, sys.exit's and a panic's in Rust included; it fails this version alone.
+        except BaseException as error:  # noqa: BLE001
             _log.warning("loading %s failed", self.harness.id, exc_info=True)
             return error
         return None
 
-    def call_unload(self) -> Exception | None:
+    def call_unload(self) -> BaseException | None:
         """Let go of the servable and of the loader, after its unload; gives what that raised."""
         loaded, self.loader = self.loader, None
         assert loaded is not None, f"{self.harness.id} has no loader"
@@ -106,7 +114,9 @@ class ManagedServable:
             self.pins.servable = None
         try:
             loaded.unload()
-        except Exception as error:  # noqa: BLE001 - as above
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - as above
             _log.warning("unloading %s failed", self.harness.id, exc_info=True)
             return error
         return None
@@ -126,4 +136,5 @@ class ManagedServable:
             handles=self.pins.held if self.pins else 0,
             running=harness.running,
             resources=self.reservation.needs if self.reservation else NOTHING,
+            waiting=self.waiting if harness.state is HarnessState.LOAD_REQUESTED else None,
         )

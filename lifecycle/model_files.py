@@ -35,7 +35,10 @@ def read_document(directory: Path, name: str, kind: str) -> object:
         InvalidModel: the file is no JSON.
     """
     if not directory.is_dir():
-        raise errors.LoadFailed(f"the version's directory does not exist; expected {kind} there")
+        raise errors.LoadFailed(
+            f"the version's directory does not exist; expected {kind} there: put it back, or have another "
+            "version served"
+        )
     try:
         data = (directory / name).read_bytes()
     except OSError as error:

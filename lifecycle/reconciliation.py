@@ -134,7 +134,9 @@ class Reconciliation:
         try:
             action = self._options.policy.next_action(versions)
             return aspired_version_policy.checked(action, versions)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             why = str(error) if isinstance(error, errors.PolicyFailed) else f"{type(error).__name__}: {error}"
             raise errors.PolicyFailed(f"its policy failed: {why}") from error
 
@@ -198,7 +200,9 @@ class Reconciliation:
             return
         try:
             loader = version.loader_factory()
-        except Exception as error:  # noqa: BLE001 - a factory may raise anything; it fails this version alone
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a factory may raise anything; it fails this version alone
             _log.warning("making a loader for %s failed", version.id, exc_info=True)
             self._basic.manage_failed(version.id, errors.LoadFailed(f"no loader for {version.id}: {error}"))
         else:

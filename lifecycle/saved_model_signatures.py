@@ -107,7 +107,10 @@ def shown_tags(tags: Sequence[str] | frozenset[str]) -> str:
 
 def _model_bytes(directory: Path, most_bytes: int) -> bytes:
     if not directory.is_dir():
-        raise errors.LoadFailed("the version's directory does not exist; expected a SavedModel there")
+        raise errors.LoadFailed(
+            "the version's directory does not exist; expected a SavedModel there: put it back, or have another "
+            "version served"
+        )
     try:
         if (directory / FILE_NAME).is_file():
             data = _read(directory / FILE_NAME, most_bytes)

@@ -6,10 +6,14 @@ Zero threads is a valid number everywhere: then the caller's thread does the wor
 import collections
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
 
 _log = logging.getLogger(__name__)
+
+REST = 4.0
+MOST_REST_SECONDS = 0.05
 
 Job = Callable[[], None]
 
@@ -178,9 +182,9 @@ class ThreadPool:
 
     def _work(self) -> None:
         if self._on_start is not None:
-            _run(self._on_start)  # what it returns is nobody's
+            _run(self._on_start, BaseException)  # what it returns is nobody's
         while (job := self._next_job()) is not None:
-            _run(job)
+            _run(job, BaseException)  # or one that calls sys.exit would take this thread from all the others
             del job  # what a job holds, such as a loader, is not kept by an idle thread
 
     def _next_job(self) -> Job | None:
@@ -194,10 +198,11 @@ class ThreadPool:
             return None
 
 
-def _run(job: Callable[[], object]) -> None:
+def _run(job: Callable[[], object], contained: type[BaseException] = Exception) -> None:
+    """The outermost frame of a thread, or near it: one job's fault is not the next one's."""
     try:
         job()
-    except Exception:  # noqa: BLE001 - the outermost frame of a thread: one job's fault is not the next one's
+    except contained:
         _log.exception("a job failed")
 
 
@@ -205,7 +210,8 @@ class PeriodicStep:
     """Calls `step` every `interval_seconds`, and at once when woken, on a thread of its own.
 
     With an interval of 0 there is no thread, and the owner steps by hand. A step that raises is logged, and
-    the next one comes in its time.
+    the next one comes in its time. After a step the thread rests for `REST` times as long, up to
+    `MOST_REST_SECONDS`, woken or not.
     """
 
     def __init__(self, step: Callable[[], object], interval_seconds: float, name: str) -> None:
@@ -214,7 +220,7 @@ class PeriodicStep:
         self._step = step
         self._interval_seconds = interval_seconds
         self._wake = threading.Event()
-        self._closed = False
+        self._closed = threading.Event()
         self._thread: threading.Thread | None = None
         if interval_seconds:
             self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -226,7 +232,7 @@ class PeriodicStep:
 
     def close(self, timeout_seconds: float) -> bool:
         """Step no more; False when a step is still running after the time-out."""
-        self._closed = True
+        self._closed.set()
         self._wake.set()
         if self._thread is None or self._thread is threading.current_thread():
             return True
@@ -237,9 +243,13 @@ class PeriodicStep:
         while True:
             self._wake.wait(self._interval_seconds)
             self._wake.clear()
-            if self._closed:
+            if self._closed.is_set():
                 return
-            _run(self._call_step)
+            began = time.monotonic()
+            _run(self._call_step, BaseException)
+            # A manager's step looks at each version, and each change of one wakes it: with a thousand that load, steps
+            # without a rest would take a third of the time that the loads take.
+            self._closed.wait(min(MOST_REST_SECONDS, REST * (time.monotonic() - began)))
 
     def _call_step(self) -> None:
         self._step()

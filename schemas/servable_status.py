@@ -13,6 +13,12 @@ LOAD_SECONDS = "load_seconds"
 MEMORY_BYTES = "memory_bytes"
 """The name, likewise, of the memory that was set aside for it: bytes by device, `gpu:0=130023424 host=285212672`."""
 
+REQUESTS_ANSWERED = "requests_answered"
+"""Likewise, of the requests that it has answered since its worker began, as decimal text; said once in a while."""
+
+REQUESTS_FAILED = "requests_failed"
+"""Likewise, of those that it was chosen for and whose reply is an error."""
+
 _MOST_DIGITS = 19
 
 
@@ -74,6 +80,20 @@ class ServableStatus:
             for device, _, size in pairs
             if device and size.isdigit() and len(size) <= _MOST_DIGITS
         }
+
+    @property
+    def requests_answered(self) -> int | None:
+        """How many requests an available version has answered since its worker began; None where nobody says it."""
+        return self._count(REQUESTS_ANSWERED)
+
+    @property
+    def requests_failed(self) -> int | None:
+        """How many of its requests have an error as their reply; None where nobody says it."""
+        return self._count(REQUESTS_FAILED)
+
+    def _count(self, name: str) -> int | None:
+        digits = self.parameters.get(name, b"")
+        return int(digits) if digits.isdigit() and len(digits) <= _MOST_DIGITS else None
 
     def to_wire(self) -> dict[str, Any]:
         """The fields by their Avro names."""

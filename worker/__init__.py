@@ -76,7 +76,7 @@ The process:
   `settings_claims`, `settings_operation`, `settings_rules`, `settings_sources`, `settings_loading`,
   `settings_secrets`, `settings_display`, `settings_docs`: what can be set
 * `log`, `metrics`, `metrics_list`, `metrics_making`, `metrics_counter`, `metrics_histogram`, `metrics_observers`,
-  `metrics_models`, `metrics_memory`, `metrics_docs`, `health`: what can be seen
+  `metrics_models`, `metrics_memory`, `metrics_requests`, `metrics_docs`, `health`: what can be seen
 * `exit_codes`, `process_end`, `release`: how it ends; which one it is
 * `kafka`: the seam to the client library
 """

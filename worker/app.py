@@ -25,6 +25,7 @@ from worker.kafka.errors import KafkaProblem
 from worker.log import Occasionally
 from worker.metrics import Metrics, new_registry
 from worker.metrics_models import ModelSeries
+from worker.metrics_requests import requests_of_versions
 from worker.model_queue_options import ModelQueueOptions
 from worker.model_table import ModelTable
 from worker.policies import ModelPolicies
@@ -167,7 +168,14 @@ def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: 
     in_order = {"max.in.flight.requests.per.connection": 1}
     producer = clients.producer(where, on_problem, in_order, idempotent=False)
     status = StatusTopic(producer, settings.topics.status, user=where.user)
-    reports = ServableReports(settings.worker_id, table, manager, aspirations.follows, status)
+    reports = ServableReports(
+        settings.worker_id,
+        table,
+        manager,
+        aspirations.follows,
+        status,
+        requests=functools.partial(requests_of_versions, metrics.requests),
+    )
     manager.bus.subscribe(reports.heard)
     identity = WorkerIdentity(
         settings.worker_id,

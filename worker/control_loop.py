@@ -27,6 +27,10 @@ _log = logging.getLogger(__name__)
 REPEAT_SECONDS = 3600.0
 """How often everything is said again: the status topic forgets what is older than a day."""
 
+COUNT_SECONDS = 60.0
+"""How often the requests of versions are said, of those that had any: a record each, beside the one sign of life that a
+worker gives every few seconds. A person looks at them; what is drawn or alarmed on is in the metrics."""
+
 
 class ControlObserver(Protocol):
     """Is told of each control record; `worker.metrics.Metrics` is one."""
@@ -88,6 +92,7 @@ class ControlLoop:
         self._problem: str | None = None
         self._state = WorkerState.STARTING
         self._repeat_at: float | None = None
+        self._count_at: float | None = None
         self._waiting: str | None = "the control topic has not been read"
         self._changed = True
 
@@ -220,8 +225,11 @@ class ControlLoop:
         # What was heard may also have removed something; what was applied changes what each version follows.
         if parts.reports.forward() or self._changed or due:
             self._changed = parts.reports.compare()
-        if self._repeat_at is None:
-            self._repeat_at = now + REPEAT_SECONDS
+        if self._repeat_at is None or self._count_at is None:
+            self._repeat_at, self._count_at = now + REPEAT_SECONDS, now + COUNT_SECONDS
+        if now >= self._count_at:
+            self._count_at = now + COUNT_SECONDS
+            parts.reports.count()
         if (due and parts.status.take_lost()) or now >= self._repeat_at:
             self._repeat_at = now + REPEAT_SECONDS
             parts.reports.repeat()

@@ -181,6 +181,11 @@ class _Run:
         start = self._clock()
         try:
             return self._servable.run(self._signature.name, inputs, kind.outputs)
+        except (Exception, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # sys.exit, a panic in Rust: its requests are answered as any others
+            what = f"it raised {type(error).__name__}, which would end its process"
+            raise lifecycle_errors.ExecutionFailed(what) from error
         finally:
             seconds = self._clock() - start
             self._giving_way.leave(seconds)

@@ -53,7 +53,7 @@ class Metrics:
         self._gone: set[str] = set()
         self._of_batches: dict[str, tuple[HistogramChild, HistogramChild]] = {}
         self._consumed = make.block_counter(names.RECORDS_CONSUMED)
-        self._requests = make.block_counter(names.REQUESTS)
+        self.requests = make.block_counter(names.REQUESTS)
         self._latency = make.histogram(names.REQUEST_LATENCY)
         self._dead_letters = make.counter(names.DEAD_LETTERS)
         self._left = make.counter(names.REQUESTS_LEFT)
@@ -117,7 +117,7 @@ class Metrics:
 
         *signature* is one that the version has, or empty; *code* is the name of the reply's code.
         """
-        self._requests.labels(model, version, signature, code).add(count)
+        self.requests.labels(model, version, signature, code).add(count)
 
     def latencies_observed(self, model: str, version: int | None, seconds: npt.NDArray[np.float64]) -> None:
         """Count the times from record to reply; a record from the future counts as 0."""
@@ -272,7 +272,7 @@ class Metrics:
 
     def models(self) -> set[str]:
         """Every model of which anything is counted; the empty name stands for those that nobody knows."""
-        counted = (self._requests, self._model_loads, self._model_state)
+        counted = (self.requests, self._model_loads, self._model_state)
         return {
             sample.labels["model"]
             for metric in counted

@@ -55,6 +55,12 @@ class BlockCounter(Collector):
                 child = self._children.setdefault(values, CounterChild())
         return child
 
+    def values(self) -> dict[tuple[str | int | None, ...], int]:
+        """The counts of now by their labels' values, in the labels' order."""
+        with self._lock:
+            children = list(self._children.items())
+        return {values: child.value for values, child in children}
+
     def remove_by_labels(self, labels: Mapping[str, str]) -> None:
         """Forget the children that have these values of these labels; one that somebody has kept counts unseen."""
         wanted = {self._labels.index(name): value for name, value in labels.items()}
@@ -70,8 +76,6 @@ class BlockCounter(Collector):
     def collect(self) -> Iterable[Family]:
         """The family with the values of now."""
         family = CounterMetricFamily(self._name, self._meaning, labels=self._labels)
-        with self._lock:
-            children = list(self._children.items())
-        for values, child in children:
-            family.add_metric(["" if value is None else str(value) for value in values], child.value)
+        for values, count in self.values().items():
+            family.add_metric(["" if value is None else str(value) for value in values], count)
         return [family]

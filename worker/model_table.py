@@ -100,7 +100,7 @@ class ModelTable:
         """
         self.rules = rules or OperatorRules()
         self._known = Known(loaders, policies, self.rules)
-        self._models: Mapping[str, DesiredModel] = MappingProxyType({})
+        self._models: MappingProxyType[str, DesiredModel] = MappingProxyType({})
         self._rejected: tuple[RejectedRecord, ...] = ()
 
     @property
@@ -188,7 +188,9 @@ class ModelTable:
         return Change.REJECTED, reason
 
     def _put(self, name: str, model: DesiredModel | None) -> None:
-        models = dict(self._models)
+        models = (
+            self._models.copy()
+        )  # of a proxy, `dict` would ask for each key: ten times as long, for each record
         if model is None:
             models.pop(name, None)
         else:

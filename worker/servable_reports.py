@@ -7,7 +7,7 @@ takes away what is gone.
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -21,8 +21,16 @@ from lifecycle.signature import Signature
 from lifecycle.signature import TensorSpec as LoadedSpec
 from schemas.dead_letter import cut
 from schemas.errors import Code
-from schemas.servable_status import LOAD_SECONDS, MEMORY_BYTES, ServableState, ServableStatus
+from schemas.servable_status import (
+    LOAD_SECONDS,
+    MEMORY_BYTES,
+    REQUESTS_ANSWERED,
+    REQUESTS_FAILED,
+    ServableState,
+    ServableStatus,
+)
 from schemas.signature_spec import SignatureSpec, TensorSpec
+from worker.metrics_requests import Requests
 from worker.model_table import DesiredModel, ModelTable
 from worker.status_topic import WHOLE_MODEL, StatusTopic, servable_key
 
@@ -87,9 +95,11 @@ class ServableReports:
         manager: tells of the managed versions.
         follows: the control offset that a version was last aspired by; None for one that never was.
         out: the status topic.
+        wall: wall clock in seconds.
+        requests: counts the requests of each version.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it tells of, and where
         self,
         worker: str,
         table: ModelTable,
@@ -97,6 +107,8 @@ class ServableReports:
         follows: Callable[[str, int], int | None],
         out: StatusTopic,
         wall: Callable[[], float] = time.time,
+        *,
+        requests: Callable[[], Mapping[Key, Requests]] = dict,
     ) -> None:
         self._worker = worker
         self._table = table
@@ -104,6 +116,7 @@ class ServableReports:
         self._follows = follows
         self._out = out
         self._wall = wall
+        self._requests = requests
         self._events: deque[ServableEvent] = deque()  # append and popleft are atomic
         self._said: dict[Key, ServableStatus] = {}
 
@@ -130,6 +143,7 @@ class ServableReports:
         known: set[Key] = set()
         for version in self._manager.states():
             code, message = health(version.error)
+            message = message or cut(version.waiting or "", MESSAGE_BYTES).decode()
             state = ServableState[version.state.name]
             known.add((version.id.name, version.id.version))
             self._say(
@@ -145,6 +159,22 @@ class ServableReports:
             del self._said[key]
         # The manager forgets a version that has ended well only some steps later, and tells nobody.
         return any(s.state is ServableState.END and s.code == Code.OK for s in self._said.values())
+
+    def count(self) -> None:
+        """Say of each available version how many requests it has answered, where that has changed. Call it rarely."""
+        counted = self._requests()
+        for key, status in self._said.items():
+            requests = counted.get(key)
+            if requests is None or status.state is not ServableState.AVAILABLE:
+                continue
+            said = {
+                REQUESTS_ANSWERED: b"%d" % requests.answered,
+                REQUESTS_FAILED: b"%d" % requests.failed,
+            }
+            if said.items() <= status.parameters.items():
+                continue
+            self._said[key] = replace(status, parameters={**status.parameters, **said})
+            self._out.publish(self._said[key])
 
     def repeat(self) -> None:
         """Say everything again: something was lost, or the topic may have dropped what is old."""

@@ -15,7 +15,7 @@ from tests.kit.waiting import wait_until
 
 pytestmark = pytest.mark.kafka
 
-MODELS, BROKEN = 200, 10
+MODELS, BROKEN = 1_000, 50
 
 
 def write_models(folder: Path) -> dict[str, Path]:
@@ -44,7 +44,7 @@ def request(number: int) -> PredictRequest:
     return PredictRequest("before", inputs=(row,), id=str(number))
 
 
-def test_two_hundred_models_in_one_file_are_served_but_for_ten_that_are_broken(
+def test_a_thousand_models_in_one_file_are_served_but_for_fifty_that_are_broken(
     deployment: DeploymentFactory, tmp_path: Path
 ) -> None:
     """`apply --wait` says which and why; a model that is served meanwhile answers every request."""
@@ -78,7 +78,7 @@ def test_two_hundred_models_in_one_file_are_served_but_for_ten_that_are_broken(
     reasons = {outcomes[name]["reason"] for name in broken}
     for why in ("no version", "model.json"):
         assert any(why in reason for reason in reasons), reasons
-    assert "of 200 models 10 failed (m000, m020, m040, m060, m080 and 5 more)" in applied.stderr
+    assert "of 1,000 models 50 failed (m000, m020, m040, m060, m080 and 45 more)" in applied.stderr
     found = deployed.account()
     assert found.errors() == {}
     assert found.missing(map(str, range(traffic.sent))) == []

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import layout_model, many_models, stored_loader
-from benchmarks.many_models import BROKEN, MODELS, Progress
+from benchmarks.many_models import MODELS, SETTLED, SMALL_MODELS, SMALL_SETTLED, Progress
 from lifecycle.errors import LifecycleError
+from lifecycle.numpy_loader import NumpyLoader
 from lifecycle.saved_model_loader import SavedModelLoader
 from schemas.errors import Code
 from schemas.servable_status import ServableState, ServableStatus
@@ -35,6 +36,17 @@ def test_ten_of_two_hundred_models_are_broken_and_the_others_load(
     loader.unload()
 
 
+def test_a_thousand_small_models_load_without_tensorflow(tmp_path: Path) -> None:
+    """The first and the last, which is a copy of it."""
+    paths = list(many_models.export_small(tmp_path).values())
+
+    assert len(paths) == SMALL_MODELS
+    for path in (paths[0], paths[-1]):
+        loader = NumpyLoader(path / layout_model.VERSION)
+        loader.load()
+        assert set(loader.servable.signatures) == set(layout_model.SIGNATURES)
+
+
 def test_the_file_is_what_models_apply_takes(tmp_path: Path) -> None:
     """A table for each model."""
     file = tmp_path / "models.toml"
@@ -55,5 +67,7 @@ def test_progress_counts_models_that_are_available_and_that_have_failed() -> Non
     ]
 
     assert many_models.progress(statuses) == Progress(1, 1)
-    assert not many_models.progress(statuses).settled
-    assert Progress(MODELS - BROKEN, BROKEN).settled
+    small = [said(f"m{number}", ServableState.AVAILABLE) for number in range(SMALL_MODELS)]
+    assert many_models.progress(small) == SMALL_SETTLED
+    failed = [said(f"m{number}", ServableState.END, Code.UNAVAILABLE) for number in range(10)]
+    assert many_models.progress([*failed, *small[10:MODELS]]) == SETTLED

@@ -91,7 +91,7 @@ RESULTS: dict[str, dict[str, Any]] = {
         {"1 replica": {"records_per_second": 3000.0}, "4 replicas": {"records_per_second": 11900.0}}
     ),
 }
-RESULTS["apply_tail"] = RESULTS["load_tail"]
+RESULTS["apply_tail"] = RESULTS["apply_thousand"] = RESULTS["load_tail"]
 
 
 @pytest.mark.parametrize("name", plots.PLOTS)

@@ -242,11 +242,12 @@ def test_version_with_an_error_is_not_served(stage: Stage) -> None:
     ]
 
 
-def test_factory_that_raises_fails_its_version_alone(stage: Stage) -> None:
+@pytest.mark.parametrize("failure", [OSError("no plug-in"), SystemExit("no plug-in")])
+def test_factory_that_raises_fails_its_version_alone(stage: Stage, failure: BaseException) -> None:
     """A loader that cannot even be made is told like a load that failed."""
 
     def fail() -> FakeLoader:
-        raise OSError("no plug-in")
+        raise failure
 
     stage.manager.set_aspired_versions("m", [*fresh(1), AspiredVersion(m(2), fail)])
     stage.until_available(1)

@@ -1,5 +1,6 @@
 """How loads and unloads are carried out: isolation from each other, time, cancellation."""
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -101,6 +102,44 @@ def test_interrupted_load_has_ended() -> None:
     manager.load(A)
     driver.until_state(A, S.AVAILABLE)
     assert manager.close(PATIENCE_SECONDS) == ()
+
+
+class ExitingLoader(FakeLoader):
+    """Ends its thread, in a load or an unload."""
+
+    def __init__(self, at: str) -> None:
+        super().__init__()
+        self._at = at
+
+    def load(self) -> None:
+        """Load, or leave."""
+        super().load()
+        if self._at == "load":
+            sys.exit("this is for the whole process")
+
+    def unload(self) -> None:
+        """Leave."""
+        sys.exit("this is for the whole process")
+
+
+def test_loader_that_exits_fails_alone_and_takes_no_thread(pooled: Stage) -> None:
+    """The one thread for loads and the one for unloads are there for what comes after it."""
+    pooled.begin(A, ExitingLoader("load"))
+    pooled.driver.until(lambda: pooled.manager.status(A).error is not None)
+    pooled.clock.advance(10.0)
+    pooled.begin(B, ExitingLoader("unload"))
+    for each in (B, C):
+        if each is C:
+            pooled.begin(C, FakeLoader())
+        pooled.driver.until_state(each, S.AVAILABLE)
+        pooled.manager.unload(each)
+        pooled.driver.until_state(each, S.END)
+
+    for each, words in ((A, "loading a/1 failed (try 2 of 2)"), (B, "unloading b/1 failed")):
+        assert f"{words}: SystemExit: this is for the whole process; " in str(
+            pooled.manager.status(each).error
+        )
+    assert pooled.manager.status(C).error is None
 
 
 def test_interrupted_load_past_its_limit_ends_once() -> None:

@@ -154,7 +154,11 @@ def test_two_loads_never_take_the_same_room(pooled: Stage) -> None:
     pooled.begin(B, second := SizedLoader(6))
     pooled.driver.until(lambda: second.calls == ["estimate"])
     pooled.load(C, SizedLoader(4))
-    assert pooled.manager.status(B).state is S.START
+    waits = pooled.manager.status(B)
+    assert waits.state is S.START
+    assert (waits.waiting or "").startswith(
+        "it waits until something else has ended: there is no room for b/1: "
+    )
 
     first.go_on.set()
 

@@ -154,6 +154,25 @@ def test_error_of_a_load_is_kept_in_words() -> None:
     assert subject.error.__context__ is None
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "MemoryError; there was no memory left for it: unload another version"),
+        (SystemExit("no licence"), "SystemExit: no licence; this would have ended its thread"),
+        (OSError(), "OSError"),
+    ],
+)
+def test_error_of_a_load_says_what_to_do_where_its_kind_tells(error: BaseException, said: str) -> None:
+    """Who reads it at night does not know what a loader's author meant."""
+    subject = loading()
+
+    assert subject.end_attempt(error, 1.0) is Outcome.FAILED
+
+    assert str(subject.error).startswith(f"loading m/1 failed (try 1 of 1): {said}")
+    assert subject.error is not None
+    assert subject.error.__context__ is None
+
+
 def test_error_can_be_told_from_outside() -> None:
     """An owner that knows of a reason ends the life with it, before anything is loaded."""
     subject = harness()
@@ -275,7 +294,7 @@ def test_load_past_its_limit_has_failed() -> None:
     assert subject.expire(60.5)
 
     assert isinstance(subject.error, errors.LoadTimedOut)
-    assert str(subject.error) == "loading m/1 took longer than its limit of 60 s"
+    assert str(subject.error).startswith("loading m/1 took longer than its limit of 60 s; raise ")
     assert (subject.state, subject.running) == (S.ERROR, True)
     assert not subject.expire(61.0)
 

@@ -5,6 +5,7 @@ import pytest
 from lifecycle import errors
 from lifecycle.loader_harness import HarnessState, LoaderHarness, LoadOptions
 from lifecycle.managed_servable import PUBLIC_STATES, ManagedServable
+from lifecycle.resources import ResourceAllocation
 from lifecycle.servable_id import ServableId
 from lifecycle.servable_state import ServableState
 from tests.fakes.servables import FakeLoader
@@ -66,3 +67,36 @@ def test_hook_that_raises_fails_the_load(managed: ManagedServable) -> None:
         raise OSError("not now")
 
     assert str(managed.call_load(hook)) == "not now"
+
+
+class PanicError(BaseException):
+    """No `Exception`, as extensions in other languages raise it."""
+
+
+class Panicking(FakeLoader):
+    """Raises what ends threads, whatever it is asked."""
+
+    def estimate_resources(self) -> ResourceAllocation:
+        """Panic."""
+        raise PanicError("estimate")
+
+    def load(self) -> None:
+        """Panic."""
+        raise PanicError("load")
+
+    def unload(self) -> None:
+        """Panic."""
+        raise PanicError("unload")
+
+
+def test_what_would_end_a_thread_is_a_failure_like_any_other() -> None:
+    """Loads, unloads and estimates are of other people's code; Ctrl-C alone goes through."""
+    managed = ManagedServable(LoaderHarness(ServableId("m", 1), LoadOptions()), Panicking())
+
+    raised = [managed.call_estimate(), managed.call_load(None), managed.call_unload()]
+
+    assert [(type(each), str(each)) for each in raised] == [
+        (PanicError, "estimate"),
+        (PanicError, "load"),
+        (PanicError, "unload"),
+    ]

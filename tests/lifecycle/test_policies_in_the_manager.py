@@ -50,15 +50,15 @@ class CountedLoader(FakeLoader):
 class BadPolicy:
     """Raises, or says what cannot be done, for the model `bad`; for others it is the default."""
 
-    def __init__(self, says: Action | Exception) -> None:
-        self.says: Action | Exception | None = says
+    def __init__(self, says: Action | BaseException) -> None:
+        self.says: Action | BaseException | None = says
         self._default = AvailabilityPreservingPolicy()
 
     def next_action(self, versions: Sequence[VersionSnapshot]) -> Action | None:
         """See the class."""
         if self.says is None or versions[0].id.name != "bad":
             return self._default.next_action(versions)
-        if isinstance(self.says, Exception):
+        if isinstance(self.says, BaseException):
             raise self.says
         return self.says
 
@@ -109,14 +109,15 @@ def test_resource_preserving_never_has_two_versions_loaded(threads: int) -> None
 
 BAD = [
     (ValueError("a bug"), "its policy failed: ValueError: a bug"),
+    (SystemExit("a bug"), "its policy failed: SystemExit: a bug"),
     (Action(ActionKind.LOAD, ServableId("other", 1)), "wants to load other/1, which is not managed"),
     (Action(ActionKind.UNLOAD, ServableId("bad", 1)), "wants to unload bad/1, which is aspired and new"),
 ]
 
 
-@pytest.mark.parametrize(("says", "reason"), BAD, ids=["raises", "another model", "not ready"])
+@pytest.mark.parametrize(("says", "reason"), BAD, ids=["raises", "exits", "another model", "not ready"])
 def test_a_policy_that_fails_fails_the_new_versions_of_its_model(
-    says: Action | Exception, reason: str
+    says: Action | BaseException, reason: str
 ) -> None:
     """With the reason; other models are loaded in the same step; later it gets another chance."""
     policy = BadPolicy(says)

@@ -1,11 +1,13 @@
 """Executors and the periodic step."""
 
 import logging
+import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 
+from lifecycle import threads
 from lifecycle.threads import Executor, InlineExecutor, PeriodicStep, ThreadPool, new_executor
 from tests.kit.waiting import PATIENCE_SECONDS, wait_until
 
@@ -74,6 +76,23 @@ def test_failing_job_is_logged_and_harms_no_other(
 
     assert done == ["next"]
     assert "a bad job" in caplog.text
+
+
+def test_job_that_exits_takes_no_thread_of_a_pool(pool: ThreadPool) -> None:
+    """Nor does one that prepares them: the only thread is there for the next job."""
+    done: list[str] = []
+
+    def leave() -> None:
+        sys.exit("this is for the whole process")
+
+    prepared = ThreadPool(1, "test-pool", leave)
+    for each in (pool, prepared):
+        each.submit(leave)
+        each.submit(lambda: done.append("done"))
+    assert prepared.close(PATIENCE_SECONDS)
+    wait_until(lambda: len(done) == 2, "the jobs behind it")
+
+    assert pool.alive == 1
 
 
 def test_inline_runs_in_the_caller() -> None:
@@ -187,18 +206,35 @@ def test_step_comes_when_woken() -> None:
     assert subject.close(PATIENCE_SECONDS)
 
 
-def test_failing_step_is_not_the_last() -> None:
+@pytest.mark.parametrize("failure", [RuntimeError("a bad step"), SystemExit(3)])
+def test_failing_step_is_not_the_last(failure: BaseException) -> None:
     """A step that raises is logged, and the next one comes."""
     steps = threading.Semaphore(0)
 
     def fail() -> None:
         steps.release()
-        raise RuntimeError("a bad step")
+        raise failure
 
     subject = PeriodicStep(fail, 0.001, "test-step")
 
     assert steps.acquire(timeout=PATIENCE_SECONDS)
     assert steps.acquire(timeout=PATIENCE_SECONDS)
+    assert subject.close(PATIENCE_SECONDS)
+
+
+def test_steps_rest_between_each_other_and_a_close_does_not_wait_for_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However often it is woken: a step that takes long, as with many versions, would take the core from all others."""
+    monkeypatch.setattr(threads, "REST", 1e9)
+    monkeypatch.setattr(threads, "MOST_REST_SECONDS", 2 * PATIENCE_SECONDS)
+    steps = threading.Semaphore(0)
+    subject = PeriodicStep(steps.release, 0.001, "test-step")
+    assert steps.acquire(timeout=PATIENCE_SECONDS)
+
+    subject.wake()
+
+    assert not steps.acquire(timeout=0.2), "no second step while it rests"
     assert subject.close(PATIENCE_SECONDS)
 
 

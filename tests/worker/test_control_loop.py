@@ -29,12 +29,13 @@ from tests.fakes.kafka_broker import FakeError
 from tests.fakes.servables import FailingLoader, ManualExecutor, SizedLoader
 from worker.arrivals import Arrivals, Contents
 from worker.aspirations import Aspirations, Watch
-from worker.control_loop import REPEAT_SECONDS, ControlLoop, ControlParts, ControlThread
+from worker.control_loop import COUNT_SECONDS, REPEAT_SECONDS, ControlLoop, ControlParts, ControlThread
 from worker.control_topic import ControlTopic
 from worker.fleet import Fleet
 from worker.joining import JoinRule
 from worker.kafka.errors import BrokerUnreachable
 from worker.loaders import Loaders
+from worker.metrics_requests import Requests
 from worker.model_table import ModelTable
 from worker.servable_reports import MESSAGE_BYTES, ServableReports
 from worker.status_topic import WHOLE_MODEL, StatusTopic
@@ -71,6 +72,7 @@ class World:
         self.directories: dict[str, list[str]] = {"/a": ["1", "2"]}
         self.failures: list[Exception] = []
         self.size = 0
+        self.requests: dict[tuple[str, int], Requests] = {}
         self.observer = Observer()
         self.table = ModelTable({"fake"})
         options = AspiredVersionsManagerOptions(
@@ -89,7 +91,15 @@ class World:
         )
         self.writer = Writer(self.status)
         out = StatusTopic(self.writer, "status", self.clock)
-        reports = ServableReports("w", self.table, self.manager, aspirations.follows, out, self.wall)
+        reports = ServableReports(
+            "w",
+            self.table,
+            self.manager,
+            aspirations.follows,
+            out,
+            self.wall,
+            requests=lambda: self.requests,
+        )
         self.manager.bus.subscribe(reports.heard)
         lease = WorkerLease(WorkerIdentity("w", "g", "h", "1.0"), out, self.wall)
         control = ControlTopic("control", lambda e: Reader(self.topic, e), self.topic, clock=self.clock)
@@ -151,6 +161,12 @@ class World:
     def said(self, model: str = "m") -> dict[int, ServableStatus]:
         """What it says of a model, by version."""
         return {s.version: s for s in self.fleet().servables("w", model)}
+
+    def all_said(self, model: str = "m", version: int = 1) -> list[ServableStatus]:
+        """Everything that was ever said of a version, in order."""
+        key = f"w/{model}/{version}".encode()
+        values = [r.value() for r in self.status.records if r.key() == key]
+        return [codec.decode(value, ServableStatus) for value in values if value]
 
     def worker(self) -> WorkerStatus:
         """What it says of the worker."""
@@ -395,6 +411,63 @@ def test_a_version_says_what_memory_it_has_and_one_without_room_why() -> None:
     assert refused.message.startswith(
         "there is no room for n/1: it needs 6 bytes of the host's memory; 4 bytes of 10"
     )
+
+
+def test_a_version_that_waits_for_memory_says_what_it_waits_for() -> None:
+    """As long as it waits: what has the memory is on its way out, and a handle holds it up."""
+    world = World(resources=ResourceTracker({HOST: 10}.get))
+    world.size = 6
+    world.set()
+    world.step()
+    handle = world.manager.handle("m")
+    world.topic.add(b"m", None)
+    world.step()
+    world.set(key=b"n")
+    world.step()
+
+    waiting = world.said("n")[1]
+    assert (waiting.state, waiting.code) == (ServableState.START, Code.OK)
+    assert waiting.message.startswith(
+        "it waits until something else has ended: there is no room for n/1: it needs 6 bytes of the host's memory; "
+        "4 bytes of 10 bytes is free (set aside: m/1 6 bytes)"
+    )
+    assert not world.manager.pending_names()
+
+    handle.release()
+    world.step()
+    loaded = world.said("n")[1]
+    assert (loaded.state, loaded.message) == (ServableState.AVAILABLE, "")
+    later = [s for s in world.all_said("n") if s.state is not ServableState.START]
+    assert {status.message for status in later} == {""}
+
+
+def test_the_requests_of_a_version_are_said_once_a_minute_where_they_have_changed() -> None:
+    """Beside what was said before; nothing of versions that have none or are not available, nor twice."""
+    world = World()
+    world.set()
+    world.set(replace(CONFIG, versions=SpecificVersions((2,))), key=b"idle")
+    world.step()
+    world.requests = {("m", 1): Requests(7, 2), ("m", 3): Requests(1), ("", 1): Requests(0, 9)}
+    world.step(COUNT_SECONDS - 1)
+    assert world.said()[1].requests_answered is None
+
+    world.step(1.0)
+    said = world.said()[1]
+    assert (said.requests_answered, said.requests_failed, said.load_seconds) == (7, 2, 0.0)
+    assert list(world.said()) == [1]
+    assert world.said("idle")[2].requests_answered is None
+
+    world.step(COUNT_SECONDS)
+    world.requests = {("m", 1): Requests(8, 2)}
+    world.step(COUNT_SECONDS)
+    world.step(1.0)
+    assert world.said()[1].requests_answered == 8
+    counts = [s.requests_answered for s in world.all_said() if s.requests_answered is not None]
+    assert counts == [7, 8]
+
+    world.set(replace(CONFIG, comment="nothing new"))
+    world.step()
+    assert world.said()[1].requests_answered == 8
 
 
 def test_a_look_that_takes_its_time_is_reported_as_soon_as_it_ends() -> None:

@@ -1,5 +1,6 @@
 """Batches as models see them, and what becomes of requests when a model fails."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,32 @@ def test_a_model_that_loses_rows_is_not_asked_again() -> None:
 
     assert set(lab.codes().values()) == {INTERNAL}
     assert len(lab.servable().runs) == 1
+
+
+@pytest.mark.parametrize("failure", [SystemExit(3), GeneratorExit()])
+def test_a_model_that_exits_leaves_no_request_without_an_answer(
+    failure: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It fails alone, as one that raises anything else does, and its words stay in the log."""
+    lab, worker = serving()
+    servable = lab.servable()
+    run = servable.run
+
+    def leave(signature: str, inputs: dict[str, Any], outputs: Sequence[str]) -> Any:
+        if (inputs["x"] == POISON).any():
+            raise failure
+        return run(signature, inputs, outputs)
+
+    monkeypatch.setattr(servable, "run", leave)
+    for n in range(8):
+        lab.send(request(POISON if n == 5 else n, id=f"{n}"))
+
+    worker.until_committed(8)
+
+    assert lab.codes() == {f"{n}": INTERNAL if n == 5 else 0 for n in range(8)}
+    assert (
+        lab.messages()["5"] == f"model m/1: it raised {type(failure).__name__}, which would end its process"
+    )
 
 
 def test_requests_of_different_sizes_share_a_batch() -> None:

@@ -13,7 +13,7 @@ from worker.commands.control_access import ControlAccess
 from worker.commands.failure import CommandFailedError
 from worker.commands.model_views import config_document, golden_text, time_text
 from worker.commands.output import Output, styled, table
-from worker.commands.status import await_life, shown_state
+from worker.commands.status import await_life, requests_text, shown_state
 from worker.commands.version_texts import versions_text
 from worker.control_view import ControlEntry
 from worker.status_topic import WHOLE_MODEL
@@ -47,6 +47,7 @@ def describe_model(access: ControlAccess, name: str, output: Output) -> None:
             str(version): {
                 "labels": labels.get(version, []),
                 "workers": {each.worker: _status_document(each) for each in of_version},
+                "requests": _requests_document(of_version),
                 "signatures": {
                     each.name: signature_views.document(each) for each in _known(signatures, version)
                 },
@@ -99,6 +100,17 @@ def _status_document(status: ServableStatus) -> dict[str, Any]:
         "since": time_text(status.time),
         "load_seconds": status.load_seconds,
         "memory_bytes": status.memory_bytes,
+        "requests_answered": status.requests_answered,
+        "requests_failed": status.requests_failed,
+    }
+
+
+def _requests_document(of_version: Iterable[ServableStatus]) -> dict[str, int]:
+    """Of all workers together, each since it began."""
+    counted = list(of_version)
+    return {
+        "answered": sum(each.requests_answered or 0 for each in counted),
+        "failed": sum(each.requests_failed or 0 for each in counted),
     }
 
 
@@ -123,13 +135,30 @@ def _shown(
             time_text(each.time),
             None if each.load_seconds is None else f"{each.load_seconds:,.1f} s",
             " ".join(f"{device} {bytes_text(size)}" for device, size in each.memory_bytes.items()),
+            requests_text(each),
             each.message,
         )
         for each in sorted([*here, *lost], key=lambda status: (-status.version, status.worker))
         if each.version != WHOLE_MODEL
     ]
     if rows:
-        yield table(("version", "labels", "worker", "state", "since", "loaded in", "memory", "reason"), rows)
+        titles = (
+            "version",
+            "labels",
+            "worker",
+            "state",
+            "since",
+            "loaded in",
+            "memory",
+            "requests",
+            "reason",
+        )
+        yield table(titles, rows)
+        for version, of_version in _by_version(here).items():
+            together = _requests_document(of_version)
+            if len(of_version) > 1 and any(together.values()):
+                failed = f", and {together['failed']:,} with an error" if together["failed"] else ""
+                yield f"version {version} has answered {together['answered']:,} requests on all workers{failed}"
     else:
         yield styled("no worker has a version of it", "yellow")
     for specs, versions in signatures.items():

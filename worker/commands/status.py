@@ -69,6 +69,7 @@ def show_status(access: "ControlAccess", model: str | None, output: Output) -> N
             each.worker,
             shown_state(each) if each.worker in live else styled(f"{each.state} (lost)", "dim"),
             _since(each),
+            requests_text(each),
             each.message,
         )
         for each in sorted(servables, key=lambda s: (s.model, s.version, s.worker))
@@ -82,7 +83,7 @@ def show_status(access: "ControlAccess", model: str | None, output: Output) -> N
     output.show(
         as_document(fleet, servables, now_ms),
         table(("worker", "group", "host", "release", "state", "control offset", "heard", "problem"), workers),
-        table(("model", "version", "worker", "state", "since", "reason"), versions),
+        table(("model", "version", "worker", "state", "since", "requests", "reason"), versions),
     )
 
 
@@ -122,6 +123,8 @@ def as_document(fleet: "Fleet", servables: "Iterable[ServableStatus]", now_ms: f
                 "message": each.message,
                 "control_offset": each.control_offset,
                 "since": _since(each),
+                "requests_answered": each.requests_answered,
+                "requests_failed": each.requests_failed,
                 "signatures": sorted(signature.name for signature in each.signatures),
             }
             for each in servables
@@ -137,6 +140,14 @@ def _since(each: "ServableStatus") -> str | None:
     from worker.commands.model_views import time_text  # noqa: PLC0415
 
     return time_text(each.time)
+
+
+def requests_text(each: "ServableStatus") -> str | None:
+    """How many requests a version has answered on a worker, and how many have failed; None where nobody says it."""
+    if each.requests_answered is None:
+        return None
+    failed = f" ({each.requests_failed:,} failed)" if each.requests_failed else ""
+    return f"{each.requests_answered:,}{failed}"
 
 
 def shown_state(each: "ServableStatus") -> object:

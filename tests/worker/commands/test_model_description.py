@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from schemas.model_config import GOLDEN, SPLIT, WARMUP
-from schemas.servable_status import LOAD_SECONDS, MEMORY_BYTES
+from schemas.servable_status import LOAD_SECONDS, MEMORY_BYTES, REQUESTS_ANSWERED, REQUESTS_FAILED
 from schemas.signature_spec import SignatureSpec, TensorSpec
 from schemas.version_selection import SpecificVersions
 from tests.worker.commands.control_world import CONFIG, World, document, version, worker
@@ -19,7 +19,12 @@ X = TensorSpec("x", "DT_FLOAT", (None, 64))
 Y = TensorSpec("y", "DT_INT64", None)
 TAKES_X = SignatureSpec("serving_default", "predict", (X,), (X, Y))
 TAKES_Y = SignatureSpec("serving_default", "predict", (Y,), (X,))
-SAID = {LOAD_SECONDS: b"12.345", MEMORY_BYTES: b"host=3221225472 gpu:0=1"}
+SAID = {
+    LOAD_SECONDS: b"12.345",
+    MEMORY_BYTES: b"host=3221225472 gpu:0=1",
+    REQUESTS_ANSWERED: b"12000",
+    REQUESTS_FAILED: b"34",
+}
 
 
 @pytest.fixture
@@ -42,7 +47,7 @@ def world(capsys: pytest.CaptureFixture[str]) -> World:
         worker(),
         worker("gone", lease_ms=0),
         version(3, on="v", signatures=(TAKES_X,), parameters=SAID),
-        version(3, signatures=(TAKES_X,)),
+        version(3, signatures=(TAKES_X,), parameters={REQUESTS_ANSWERED: b"5", REQUESTS_FAILED: b"0"}),
         version(4, signatures=(TAKES_Y,)),
         version(5, state="END", code=9, message="corrupt"),
         version(2, on="gone", signatures=(TAKES_X,)),
@@ -68,6 +73,12 @@ def test_programs_get_everything(world: World, capsys: pytest.CaptureFixture[str
         "v": {"host": 3_221_225_472, "gpu:0": 1},
         "w": {},
     }
+    counted = shown["versions"]["3"]
+    assert {w: (s["requests_answered"], s["requests_failed"]) for w, s in counted["workers"].items()} == {
+        "v": (12_000, 34),
+        "w": (5, 0),
+    }
+    assert counted["requests"] == {"answered": 12_005, "failed": 34}
     assert shown["versions"]["3"]["signatures"] == {
         "serving_default": {
             "method_name": "predict",
@@ -89,8 +100,11 @@ def test_programs_get_everything(world: World, capsys: pytest.CaptureFixture[str
                 "since": "1970-01-01T00:16:40Z",
                 "load_seconds": None,
                 "memory_bytes": {},
+                "requests_answered": None,
+                "requests_failed": None,
             }
         },
+        "requests": {"answered": 0, "failed": 0},
         "signatures": {},
     }
     assert (shown["problems"], shown["lost_workers"]) == ({}, ["gone"])
@@ -111,6 +125,8 @@ def test_people_get_signatures_once_for_the_versions_that_share_them(
         "old stable",
         "12.3 s",
         "3.00 GiB",
+        "12,000 (34 failed)",
+        "version 3 has answered 12,005 requests on all workers, and 34 with an error",
         "FAILED",
         "corrupt",
         "AVAILABLE (lost)",

@@ -8,6 +8,7 @@ import click
 import pytest
 
 from schemas.model_config import GOLDEN, SPLIT, BatchingOptions
+from schemas.servable_status import REQUESTS_ANSWERED, REQUESTS_FAILED
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from tests.kit import distributions
 from tests.worker.commands.control_world import CONFIG, World, document, version, worker
@@ -291,7 +292,8 @@ def test_status_shows_workers_and_versions_with_reasons_and_who_is_lost(
     world.status.now_ms = 980_000
     world.say(worker("dead"), version(on="dead"))
     world.status.now_ms = 999_000
-    world.say(worker(parameters={CONTROL_PROBLEM: b"no topic"}), version())
+    counts = {REQUESTS_ANSWERED: b"1200", REQUESTS_FAILED: b"3"}
+    world.say(worker(parameters={CONTROL_PROBLEM: b"no topic"}), version(parameters=counts))
     world.say(version(2, state="END", code=5, message="no such directory"), version(-1, state="END", code=3))
     show_status(world.access(), None, Output("json"))
     shown = document(capsys)
@@ -307,10 +309,21 @@ def test_status_shows_workers_and_versions_with_reasons_and_who_is_lost(
         ("w", 1, "AVAILABLE", True),
         ("w", 2, "END", True),
     ]
+    counted = [(each["requests_answered"], each["requests_failed"]) for each in shown["servables"]]
+    assert counted == [(None, None), (None, None), (1200, 3), (None, None)]
     assert shown["servables"][3]["message"] == "no such directory"
     assert shown["servables"][3]["since"] == "1970-01-01T00:16:40Z"
 
     show_status(world.access(), "m", Output())
     text = capsys.readouterr().out
-    for piece in ("LOST", "SERVING", "FAILED", "AVAILABLE (lost)", "no such directory", "no topic"):
+    pieces = (
+        "LOST",
+        "SERVING",
+        "FAILED",
+        "AVAILABLE (lost)",
+        "1,200 (3 failed)",
+        "no such directory",
+        "no topic",
+    )
+    for piece in pieces:
         assert piece in text
