@@ -119,9 +119,14 @@ class Metrics:
         """
         self.requests.labels(model, version, signature, code).add(count)
 
-    def latencies_observed(self, model: str, version: int | None, seconds: npt.NDArray[np.float64]) -> None:
-        """Count the times from record to reply; a record from the future counts as 0."""
-        self._latency.labels(model, _text(version)).observe_many(seconds)
+    def latencies_observed(
+        self, model: str, version: int | None, seconds: npt.NDArray[np.float64], requests: int, each: int = 1
+    ) -> None:
+        """Count the times from record to reply; a record from the future counts as 0.
+
+        Each stands for *each* requests, the last for what is left of all these *requests*.
+        """
+        self._latency.labels(model, _text(version)).observe_many(seconds, requests, each)
 
     def dead_lettered(self, topic: str, reason: str, count: int = 1) -> None:
         """Count dead letters of a request topic; *reason* is the name of an error class."""

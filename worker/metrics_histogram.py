@@ -29,7 +29,7 @@ class HistogramChild:
         self._lock = threading.Lock()  # guards the four below
         self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
-        self._kept: list[npt.NDArray[np.float64]] = []
+        self._kept: dict[int, list[npt.NDArray[np.float64]]] = {}  # by how many values each stands for
         self._kept_values = 0
 
     def observe(self, value: float) -> None:
@@ -39,10 +39,22 @@ class HistogramChild:
             self._counts[index] += 1
             self._sum += value
 
-    def observe_many(self, values: npt.NDArray[np.float64]) -> None:
-        """Count an array of values of any shape, which must not change afterwards; a negative one counts as 0."""
+    def observe_many(self, values: npt.NDArray[np.float64], count: int, each: int = 1) -> None:
+        """Count *count* values; a negative one counts as 0.
+
+        Args:
+            values: those that are known, in one dimension; they must not change afterwards.
+            count: how many there are.
+            each: for how many of these each known one stands; the last stands for what is left, which is fewer or as
+                many, and at least one.
+        """
         with self._lock:
-            self._kept.append(values)
+            left = count - (values.size - 1) * each
+            if left == each:
+                self._kept.setdefault(each, []).append(values)
+            else:
+                self._kept.setdefault(each, []).append(values[:-1])
+                self._kept.setdefault(left, []).append(values[-1:])
             self._kept_values += values.size
             if self._kept_values >= MOST_KEPT:
                 self._sort_in()
@@ -56,15 +68,14 @@ class HistogramChild:
 
     def _sort_in(self) -> None:
         """Count what was kept; under the lock."""
-        if not self._kept:
-            return
-        values = np.fmax(np.concatenate([kept.ravel() for kept in self._kept]), 0.0)
-        # A comparison with each bound costs a third of a search for each value.
-        up_to = [int(np.count_nonzero(values <= bound)) for bound in self._bounds]
-        counts = map(operator.sub, [*up_to, values.size], [0, *up_to])
-        self._counts = list(map(operator.add, self._counts, counts))
-        self._sum += float(values.sum())
-        self._kept, self._kept_values = [], 0
+        for each, kept in self._kept.items():
+            values = np.fmax(np.concatenate(kept), 0.0)
+            # A comparison with each bound costs a third of a search for each value.
+            up_to = [int(np.count_nonzero(values <= bound)) * each for bound in self._bounds]
+            counts = map(operator.sub, [*up_to, values.size * each], [0, *up_to])
+            self._counts = list(map(operator.add, self._counts, counts))
+            self._sum += float(values.sum()) * each
+        self._kept, self._kept_values = {}, 0
 
 
 class BlockHistogram(Collector):

@@ -22,10 +22,9 @@ if TYPE_CHECKING:
     from worker.reply_routes import ReplyRoutes
 
 MANY_RECORDS, TIMED_EVERY = 128, 8
-"""Of a poll with so many records one in eight is asked for its timestamp, and tells those of the seven behind it too: a
-fraction of a millisecond apart where so many come at once, and only the latency metric reads them. To ask each is a
-tenth of all that is done with a small record outside of Kafka and its model (measured)."""
-
+"""Of a poll with so many records one in eight is asked for its timestamp, and stands for those about it: a fraction of
+a millisecond apart where so many come at once, and only the latency metric reads them. To ask each, and count each by
+itself, is more than a tenth of all that is done with a small record outside of Kafka and its model (measured)."""
 _milliseconds = itemgetter(1)
 
 
@@ -72,12 +71,12 @@ class PolledRecords:
         claimed: bytes that records claim which lie elsewhere, by position; None where no record has a claim.
         sizes: bytes of each record's value and key, and of what it claims.
         size_bytes: bytes of all of them.
-        about_ms: each record's timestamp, nearly: see `MANY_RECORDS`.
     """
 
     __slots__ = (
         "_runs",
-        "about_ms",
+        "_stamps_ms",
+        "_timed_every",
         "binding",
         "claimed",
         "deadlines_ms",
@@ -121,11 +120,9 @@ class PolledRecords:
         self.refusal: Exception | None = None
         self.settled: bytearray | None = None
         self.claimed: dict[int, int] | None = None
-        if len(messages) < MANY_RECORDS:
-            self.about_ms = _timestamps_ms(messages, polled_ms)
-        else:  # now, while the messages are in the processor's caches
-            some = _timestamps_ms(messages[::TIMED_EVERY], polled_ms)
-            self.about_ms = np.repeat(some, TIMED_EVERY)[: len(messages)]
+        self._timed_every = 1 if len(messages) < MANY_RECORDS else TIMED_EVERY
+        # Now, while the messages are in the processor's caches.
+        self._stamps_ms = _timestamps_ms(messages[:: self._timed_every], polled_ms)
         self._runs: dict[int, Run] = {}
         self.lengths = _lengths(self.values)
         self.one_length = self.lengths is not None and self.lengths.count(self.lengths[0]) == len(messages)
@@ -150,11 +147,20 @@ class PolledRecords:
         self.sizes[position] += size_bytes
         self.size_bytes += size_bytes
 
-    def about_ms_at(self, positions: Sequence[int]) -> "npt.NDArray[np.int64]":
-        """`about_ms` of the records at these positions."""
-        if isinstance(positions, range) and positions.step == 1:
-            return self.about_ms[positions.start : positions.stop]
-        return self.about_ms[np.array(positions, np.intp)]
+    def about_ms_at(self, positions: Sequence[int]) -> "tuple[npt.NDArray[np.int64], int]":
+        """When the records at these positions, ascending, were written, nearly: see `MANY_RECORDS`.
+
+        Returns:
+            Timestamps, and how many records each of them stands for, but for the last, which stands for what is left.
+        """
+        every = self._timed_every
+        some = positions[::every]
+        if isinstance(some, range) and some.step == every:
+            first = some.start // every
+            return self._stamps_ms[first : first + len(some)], every
+        places = np.array(some, np.intp)
+        places //= every
+        return self._stamps_ms[places], every
 
     def timestamps_ms_at(self, positions: Sequence[int]) -> "npt.NDArray[np.int64]":
         """The timestamps of the records at these positions; one missing or in the future is the poll's time."""

@@ -51,9 +51,10 @@ class Settlement:
         if left:
             self._count(answer, answer.code, left)
         # Not until now: a lane tells late, and for many at once, that replies are safe.
-        waited = np.subtract(delivery.handed_ms, records.about_ms_at(answered), dtype=np.float64)
+        written_ms, each = records.about_ms_at(answered)
+        waited = np.subtract(delivery.handed_ms, written_ms, dtype=np.float64)
         waited /= 1000
-        self._metrics.latencies_observed(answer.model, answer.version, waited)
+        self._metrics.latencies_observed(answer.model, answer.version, waited, len(answered), each)
 
     def _count(self, answer: Answer, code: Code, requests: int) -> None:
         self._metrics.requests_answered(answer.model, answer.version, answer.signature, code.name, requests)

@@ -53,7 +53,7 @@ def test_latencies_of_a_block_are_sorted_into_their_buckets(
     registry: CollectorRegistry, metrics: Metrics
 ) -> None:
     """An array of latencies counts as each of its values would."""
-    metrics.latencies_observed("digits", 1, np.array([0.0005, 0.001, 0.002, 99.0]))
+    metrics.latencies_observed("digits", 1, np.array([0.0005, 0.001, 0.002, 99.0]), 4)
 
     labels = {"model": "digits", "version": "1"}
     assert value(registry, "headrace_request_latency_seconds_bucket", le="0.001", **labels) == 2
@@ -65,7 +65,7 @@ def test_latencies_of_a_block_are_sorted_into_their_buckets(
 
 def test_a_latency_that_cannot_be_counts_as_none(registry: CollectorRegistry, metrics: Metrics) -> None:
     """A record from the future, or without a time, is counted and does not spoil the sum."""
-    metrics.latencies_observed("digits", 1, np.array([-5.0, np.nan]))
+    metrics.latencies_observed("digits", 1, np.array([-5.0, np.nan]), 2)
 
     labels = {"model": "digits", "version": "1"}
     assert value(registry, "headrace_request_latency_seconds_count", **labels) == 2
