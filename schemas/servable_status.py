@@ -13,6 +13,9 @@ LOAD_SECONDS = "load_seconds"
 MEMORY_BYTES = "memory_bytes"
 """The name, likewise, of the memory that was set aside for it: bytes by device, `gpu:0=130023424 host=285212672`."""
 
+ASLEEP = "asleep"
+"""The name, likewise, of what a version of a lazy model says that nobody has asked for: it is not loaded until then."""
+
 _MOST_DIGITS = 19
 
 
@@ -64,6 +67,11 @@ class ServableStatus:
             return float(self.parameters.get(LOAD_SECONDS, b""))
         except ValueError:
             return None
+
+    @property
+    def asleep(self) -> bool:
+        """Whether it is one of a lazy model that nobody has asked for: it is loaded when that happens."""
+        return self.state is ServableState.START and ASLEEP in self.parameters
 
     @property
     def memory_bytes(self) -> dict[str, int]:

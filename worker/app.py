@@ -22,6 +22,8 @@ from worker.kafka import client_config, clients
 from worker.kafka.admin import Admin
 from worker.kafka.client_config import Connection
 from worker.kafka.errors import KafkaProblem
+from worker.lazy_demand import LazyDemand
+from worker.lazy_models import LazyLimits, LazyModels
 from worker.log import Occasionally
 from worker.metrics import Metrics, new_registry
 from worker.metrics_models import ModelSeries
@@ -67,7 +69,8 @@ def build(settings: Settings) -> WorkerProcess:
     metrics = Metrics(new_registry())
     metrics.describe(release.VERSION, settings.worker_id, settings.kafka.group)
     admin = clients.admin(where)
-    side = _control_side(settings, where, admin, metrics)
+    demand = LazyDemand()
+    side = _control_side(settings, where, admin, metrics, demand)
     queue = ShareGroup(admin, settings.kafka.group)
 
     def make_request_path() -> RequestPath:
@@ -79,6 +82,7 @@ def build(settings: Settings) -> WorkerProcess:
             directory=side.directory,
             catalog=catalog,
             metrics=metrics,
+            demand=demand,
             on_idle=process_tuning.collect_while_idle,
         )
 
@@ -126,7 +130,9 @@ def _catalog(settings: Settings) -> Catalog:
     return catalog
 
 
-def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: Metrics) -> Side:
+def _control_side(
+    settings: Settings, where: Connection, admin: Admin, metrics: Metrics, demand: LazyDemand
+) -> Side:
     (loaders, rules), named = managing.new_loaders(settings), managing.new_policies()
     table = ModelTable(loaders, named, rules)
     scan = rules.roots.guarded(stored_versions.scan)
@@ -149,6 +155,9 @@ def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: 
         ),
         batch_rows=managing.warmed_rows(ModelQueueOptions(settings.batching, table)),
     )
+    limits = LazyLimits(settings.lifecycle.most_lazy_models, settings.lifecycle.lazy_idle_seconds)
+    lazy = LazyModels(table, manager, resources, demand, metrics.lazy, limits=limits)
+    manager.make_room_by(lazy.may_make_room)
     checked = settings.topics.control_check == "checked"
     topic = ControlTopic(
         settings.topics.control,
@@ -189,6 +198,7 @@ def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: 
             WorkerLease(identity, status),
             join,
             metrics,
+            lazy,
         ),
         on_settled=functools.partial(manager.set_load_threads, max(1, settings.lifecycle.load_threads)),
     )
@@ -208,7 +218,7 @@ def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: 
 
     return Side(
         control=control,
-        thread=ControlThread(control),
+        thread=ControlThread(control, demand=demand),
         manager=manager,
         table=table,
         directory=directory,

@@ -16,6 +16,8 @@ from worker.aspirations import Aspirations
 from worker.control_topic import ControlRecord, ControlTopic, ControlTopicError
 from worker.joining import JoinRule, waits_for
 from worker.kafka.errors import Fatal, KafkaProblem
+from worker.lazy_demand import LazyDemand
+from worker.lazy_models import LazyModels
 from worker.log import Occasionally
 from worker.model_table import Change, ModelTable
 from worker.servable_reports import Manager, ServableReports
@@ -56,6 +58,7 @@ class ControlParts:
     lease: WorkerLease
     join: JoinRule = field(default_factory=JoinRule)
     observer: ControlObserver = field(default_factory=NoObserver)
+    lazy: LazyModels | None = None
 
 
 class ControlLoop:
@@ -127,7 +130,7 @@ class ControlLoop:
         """
         records = self._records(now, timeout_seconds)
         for record in records:
-            self._apply(record)
+            self._apply(record, now)
         if self._read_at is None and self._opened and self._parts.topic.caught_up:
             self._read_at = now
             self._changed = True
@@ -135,6 +138,8 @@ class ControlLoop:
                 "control topic read",
                 extra={"topic": self._parts.topic.topic, "models": len(self._parts.table.models)},
             )
+        if self._parts.lazy is not None:
+            self._changed |= self._parts.lazy.step(now)
         self._changed |= self._parts.aspirations.step(now)
         self._decide_joining(now)
         self._report(now)
@@ -181,7 +186,7 @@ class ControlLoop:
             _log.info("the control topic can be followed again", extra={"topic": self._parts.topic.topic})
         self._problem = None if problem is None else str(problem)
 
-    def _apply(self, record: ControlRecord) -> None:
+    def _apply(self, record: ControlRecord, now: float) -> None:
         change, name = self._parts.table.apply(record.key, record.value, record.offset, self._wall())
         facts = {"model": name, "offset": record.offset}
         if change is Change.REJECTED:
@@ -194,6 +199,8 @@ class ControlLoop:
             _log.info("control record applied: model %s", change.value, extra=facts)
         if change in {Change.SET, Change.REMOVED}:
             self._parts.aspirations.changed(name)
+            if self._parts.lazy is not None:
+                self._parts.lazy.changed(name, now)
         self._applied = record.offset
         self._changed = True
         self._parts.observer.control_applied(
@@ -232,11 +239,16 @@ class ControlThread:
     """Steps a control loop on a thread of its own until it is closed."""
 
     def __init__(
-        self, loop: ControlLoop, clock: Callable[[], float] = time.monotonic, wait_seconds: float = 0.1
+        self,
+        loop: ControlLoop,
+        clock: Callable[[], float] = time.monotonic,
+        wait_seconds: float = 0.1,
+        demand: LazyDemand | None = None,
     ) -> None:
         self._loop = loop
         self._clock = clock
         self._wait_seconds = wait_seconds
+        self._demand = demand
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
 
@@ -252,6 +264,8 @@ class ControlThread:
     def close(self, timeout_seconds: float) -> None:
         """Step no more, say goodbye, and end; at most that long, twice."""
         self._closing.set()
+        if self._demand is not None:
+            self._demand.nudge()
         if self._thread.ident is not None:
             self._thread.join(timeout_seconds)
         if self._thread.is_alive():
@@ -262,7 +276,7 @@ class ControlThread:
     def _run(self) -> None:
         while not self._closing.is_set():
             try:
-                self._loop.step(self._clock(), self._wait_seconds)
+                self._step()
             except Fatal:
                 _log.exception(
                     "the status producer is beyond repair; this worker's status ends with its lease"
@@ -273,3 +287,11 @@ class ControlThread:
                 self._closing.wait(1.0)
             if self._loop.problem is not None:
                 self._closing.wait(self._wait_seconds)
+
+    def _step(self) -> None:
+        """Wait for control records; or, where there are lazy models, for whoever asks for one."""
+        if self._demand is None or not self._demand.watched or not self._loop.initial_read_done:
+            self._loop.step(self._clock(), self._wait_seconds)
+        else:
+            self._demand.wait(self._wait_seconds)
+            self._loop.step(self._clock())
