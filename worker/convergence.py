@@ -115,7 +115,9 @@ def _look_at(fleet: Fleet, worker: str, member: Member, wanted: Wanted) -> tuple
         return "has not found the versions yet"
     for version in versions:
         status = said.get(version)
-        if status is not None and status.state is ServableState.END and status.code != Code.OK:
+        # A load that was cancelled is of a lazy model that had to make room.
+        ended = status is not None and status.state is ServableState.END
+        if status is not None and ended and status.code not in (Code.OK, Code.CANCELLED):
             return Failed(worker, f"version {version}: {status.message}")
     missing = [v for v in versions if v not in said or not is_there(said[v])]
     if missing:

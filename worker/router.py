@@ -205,9 +205,10 @@ class Router:
         return Refused(Code.UNAVAILABLE, f"model {model.name!r} is not available: {reason}", model.name)
 
     def _failure(self, servable_id: ServableId) -> str | None:
-        """Why a version has failed; None when it is on its way."""
+        """Why a version has failed; None when it is on its way. What is not aspired has been told to go."""
         for status in self._manager.states():
-            if status.id == servable_id and status.state is ServableState.END and status.error is not None:
+            ended = status.state is ServableState.END and status.aspired
+            if status.id == servable_id and ended and status.error is not None:
                 return str(status.error)
         return None
 

@@ -182,7 +182,7 @@ class LazyWorld:
         waiting = set(names)
 
         def none_waits() -> bool:
-            waiting.difference_update([name for name in sorted(waiting) if not self.waits(name)])
+            waiting.difference_update([name for name in sorted(waiting) if self.answers(name)])
             return not waiting
 
         self.until(none_waits, within_seconds)
@@ -193,6 +193,13 @@ class LazyWorld:
         while not holds():
             assert self.clock() < end, f"it never held: {self.states()}"
             self.step()
+
+    def answers(self, name: str, **asked: Any) -> bool:
+        """Whether a request is answered now. A refusal is an error."""
+        handle = self.handle(name, **asked)
+        if handle is not None:
+            handle.release()
+        return handle is not None
 
     def waits(self, name: str, **asked: Any) -> bool:
         """Whether a request has to wait; it does not stay."""

@@ -81,7 +81,7 @@ class AnyLazy(RuleBasedStateMachine):
 
     def _look(self) -> None:
         for name in sorted(self.waiting):
-            if not self.world.waits(name):
+            if self.world.answers(name):
                 self.waiting.discard(name)
 
     @invariant()

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from schemas import codec
+from schemas.errors import Code
 from schemas.servable_status import ASLEEP, ServableState, ServableStatus
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from schemas.worker_status import WorkerState, WorkerStatus
@@ -78,6 +79,10 @@ def test_a_version_that_sleeps_until_it_is_asked_for_is_as_wanted() -> None:
     assert seen(fleet(worker(), asleep), LatestVersions(1)) == Converged({"w": (1,)})
     assert seen(fleet(worker(), version(state=ServableState.START))) == Waiting(("w: version 1 is START",))
     assert isinstance(seen(fleet(worker(), replace(asleep, control_offset=4))), Waiting)
+    cancelled = version(
+        state=END, code=Code.CANCELLED, message="cancelled"
+    )  # it had to make room as it loaded
+    assert seen(fleet(worker(), cancelled)) == Waiting(("w: version 1 is END (cancelled)",))
 
 
 @pytest.mark.parametrize("selection", [SpecificVersions((1,)), LatestVersions(1), AllVersions()])

@@ -72,6 +72,7 @@ def test_a_path_that_is_missing_is_told_and_wakes_nothing() -> None:
     refused = world.route("lazy")
     assert isinstance(refused, Refused)
     assert (refused.code, "cannot be listed" in refused.message) == (Code.UNAVAILABLE, True)
+    world.step(2)
     assert sleep_of(world, "lazy") is Sleep.ASLEEP
 
     world.missing.clear()
@@ -280,6 +281,20 @@ def test_two_models_that_do_not_fit_beside_each_other_take_turns(versions: tuple
     for _ in range(10):
         world.ask_all("a", "b")
     assert world.counts.unloads["memory"] >= 10
+
+
+def test_a_load_that_is_cancelled_to_make_room_is_no_failure_of_its_version() -> None:
+    """Requests that name the version wait on."""
+    world = LazyWorld(memory=2)
+    world.set_lazy("a", "b", versions=(1, 2))
+    cancelled = 0
+    for _ in range(200):
+        for name in ("a", "b"):
+            for version in (1, 2):
+                world.answers(name, version=version)
+        cancelled += sum(each.error is not None for each in world.manager.states())
+        world.step()
+    assert cancelled > 0
 
 
 def test_many_models_are_all_answered_where_few_fit() -> None:

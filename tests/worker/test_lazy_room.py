@@ -67,3 +67,10 @@ def test_of_two_that_wait_for_each_other_the_first_in_the_line_gets_the_room() -
     line = [(ServableId("a", 2), host(1)), (ServableId("b", 2), host(1))]
     there = [candidate("a", 2.0, place=0), candidate("b", 1.0, place=1)]
     assert leaving_for(line, {HOST: 0}, there) == {"b": line[0][0]}
+
+
+def test_of_what_waits_itself_nothing_goes_for_a_load_that_stands_behind_it() -> None:
+    """Though the one in front cannot be helped yet: they would take from each other for ever."""
+    line = [(ServableId("a", 2), host(5)), (ServableId("b", 2), host(1))]
+    assert leaving_for(line, {HOST: 0}, [candidate("a", place=0)]) == {}
+    assert leaving_for(line[::-1], {HOST: 0}, [candidate("a", place=1)]) == {"a": line[1][0]}
