@@ -54,7 +54,8 @@ class AspiredVersionsManager:
         options = options or AspiredVersionsManagerOptions()
         surroundings = surroundings or execution.Surroundings()
         self._clock = surroundings.clock
-        self._basic = basic_manager.BasicManager(options.basic, surroundings)
+        self._make_room: execution.MakeRoom = execution.nothing_to_unload
+        self._basic = basic_manager.BasicManager(options.basic, surroundings, self._ask_for_room)
         self.bus = self._basic.bus
         self._taking_note = threading.Lock()  # guards the two below
         self._pending: dict[str, tuple[AspiredVersion, ...]] = {}
@@ -83,6 +84,13 @@ class AspiredVersionsManager:
                 raise errors.ManagerClosed(f"the manager is closed and takes no aspirations for {name!r}")
             self._pending[name] = tuple(versions)
         self._periodic.wake()
+
+    def make_room_by(self, make_room: execution.MakeRoom) -> None:
+        """Ask this whether room can be made, by other aspirations, before a load ends for want of it; any thread asks.
+
+        While it says so, the load waits. By default there is nothing to unload.
+        """
+        self._make_room = make_room
 
     def set_load_threads(self, threads: int) -> None:
         """Load so many at a time from now on, 1 or more: many while nothing is served yet, few afterwards.
@@ -123,6 +131,10 @@ class AspiredVersionsManager:
         except errors.NotManaged:
             return NOTHING
 
+    def waiting_for_room(self) -> tuple[tuple[ServableId, ResourceAllocation], ...]:
+        """The loads that wait for room, in the order of asking, and what each needs."""
+        return self._basic.waiting_for_room()
+
     def pending_names(self) -> tuple[str, ...]:
         """The names whose last list is not yet taken up."""
         with self._taking_note:
@@ -157,3 +169,6 @@ class AspiredVersionsManager:
         left = self._basic.close(max(0.0, deadline - self._clock()))
         self._unsubscribe()
         return left
+
+    def _ask_for_room(self, servable_id: ServableId, needs: ResourceAllocation) -> bool:
+        return self._make_room(servable_id, needs)

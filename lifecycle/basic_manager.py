@@ -10,6 +10,7 @@ import contextlib
 from lifecycle import errors, execution, loader, loader_harness, servable_handle
 from lifecycle.loader_harness import HarnessState
 from lifecycle.managed_servable import ManagedServable, VersionStatus
+from lifecycle.resources import ResourceAllocation
 from lifecycle.servable_id import ServableId, ServableRequest
 from lifecycle.servable_state import ServableState
 
@@ -188,6 +189,11 @@ class BasicManager:
             return isinstance(managed.harness.error, errors.ResourceExhausted) and self._execution.has_room(
                 managed
             )
+
+    def waiting_for_room(self) -> tuple[tuple[ServableId, ResourceAllocation], ...]:
+        """The loads that wait for room, in the order of asking, and what each needs."""
+        with self._changed:
+            return self._execution.waiting_for_room()
 
     def unload(self, servable_id: ServableId) -> None:
         """Give out no more handles on it, and unload it once the last one is released.

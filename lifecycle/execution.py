@@ -61,7 +61,10 @@ class Surroundings:
 
 
 MakeRoom = Callable[[ServableId, ResourceAllocation], bool]
-"""Begins to unload something, so that a load that needs so much may go on; False when there is nothing to unload."""
+"""Unloads something, or will soon, so that a load that needs so much may go on; False when there is nothing to unload.
+
+It is asked again with each step for as long as there is no room.
+"""
 
 
 class Execution:
@@ -76,7 +79,7 @@ class Execution:
         self.serving = serving_map.ServingMap()
         self.bus = surroundings.bus
         self.clock = surroundings.clock
-        self.make_room: MakeRoom = _nothing_to_unload
+        self.make_room: MakeRoom = nothing_to_unload
         self._hook = options.pre_load_hook
         self._approval = (
             None if surroundings.resources is None else load_approval.LoadApproval(surroundings.resources)
@@ -104,9 +107,8 @@ class Execution:
             with self.changed:
                 approved, hopeless = self._approval.decide()
             self._post_loads(approved)
-            if hopeless is None:
+            if hopeless is None or not self._make_room_or_end(hopeless, self._approval):
                 break
-            self._make_room_or_end(hopeless, self._approval)
         self.bus.deliver()
 
     def request(self, managed: ManagedServable) -> None:
@@ -118,6 +120,10 @@ class Execution:
     def has_room(self, managed: ManagedServable) -> bool:
         """Whether there is room now for a load that has ended for want of it."""
         return self._approval is not None and self._approval.has_room(managed)
+
+    def waiting_for_room(self) -> tuple[tuple[ServableId, ResourceAllocation], ...]:
+        """The loads that wait for room, and what each needs. Requires: under the lock."""
+        return () if self._approval is None else self._approval.line()
 
     def set_load_threads(self, threads: int) -> None:
         """Load so many at a time from now on; an executor without threads stays so."""
@@ -272,14 +278,17 @@ class Execution:
             self._approval.release(late)
             self.announce()
 
-    def _make_room_or_end(self, managed: ManagedServable, approval: load_approval.LoadApproval) -> None:
-        if approval.could_have_room(managed) and self.make_room(managed.harness.id, managed.needs):
-            return
+    def _make_room_or_end(self, managed: ManagedServable, approval: load_approval.LoadApproval) -> bool:
+        """Whether it is worth deciding again; where not, room will come, and the next step asks for it again."""
+        coming = approval.could_have_room(managed) and self.make_room(managed.harness.id, managed.needs)
         with self.changed:
-            if approval.is_hopeless(managed):
+            hopeless = approval.is_hopeless(managed)
+            if hopeless and not coming:
                 managed.harness.fail(errors.ResourceExhausted(approval.refusal(managed)))
                 self.note(managed, ServableState.END)
+        return not (hopeless and coming)
 
 
-def _nothing_to_unload(_servable_id: ServableId, _needs: ResourceAllocation) -> bool:
+def nothing_to_unload(_servable_id: ServableId, _needs: ResourceAllocation) -> bool:
+    """A `MakeRoom` that makes none."""
     return False

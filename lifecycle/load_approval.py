@@ -9,6 +9,8 @@ import logging
 from lifecycle.loader_harness import HarnessState
 from lifecycle.managed_servable import ManagedServable
 from lifecycle.resource_tracker import Reservation, ResourceTracker
+from lifecycle.resources import ResourceAllocation
+from lifecycle.servable_id import ServableId
 from lifecycle.servable_state import ServableState
 
 _log = logging.getLogger(__name__)
@@ -58,6 +60,14 @@ class LoadApproval:
                 managed.harness.approve_load()
                 approved.append(managed)
         return approved, next(filter(self.is_hopeless, self._waiting), None)
+
+    def line(self) -> tuple[tuple[ServableId, ResourceAllocation], ...]:
+        """The loads that wait for room, in the order of asking, and what each needs."""
+        return tuple(
+            (managed.harness.id, managed.needs)
+            for managed in self._waiting
+            if managed.harness.state is HarnessState.LOAD_REQUESTED
+        )
 
     def is_hopeless(self, managed: ManagedServable) -> bool:
         """Whether it waits for room, there is none, and nothing that is on its way can make any."""

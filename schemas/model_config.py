@@ -28,6 +28,12 @@ GOLDEN = "golden"
 WARMUP_MODES = ("fail", "warn", "off")
 """It is not available; it is available all the same; versions are not warmed up at all."""
 
+LOADING = "loading"
+"""Likewise: when versions are loaded, one of `LOADING_MODES`."""
+
+EAGER, LAZY = LOADING_MODES = ("eager", "lazy")
+"""At once, for good (as where nothing is said); when the model is first asked for, for as long as there is room."""
+
 
 @dataclass(frozen=True, slots=True)
 class BatchingOptions:
@@ -91,6 +97,11 @@ class _NamedParameters:
     def golden(self) -> str | None:
         """Golden requests, a line each; None: there are none but those beside a version."""
         return self._text(GOLDEN)
+
+    @property
+    def loading(self) -> str | None:
+        """When versions are loaded; None: at once."""
+        return self._text(LOADING)
 
     def _text(self, name: str) -> str | None:
         text = self.parameters.get(name)

@@ -19,6 +19,9 @@ REQUESTS_ANSWERED = "requests_answered"
 REQUESTS_FAILED = "requests_failed"
 """Likewise, of those that it was chosen for and whose reply is an error."""
 
+ASLEEP = "asleep"
+"""The name, likewise, of what a version of a lazy model says that nobody has asked for: it is not loaded until then."""
+
 _MOST_DIGITS = 19
 
 
@@ -70,6 +73,11 @@ class ServableStatus:
             return float(self.parameters.get(LOAD_SECONDS, b""))
         except ValueError:
             return None
+
+    @property
+    def asleep(self) -> bool:
+        """Whether it is one of a lazy model that nobody has asked for: it is loaded when that happens."""
+        return self.state is ServableState.START and ASLEEP in self.parameters
 
     @property
     def memory_bytes(self) -> dict[str, int]:

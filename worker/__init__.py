@@ -44,12 +44,14 @@ Models:
 * `control_topic`, `control_record`, `model_table` (c): the desired models
 * `aspirations`, `model_streams`, `version_paths`, `version_sources`, `arrivals`, `failed_versions` (c): from desired
   models to aspired versions
+* `lazy_demand`, `lazy_models`, `lazy_states`, `lazy_room` (c): models that are loaded when they are first asked for,
+  and which of them go when there is no room
 * `entry_points`, `loaders`, `custom_loaders`, `rooted_loader`, `policies`: what a control record may name, of ours and
   of others
 * `request_lines`, `request_files`, `readiness`: recorded and golden requests, and what a version passes by them
 * `model_stores`: versions that lie in stores, put together: `stored_versions` (looking and reading there),
   `fetched_loader`, `version_copies`, `copy_folder`, `file_locks` (their copies here)
-* `joining`, `control_loop` (c): when requests may be taken; the control thread
+* `joining`, `control_loop`, `control_thread` (c): when requests may be taken; what the control thread does
 * `model_log`: what becomes of versions, in the log
 * `status_topic`, `servable_reports`, `worker_lease` (c): what this worker says of itself
 
@@ -76,7 +78,8 @@ The process:
   `settings_claims`, `settings_operation`, `settings_rules`, `settings_sources`, `settings_loading`,
   `settings_secrets`, `settings_display`, `settings_docs`: what can be set
 * `log`, `metrics`, `metrics_list`, `metrics_making`, `metrics_counter`, `metrics_histogram`, `metrics_observers`,
-  `metrics_models`, `metrics_memory`, `metrics_requests`, `metrics_docs`, `health`: what can be seen
+  `metrics_models`, `metrics_memory`, `metrics_control`, `metrics_requests`, `metrics_lazy`, `metrics_docs`,
+  `health`: what can be seen
 * `exit_codes`, `process_end`, `release`: how it ends; which one it is
 * `kafka`: the seam to the client library
 """

@@ -13,7 +13,8 @@ from worker.arrivals import Arrivals
 from worker.aspirations import Aspirations, Watch
 from worker.cluster import Cluster
 from worker.cluster_watch import ClusterWatch, answer_topics, needed_topics
-from worker.control_loop import ControlLoop, ControlParts, ControlThread
+from worker.control_loop import ControlLoop, ControlParts
+from worker.control_thread import ControlThread
 from worker.control_topic import ControlTopic
 from worker.exit_codes import ExitCode
 from worker.health import HealthServer, stalled
@@ -22,6 +23,8 @@ from worker.kafka import client_config, clients
 from worker.kafka.admin import Admin
 from worker.kafka.client_config import Connection
 from worker.kafka.errors import KafkaProblem
+from worker.lazy_demand import LazyDemand
+from worker.lazy_models import LazyLimits, LazyModels
 from worker.log import Occasionally
 from worker.metrics import Metrics, new_registry
 from worker.metrics_models import ModelSeries
@@ -68,7 +71,8 @@ def build(settings: Settings) -> WorkerProcess:
     metrics = Metrics(new_registry())
     metrics.describe(release.VERSION, settings.worker_id, settings.kafka.group)
     admin = clients.admin(where)
-    side = _control_side(settings, where, admin, metrics)
+    demand = LazyDemand()
+    side = _control_side(settings, where, admin, metrics, demand)
     queue = ShareGroup(admin, settings.kafka.group)
 
     def make_request_path() -> RequestPath:
@@ -80,6 +84,7 @@ def build(settings: Settings) -> WorkerProcess:
             directory=side.directory,
             catalog=catalog,
             metrics=metrics,
+            demand=demand,
             on_idle=process_tuning.collect_while_idle,
         )
 
@@ -127,7 +132,9 @@ def _catalog(settings: Settings) -> Catalog:
     return catalog
 
 
-def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: Metrics) -> Side:
+def _control_side(
+    settings: Settings, where: Connection, admin: Admin, metrics: Metrics, demand: LazyDemand
+) -> Side:
     (loaders, rules), named = managing.new_loaders(settings), managing.new_policies()
     table = ModelTable(loaders, named, rules)
     scan = rules.roots.guarded(stored_versions.scan)
@@ -150,6 +157,9 @@ def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: 
         ),
         batch_rows=managing.warmed_rows(ModelQueueOptions(settings.batching, table)),
     )
+    limits = LazyLimits(settings.lifecycle.most_lazy_models, settings.lifecycle.lazy_idle_seconds)
+    lazy = LazyModels(table, manager, resources, demand, metrics.lazy, limits=limits)
+    manager.make_room_by(lazy.may_make_room)
     checked = settings.topics.control_check == "checked"
     topic = ControlTopic(
         settings.topics.control,
@@ -196,7 +206,8 @@ def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: 
             status,
             WorkerLease(identity, status),
             join,
-            metrics,
+            metrics.control,
+            lazy,
         ),
         on_settled=functools.partial(manager.set_load_threads, max(1, settings.lifecycle.load_threads)),
     )
@@ -216,7 +227,7 @@ def _control_side(settings: Settings, where: Connection, admin: Admin, metrics: 
 
     return Side(
         control=control,
-        thread=ControlThread(control),
+        thread=ControlThread(control, demand=demand),
         manager=manager,
         table=table,
         directory=directory,

@@ -144,7 +144,7 @@ class Aspirations:
             if stream.look_at is not None and now >= stream.look_at:
                 stream.look_at = None
                 self._look(name, stream)
-            wanted = stream.wanted()
+            wanted = {} if self._table.asleep(name) else stream.wanted()
             if wanted is not None and (wanted != stream.sent or not stream.told):
                 if managed is None:
                     managed = self._managed()

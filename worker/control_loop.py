@@ -1,10 +1,9 @@
-"""The control thread: follows the control topic, keeps the aspirations, and tells the status topic.
+"""Follows the control topic, keeps the aspirations, and tells the status topic.
 
-`ControlLoop` is the logic, stepped by hand in tests; `ControlThread` steps it in a worker.
+Stepped by `worker.control_thread` in a worker, and by hand in tests.
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +14,8 @@ from schemas.worker_status import WorkerState
 from worker.aspirations import Aspirations
 from worker.control_topic import ControlRecord, ControlTopic, ControlTopicError
 from worker.joining import JoinRule, waits_for
-from worker.kafka.errors import Fatal, KafkaProblem
+from worker.kafka.errors import KafkaProblem
+from worker.lazy_models import LazyModels
 from worker.log import Occasionally
 from worker.model_table import Change, ModelTable
 from worker.servable_reports import Manager, ServableReports
@@ -33,7 +33,7 @@ worker gives every few seconds. A person looks at them; what is drawn or alarmed
 
 
 class ControlObserver(Protocol):
-    """Is told of each control record; `worker.metrics.Metrics` is one."""
+    """Is told of each control record; `worker.metrics_control` has one."""
 
     def control_applied(self, offset: int, *, refused: bool = False) -> None:
         """A record has been taken in, or refused."""
@@ -60,6 +60,7 @@ class ControlParts:
     lease: WorkerLease
     join: JoinRule = field(default_factory=JoinRule)
     observer: ControlObserver = field(default_factory=NoObserver)
+    lazy: LazyModels | None = None
 
 
 class ControlLoop:
@@ -132,7 +133,7 @@ class ControlLoop:
         """
         records = self._records(now, timeout_seconds)
         for record in records:
-            self._apply(record)
+            self._apply(record, now)
         if self._read_at is None and self._opened and self._parts.topic.caught_up:
             self._read_at = now
             self._changed = True
@@ -140,6 +141,8 @@ class ControlLoop:
                 "control topic read",
                 extra={"topic": self._parts.topic.topic, "models": len(self._parts.table.models)},
             )
+        if self._parts.lazy is not None:
+            self._changed |= self._parts.lazy.step(now)
         self._changed |= self._parts.aspirations.step(now)
         self._decide_joining(now)
         self._report(now)
@@ -186,7 +189,7 @@ class ControlLoop:
             _log.info("the control topic can be followed again", extra={"topic": self._parts.topic.topic})
         self._problem = None if problem is None else str(problem)
 
-    def _apply(self, record: ControlRecord) -> None:
+    def _apply(self, record: ControlRecord, now: float) -> None:
         change, name = self._parts.table.apply(record.key, record.value, record.offset, self._wall())
         facts = {"model": name, "offset": record.offset}
         if change is Change.REJECTED:
@@ -199,6 +202,8 @@ class ControlLoop:
             _log.info("control record applied: model %s", change.value, extra=facts)
         if change in {Change.SET, Change.REMOVED}:
             self._parts.aspirations.changed(name)
+            if self._parts.lazy is not None:
+                self._parts.lazy.changed(name, now)
         self._applied = record.offset
         self._changed = True
         self._parts.observer.control_applied(
@@ -234,50 +239,3 @@ class ControlLoop:
             self._repeat_at = now + REPEAT_SECONDS
             parts.reports.repeat()
         parts.lease.say(now, self._state, self._applied, self._problem or "", parts.table.rejected)
-
-
-class ControlThread:
-    """Steps a control loop on a thread of its own until it is closed."""
-
-    def __init__(
-        self, loop: ControlLoop, clock: Callable[[], float] = time.monotonic, wait_seconds: float = 0.1
-    ) -> None:
-        self._loop = loop
-        self._clock = clock
-        self._wait_seconds = wait_seconds
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    @property
-    def alive(self) -> bool:
-        """Whether it runs; it ends when closed, or when the status producer is beyond repair."""
-        return self._thread.is_alive()
-
-    def close(self, timeout_seconds: float) -> None:
-        """Step no more, say goodbye, and end; at most that long, twice."""
-        self._closing.set()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_seconds)
-        if self._thread.is_alive():
-            _log.warning("the control thread has not ended in time; its status ends with its lease")
-            return
-        self._loop.close(timeout_seconds)
-
-    def _run(self) -> None:
-        while not self._closing.is_set():
-            try:
-                self._loop.step(self._clock(), self._wait_seconds)
-            except Fatal:
-                _log.exception(
-                    "the status producer is beyond repair; this worker's status ends with its lease"
-                )
-                return
-            except Exception:  # noqa: BLE001 - one bad step must not end the thread that renews the lease
-                _log.exception("the control loop failed in one step; it goes on")
-                self._closing.wait(1.0)
-            if self._loop.problem is not None:
-                self._closing.wait(self._wait_seconds)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from schemas import codec
 from schemas.errors import WireError
-from schemas.model_config import WARMUP_MODES, BatchingOptions, ModelConfig
+from schemas.model_config import LOADING_MODES, WARMUP_MODES, BatchingOptions, ModelConfig
 from schemas.traffic_split import TrafficSplit
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from worker import request_files, request_lines
@@ -245,8 +245,10 @@ def _split_problems(config: ModelConfig) -> Iterator[str]:
 
 
 def _readiness_problems(config: ModelConfig) -> Iterator[str]:
-    if config.warmup is not None and config.warmup not in WARMUP_MODES:
-        yield f"warmup is {config.warmup[:32]!r}; expected {' or '.join(WARMUP_MODES)}"
+    chosen = ("warmup", config.warmup, WARMUP_MODES), ("loading", config.loading, LOADING_MODES)
+    for what, said, modes in chosen:
+        if said is not None and said not in modes:
+            yield f"{what} is {said[:32]!r}; expected {' or '.join(modes)}"
     if config.golden is None:
         return
     size, lines = len(config.golden.encode()), config.golden.split("\n")

@@ -40,7 +40,10 @@ Goal = Wanted | Unwanted
 
 @dataclass(frozen=True)
 class Converged:
-    """Every live worker has done it; the available versions of each (none where the model was to go)."""
+    """Every live worker has done it; the versions that each has (none where the model was to go).
+
+    They are available; those of a lazy model may be asleep, which is all that a worker does before one is asked for.
+    """
 
     workers: Mapping[str, tuple[int, ...]]
 
@@ -112,12 +115,19 @@ def _look_at(fleet: Fleet, worker: str, member: Member, wanted: Wanted) -> tuple
         return "has not found the versions yet"
     for version in versions:
         status = said.get(version)
-        if status is not None and status.state is ServableState.END and status.code != Code.OK:
+        # A load that was cancelled is of a lazy model that had to make room.
+        ended = status is not None and status.state is ServableState.END
+        if status is not None and ended and status.code not in (Code.OK, Code.CANCELLED):
             return Failed(worker, f"version {version}: {status.message}")
-    missing = [v for v in versions if v not in said or said[v].state is not ServableState.AVAILABLE]
+    missing = [v for v in versions if v not in said or not is_there(said[v])]
     if missing:
         return ", ".join(_how(version, said.get(version), latest.get(version)) for version in missing)
     return versions
+
+
+def is_there(status: ServableStatus) -> bool:
+    """Whether a version can answer: it is available, or will be once it is asked for."""
+    return status.state is ServableState.AVAILABLE or status.asleep
 
 
 def _versions(wanted: Wanted, said: Mapping[int, ServableStatus]) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from typing import Literal
 from lifecycle.managed_servable import VersionStatus
 from lifecycle.servable_id import ServableId
 from lifecycle.servable_state import ServableState
-from worker.model_table import DesiredModel
+from worker.model_table import DesiredModel, Sleep
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def waits_for(
 
     Args:
         rule: the settings.
-        models: the desired models.
+        models: the desired models; of a lazy one that sleeps, only its versions have to be known.
         states: the managed versions; one whose load has failed and will be repeated shows its error.
         waited_seconds: the time since the control topic was read.
     """
@@ -60,7 +60,7 @@ def _reasons(rule: JoinRule, model: DesiredModel, states: Mapping[ServableId, Ve
             reasons.append(f"{model.name} (its base path is being looked at)")
         elif rule.when == "all":
             reasons.append(f"{model.name} ({model.problem})")
-    for version in model.versions:
+    for version in model.versions if model.sleep is not Sleep.ASLEEP else ():
         status = states.get(ServableId(model.name, version))
         if status is not None and status.state is ServableState.AVAILABLE:
             continue

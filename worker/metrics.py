@@ -17,6 +17,8 @@ from prometheus_client import (
 )
 
 from worker import metrics_list as names
+from worker.metrics_control import ControlMetrics
+from worker.metrics_lazy import LazyMetrics
 from worker.metrics_making import MadeMetrics
 from worker.metrics_memory import MemoryMetrics
 
@@ -93,9 +95,8 @@ class Metrics:
         self._model_loads = make.counter(names.MODEL_LOADS)
         self._load_seconds = make.histogram(names.MODEL_LOAD_SECONDS)
         self.memory = MemoryMetrics(make)
-        self._control_offset = make.gauge(names.CONTROL_OFFSET)
-        self._control_records = make.counter(names.CONTROL_RECORDS)
-        self._control_offset.set(-1)
+        self.lazy = LazyMetrics(make)
+        self.control = ControlMetrics(make)
         self._info = Info(names.INFO.name.removesuffix("_info"), names.INFO.meaning, registry=registry)
 
     # Who this is
@@ -290,11 +291,6 @@ class Metrics:
         self._gone.add(model)
         self._of_batches.pop(model, None)
         self._made.forget_model(model)
-
-    def control_applied(self, offset: int, *, refused: bool = False) -> None:
-        """Count a control record, and say how far the control topic has been followed."""
-        self._control_offset.set(offset)
-        self._control_records.labels("refused" if refused else "applied").inc()
 
 
 def _text(version: int | None) -> str:

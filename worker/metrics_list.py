@@ -260,6 +260,17 @@ MODEL_MEMORY_RESERVED = _gauge(
     "Memory of a device that is set aside for versions, from the begin of a load to the end of the unload.",
     "device",
 )
+LAZY_MODELS_AWAKE = _gauge(
+    "lazy_models_awake", "models", "Lazy models that are loaded, or on their way because they were asked for."
+)
+LAZY_WAKES = _counter("lazy_wakes", "models", "Lazy models that were loaded because they were asked for.")
+LAZY_UNLOADS = _counter(
+    "lazy_unloads",
+    "models",
+    "Lazy models that were unloaded, by reason: for another's `memory`, for the `number` that "
+    "`lifecycle.most_lazy_models` allows, or because they were `idle`.",
+    "reason",
+)
 CONTROL_OFFSET = _gauge("control_offset", "", "Offset of the last control record read; -1 before any.")
 CONTROL_RECORDS = _counter(
     "control_records",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
 
-from schemas.model_config import ModelConfig, PastConfig
+from schemas.model_config import LAZY, ModelConfig, PastConfig
 from schemas.version_selection import SpecificVersions
 from worker import control_record
 from worker.control_record import InvalidControlRecord, Known
@@ -17,6 +17,17 @@ from worker.operator_rules import OperatorRules
 from worker.traffic_shares import TrafficShares
 
 _MOST_REJECTED = 100  # a flood of garbage keys must not grow the table
+
+
+class Sleep(Enum):
+    """How far a lazy model is from being loaded."""
+
+    ASLEEP = "asleep"
+    """None of its versions is wanted: nobody has asked for it, or it had to make room."""
+    WAKING = "waking"
+    """It was asked for, and not each of its versions is available yet, or has failed."""
+    AWAKE = "awake"
+    """It is served as any other model."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +48,7 @@ class DesiredModel:
         former: the versions that a label meant before, newest first; it goes on meaning them until the one that it
             points to is available.
         shares: how requests that name neither version nor label are divided; None: all go to the latest.
+        sleep: of a lazy model, whether it is loaded; None: it is not lazy.
     """
 
     name: str
@@ -51,6 +63,7 @@ class DesiredModel:
     record_valid: bool = True
     former: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     shares: TrafficShares | None = None
+    sleep: Sleep | None = None
 
     @property
     def labels(self) -> Mapping[str, int]:
@@ -82,7 +95,7 @@ class Change(Enum):
 class ModelTable:
     """The desired models by name.
 
-    `apply`, `found` belong to the control thread; `lookup`, `models`, `rejected` to anybody.
+    `apply`, `found`, `set_sleep` belong to the control thread; `lookup`, `models`, `rejected` to anybody.
     """
 
     def __init__(
@@ -116,6 +129,11 @@ class ModelTable:
     def lookup(self, name: str) -> DesiredModel | None:
         """The desired model of that name; None: it is not on the control topic."""
         return self._models.get(name)
+
+    def asleep(self, name: str) -> bool:
+        """Whether it is a lazy model of which no version is to be loaded now."""
+        model = self._models.get(name)
+        return model is not None and model.sleep is Sleep.ASLEEP
 
     def config_of(self, name: str) -> ModelConfig | None:
         """The config that is in force for a model; None: there is none."""
@@ -158,6 +176,7 @@ class ModelTable:
             versions,
             former=_former(config, before.config if before else None),
             shares=TrafficShares.of(name, config),
+            sleep=((before and before.sleep) or Sleep.ASLEEP) if config.loading == LAZY else None,
         )
         self._put(name, model)
         return Change.SET, name
@@ -182,6 +201,10 @@ class ModelTable:
                 problem=problem if model.record_valid else model.problem,
             ),
         )
+
+    def set_sleep(self, name: str, sleep: Sleep) -> None:
+        """A lazy model falls asleep, is woken, or is awake."""
+        self._put(name, replace(self._models[name], sleep=sleep))
 
     def _reject(self, offset: int, reason: str) -> tuple[Change, str]:
         self._rejected = (*self._rejected, RejectedRecord(offset, reason))[-_MOST_REJECTED:]

@@ -35,6 +35,7 @@ from worker.kafka.consumer import Consumer, ConsumerEvents
 from worker.kafka.errors import KafkaProblem
 from worker.kafka.rights import SOMEBODY
 from worker.kafka.share import ShareMember
+from worker.lazy_demand import LazyDemand
 from worker.metrics import Metrics
 from worker.metrics_observers import BatchMetrics
 from worker.model_queue_options import ModelQueueOptions
@@ -95,6 +96,7 @@ class RequestPath:
         directory: TopicDirectory,
         catalog: Catalog,
         metrics: Metrics,
+        demand: LazyDemand | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         on_idle: Callable[[], None] = lambda: None,
@@ -173,7 +175,8 @@ class RequestPath:
             wall=wall,
         )
 
-        router = Router(table, manager, {b.name: b.models for b in bindings})
+        self._demand = demand or LazyDemand(clock)
+        router = Router(table, manager, {b.name: b.models for b in bindings}, self._demand)
         options = ModelQueueOptions(settings.batching, table)
         self.scheduler = SharedScheduler(
             settings.batching.threads,
@@ -272,6 +275,7 @@ class RequestPath:
     def close(self) -> None:
         """Let go of threads and clients, whatever state they are in; what is not committed is repeated."""
         self.reading.end_by(-math.inf)
+        self._demand.give_up()
         self._publisher.close()
         self._claims.close()
         self._queues.drop_waiting()

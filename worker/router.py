@@ -20,7 +20,8 @@ from schemas.errors import Code
 from schemas.request_kind import RequestKind
 from worker import model_choice
 from worker.control_record import LONGEST_NAME
-from worker.model_table import DesiredModel, ModelTable
+from worker.lazy_demand import LazyDemand
+from worker.model_table import DesiredModel, ModelTable, Sleep
 from worker.told_reasons import told
 from worker.traffic_shares import TrafficShares
 
@@ -97,12 +98,16 @@ class Router:
         table: the desired models.
         manager: gives handles, and tells of versions that it has none of.
         models_of: the patterns of the models that each binding serves.
+        demand: is told which lazy models are asked for.
     """
 
-    def __init__(self, table: ModelTable, manager: Manager, models_of: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, table: ModelTable, manager: Manager, models_of: Mapping[str, Sequence[str]], demand: LazyDemand
+    ) -> None:
         self._table = table
         self._manager = manager
         self._models_of = models_of
+        self._demand = demand
         self._served: dict[tuple[str, str], bool] = {}
         self._checked: OrderedDict[tuple[ServableId, RequestKind], Checked] = OrderedDict()
 
@@ -111,6 +116,30 @@ class Router:
         if not self._serves(binding, kind.model):
             return Refused(Code.NOT_FOUND, f"model {kind.model!r} is not served by the topic of this request")
         model = self._table.lookup(kind.model)
+        if model is not None and model.sleep is not None:
+            return self._route_lazy(kind, model, model.sleep)
+        return self._route(kind, model)
+
+    def _route_lazy(self, kind: RequestKind, model: DesiredModel, sleep: Sleep) -> Outcome:
+        """Note that the model is asked for. Until all of it is there only a version that is named may answer.
+
+        What means another version then, the latest or that of a label or of a split, would go to one by chance.
+        """
+        choice = model_choice.choose(kind.model, model, kind.version, kind.label)
+        if not isinstance(choice, model_choice.Found):
+            return self._route(kind, model)
+        outcome: Outcome
+        if sleep is Sleep.AWAKE or kind.version is not None:
+            outcome = self._route(kind, model)
+        else:
+            outcome = self._absent(model, choice.version)
+        if isinstance(outcome, Hold):
+            self._demand.want(model.name)
+        else:
+            self._demand.use(model.name)
+        return outcome
+
+    def _route(self, kind: RequestKind, model: DesiredModel | None) -> Outcome:
         if model is not None and model.shares is not None and kind.version is None and kind.label is None:
             return Divided(model.shares)
         choice = model_choice.choose(kind.model, model, kind.version, kind.label)
@@ -176,9 +205,10 @@ class Router:
         return Refused(Code.UNAVAILABLE, f"model {model.name!r} is not available: {reason}", model.name)
 
     def _failure(self, servable_id: ServableId) -> str | None:
-        """Why a version has failed; None when it is on its way."""
+        """Why a version has failed; None when it is on its way. What is not aspired has been told to go."""
         for status in self._manager.states():
-            if status.id == servable_id and status.state is ServableState.END and status.error is not None:
+            ended = status.state is ServableState.END and status.aspired
+            if status.id == servable_id and ended and status.error is not None:
                 return str(status.error)
         return None
 

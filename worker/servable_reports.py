@@ -22,6 +22,7 @@ from lifecycle.signature import TensorSpec as LoadedSpec
 from schemas.dead_letter import cut
 from schemas.errors import Code
 from schemas.servable_status import (
+    ASLEEP,
     LOAD_SECONDS,
     MEMORY_BYTES,
     REQUESTS_ANSWERED,
@@ -31,12 +32,13 @@ from schemas.servable_status import (
 )
 from schemas.signature_spec import SignatureSpec, TensorSpec
 from worker.metrics_requests import Requests
-from worker.model_table import DesiredModel, ModelTable
+from worker.model_table import DesiredModel, ModelTable, Sleep
 from worker.status_topic import WHOLE_MODEL, StatusTopic, servable_key
 
 Key = tuple[str, int]
 MESSAGE_BYTES = 4096
 ARRIVING = "its files are still changing; it is loaded once nothing in it has changed for a while"
+LAZY = "lazy: it is loaded when it is first asked for"
 
 
 class Manager(Protocol):
@@ -196,8 +198,10 @@ class ServableReports:
                 status = replace(status, control_offset=before.control_offset)
             if status.state == before.state:
                 # Two clocks look at one change; and what a version takes and gives stays.
+                available = status.state is ServableState.AVAILABLE
+                parameters = before.parameters if available else status.parameters
                 status = replace(
-                    status, time=before.time, signatures=before.signatures, parameters=before.parameters
+                    status, time=before.time, signatures=before.signatures, parameters=parameters
                 )
                 if status == before:
                     return
@@ -235,6 +239,8 @@ class ServableReports:
         where = "" if model.config is None else f" (base path {model.config.base_path})"
         said = {v: (Code.NOT_FOUND, reason + where) for v, reason in model.failures.items()}
         said |= dict.fromkeys(model.arriving, (Code.OK, ARRIVING))
+        sleeping = () if model.sleep is not Sleep.ASLEEP else set(model.versions) - said.keys()
+        said |= dict.fromkeys(sleeping, (Code.OK, LAZY))
         for version in (*model.versions, *model.arriving):
             if (model.name, version) in known:
                 continue
@@ -250,6 +256,7 @@ class ServableReports:
                     message,
                     control_offset=model.config_offset,
                     time=now_ms,
+                    parameters={ASLEEP: b"true"} if version in sleeping else {},
                 ),
             )
         if model.problem is not None and not (model.record_valid and model.failures):

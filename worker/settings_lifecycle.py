@@ -86,6 +86,17 @@ class LifecycleSettings(SettingsGroup):
     """Bytes of each GPU's memory that models may take in all (-1: without limit; 0: what TensorFlow finds when it first
     looks). Measured, because a worker should have its GPU to itself; set it where several share one."""
 
+    most_lazy_models: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Lazy models (`headrace models set … --loading lazy`) that are loaded at a time, those on their way in or out
+    included (0: as many as there is memory for). Past it the one that was asked for longest ago goes. By default memory
+    alone decides, because it is what a worker runs out of; set it where the loaders' estimates say too little, as those
+    of other packages may."""
+
+    lazy_idle_seconds: Seconds = 0.0
+    """Seconds after which a lazy model that nobody has asked for is unloaded (0: never, only to make room). Never,
+    because what stays loaded answers at once, and gives way anyway when its memory is needed; set it where other
+    programs want the memory, too."""
+
     step_seconds: Annotated[float, Field(gt=0, le=60)] = 0.1
     """Seconds between two looks at what should be loaded and what is (more than 0, at most 60). A tenth of a
     second goes unnoticed beside a load, and costs nothing measurable."""

@@ -20,7 +20,8 @@ from lifecycle.threads import PeriodicStep
 from schemas.worker_status import WorkerState
 from worker import process_tuning
 from worker.cluster_watch import ClusterWatch
-from worker.control_loop import ControlLoop, ControlThread
+from worker.control_loop import ControlLoop
+from worker.control_thread import ControlThread
 from worker.exit_codes import ExitCode
 from worker.kafka.errors import (
     AuthenticationFailed,

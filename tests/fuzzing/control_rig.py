@@ -10,6 +10,7 @@ from lifecycle.errors import PermanentLoadFailure
 from lifecycle.execution import BasicManagerOptions, Surroundings
 from lifecycle.loader import Loader
 from lifecycle.loader_harness import LoadOptions
+from lifecycle.resource_tracker import ResourceTracker
 from lifecycle.servable_id import ServableId
 from lifecycle.servable_state import ServableState
 from schemas import codec
@@ -28,6 +29,8 @@ from worker.control_loop import ControlLoop, ControlParts
 from worker.control_topic import ControlTopic
 from worker.fleet import Fleet
 from worker.joining import JoinRule
+from worker.lazy_demand import LazyDemand
+from worker.lazy_models import LazyModels
 from worker.loaders import Loaders
 from worker.metrics import Metrics, new_registry
 from worker.metrics_observers import ModelMetrics
@@ -89,6 +92,8 @@ class ControlRig:
             "w", self._table, self._manager, self._aspirations.follows, out, self._wall
         )
         self._metrics = Metrics(new_registry())
+        demand, tracker = LazyDemand(self._clock), ResourceTracker(lambda _: None)
+        lazy = LazyModels(self._table, self._manager, tracker, demand, self._metrics.lazy, clock=self._clock)
         self._manager.bus.subscribe(self._reports.heard)
         self._manager.bus.subscribe(ModelMetrics(self._metrics))
         parts = ControlParts(
@@ -102,7 +107,8 @@ class ControlRig:
             out,
             WorkerLease(WorkerIdentity("w", "g", "h", "1.0"), out, self._wall),
             JoinRule(),
-            self._metrics,
+            self._metrics.control,
+            lazy,
         )
         if sabotage is not None:
             sabotage(parts)

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 
-from schemas.model_config import BatchingOptions, ModelConfig
+from schemas.model_config import LOADING_MODES, BatchingOptions, ModelConfig
 from schemas.version_selection import LatestVersions, SpecificVersions, VersionSelection
 from worker import control_record, policies
 
@@ -24,6 +24,7 @@ def may_be_applied(config: ModelConfig) -> bool:
         and "\0" not in config.base_path
         and config.loader in LOADERS
         and (config.policy is None or config.policy in policies.SHIPPED)
+        and (config.loading is None or config.loading in LOADING_MODES)
         and _may_be_chosen(config.versions)
         and _labels_are_right(config.labels, config.versions)
         and (config.split is None or _split_is_right(config.split, config.labels, config.versions))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from schemas import codec
-from schemas.model_config import FROZEN, POLICY, SPLIT, BatchingOptions, ModelConfig, PastConfig
+from schemas.model_config import FROZEN, LOADING, POLICY, SPLIT, BatchingOptions, ModelConfig, PastConfig
 from schemas.predict_request import PredictRequest
 from schemas.servable_status import ServableState, ServableStatus
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
@@ -72,8 +72,19 @@ USUAL_PARAMETERS: tuple[dict[str, bytes], ...] = (
     {},
     {POLICY: b"resource_preserving"},
     {POLICY: b"availability_preserving", FROZEN: b"latest:1"},
+    {LOADING: b"lazy"},
 )
-ODD_TEXTS = (b"", b"newest", b"\xff\xfe", b"a b", b"x" * 60_000, b"\0", b"latest:", b"resource_preserving")
+ODD_TEXTS = (
+    b"",
+    b"eager",
+    b"newest",
+    b"\xff\xfe",
+    b"a b",
+    b"x" * 60_000,
+    b"\0",
+    b"latest:",
+    b"resource_preserving",
+)
 ODD_SPLITS = (
     b"",
     b" ",
@@ -266,7 +277,7 @@ CHANGES: tuple[Callable[[random.Random], dict[str, Any]], ...] = (
     lambda rng: {"history": _some_history(rng)},
     lambda rng: {"revision": rng.choice(ODD_LONGS), "time": rng.choice(ODD_LONGS)},
     lambda rng: {"author": "\N{SNOWMAN}" * 20_000, "comment": rng.choice(("x" * 60_000, "\0", "\u202e"))},
-    lambda rng: {"parameters": {rng.choice((POLICY, FROZEN)): rng.choice(ODD_TEXTS)}},
+    lambda rng: {"parameters": {rng.choice((POLICY, FROZEN, LOADING)): rng.choice(ODD_TEXTS)}},
     lambda rng: {"parameters": {SPLIT: rng.choice(ODD_SPLITS)}},
     lambda rng: {"parameters": {f"k{n}": rng.randbytes(60_000) for n in range(3)}},
 )

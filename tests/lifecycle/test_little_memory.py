@@ -12,7 +12,7 @@ from lifecycle.backoff import Backoff
 from lifecycle.execution import BasicManagerOptions, Surroundings
 from lifecycle.loader_harness import LoadOptions
 from lifecycle.resource_tracker import ResourceTracker
-from lifecycle.resources import HOST, NOTHING, host
+from lifecycle.resources import HOST, NOTHING, ResourceAllocation, host
 from lifecycle.servable_id import ServableId
 from lifecycle.servable_state import ServableState
 from lifecycle.source import AspiredVersion
@@ -153,3 +153,42 @@ def test_with_the_policy_that_saves_memory_the_new_version_finds_room(make: Make
 
     stage.driver.until(lambda: stage.manager.available_ids() == (A2,))
     assert stage.driver.states(A2) == [S.START, S.LOADING, S.AVAILABLE]
+
+
+def test_load_that_has_no_room_waits_while_somebody_says_that_it_can_be_made(make: Make) -> None:
+    """It is asked about again and again, and shown with what it needs; then it ends as ever, or is loaded."""
+    stage = make()
+    asked: list[tuple[ServableId, ResourceAllocation]] = []
+    answers = [True, True, True]
+
+    def make_room(servable_id: ServableId, needs: ResourceAllocation) -> bool:
+        asked.append((servable_id, needs))
+        return bool(answers) and answers.pop()
+
+    stage.manager.make_room_by(make_room)
+    stage.aspire("a", 1)
+    stage.driver.until_state(A1, S.AVAILABLE)
+    assert (asked, stage.manager.waiting_for_room()) == ([], ())
+    stage.aspire("b", 1)
+    stage.driver.until(lambda: bool(asked))
+    assert all(each == (B1, host(6)) for each in asked)
+    stage.until_refused(B1)
+    assert len(asked) == 4
+
+    answers += [True] * 1000
+    stage.aspire("a")
+    stage.driver.until_state(B1, S.AVAILABLE)
+    stage.aspire("a", 1)
+    stage.driver.until(lambda: stage.manager.waiting_for_room() == ((A1, host(6)),))
+    stage.aspire("b")
+    stage.driver.until_state(A1, S.AVAILABLE)
+    assert stage.manager.waiting_for_room() == ()
+
+
+def test_what_is_too_big_for_all_of_it_is_refused_without_asking(make: Make) -> None:
+    """No room that anybody could make would help."""
+    stage = make()
+    stage.manager.make_room_by(lambda *_: pytest.fail("it was asked"))
+    stage.sizes[B1] = 11
+    stage.aspire("b", 1)
+    stage.until_refused(B1)

@@ -19,24 +19,31 @@ from lifecycle.servable_id import ServableId
 from lifecycle.threads import Executor
 from schemas import codec
 from schemas.errors import Code
-from schemas.model_config import ModelConfig
+from schemas.model_config import LAZY, LOADING, ModelConfig
 from schemas.servable_status import ServableState, ServableStatus
 from schemas.version_selection import LatestVersions, SpecificVersions
 from schemas.worker_status import WorkerState, WorkerStatus
+from tests.fakes import lazy_world
 from tests.fakes.clock import FakeClock
 from tests.fakes.control import Reader, Topic, Writer
 from tests.fakes.kafka_broker import FakeError
 from tests.fakes.servables import FailingLoader, ManualExecutor, SizedLoader
+from tests.kit.waiting import PATIENCE_SECONDS, wait_until
 from worker.arrivals import Arrivals, Contents
 from worker.aspirations import Aspirations, Watch
-from worker.control_loop import COUNT_SECONDS, REPEAT_SECONDS, ControlLoop, ControlParts, ControlThread
+from worker.control_loop import COUNT_SECONDS, REPEAT_SECONDS, ControlLoop, ControlParts
+from worker.control_thread import ControlThread
 from worker.control_topic import ControlTopic
+from worker.convergence import Converged, Waiting, Wanted, look
 from worker.fleet import Fleet
 from worker.joining import JoinRule
 from worker.kafka.errors import BrokerUnreachable
+from worker.lazy_demand import LazyDemand
+from worker.lazy_models import LazyModels
 from worker.loaders import Loaders
 from worker.metrics_requests import Requests
-from worker.model_table import ModelTable
+from worker.model_table import ModelTable, Sleep
+from worker.servable_reports import LAZY as LAZY_MESSAGE
 from worker.servable_reports import MESSAGE_BYTES, ServableReports
 from worker.status_topic import WHOLE_MODEL, StatusTopic
 from worker.worker_lease import CONTROL_PROBLEM, CONTROL_REJECTED, WorkerIdentity, WorkerLease
@@ -65,6 +72,7 @@ class World:
         executor: Executor | None = None,
         new_arrivals: Callable[[], Arrivals] | None = None,
         resources: ResourceTracker | None = None,
+        loads: Executor | None = None,
     ) -> None:
         self.clock = FakeClock()
         self.topic = Topic("control")
@@ -78,7 +86,7 @@ class World:
         options = AspiredVersionsManagerOptions(
             reload_failed_when_aspired_again=True, basic=BasicManagerOptions(load=LoadOptions(retries=1))
         )
-        surroundings = Surroundings(EventBus(self.wall), self.clock, resources=resources)
+        surroundings = Surroundings(EventBus(self.wall), self.clock, load_executor=loads, resources=resources)
         self.manager = AspiredVersionsManager(options, surroundings)
         loaders = Loaders({"fake": self._loader})
         aspirations = Aspirations(
@@ -102,6 +110,11 @@ class World:
         )
         self.manager.bus.subscribe(reports.heard)
         lease = WorkerLease(WorkerIdentity("w", "g", "h", "1.0"), out, self.wall)
+        self.demand = LazyDemand(self.clock)
+        tracker = resources or ResourceTracker(lambda _: None)
+        lazy = LazyModels(
+            self.table, self.manager, tracker, self.demand, lazy_world.Counts(), clock=self.clock
+        )
         control = ControlTopic("control", lambda e: Reader(self.topic, e), self.topic, clock=self.clock)
         parts = ControlParts(
             control,
@@ -113,6 +126,7 @@ class World:
             lease,
             join or JoinRule(),
             self.observer,
+            lazy,
         )
         self.settled = 0
         self.loop = ControlLoop(parts, on_settled=self._count_settled, clock=self.clock, wall=self.wall)
@@ -520,6 +534,71 @@ def test_a_version_that_is_being_copied_is_said_to_be_on_its_way() -> None:
     assert world.said()[2].state is ServableState.AVAILABLE
     assert world.said()[2].message == ""
     assert world.loop.ready_to_join()
+
+
+LAZY_CONFIG = replace(CONFIG, parameters={LOADING: LAZY.encode()})
+
+
+@pytest.mark.parametrize("join", [JoinRule(), JoinRule(when="all")])
+def test_a_lazy_model_is_said_to_sleep_and_nobody_waits_for_it(join: JoinRule) -> None:
+    """Neither the worker that joins nor whoever waits for the record; once it is asked for it is as any other."""
+    world = World(join)
+    offset = world.set(LAZY_CONFIG)
+    world.step()
+    said = world.said()[1]
+    assert (said.state, said.code, said.message) == (ServableState.START, Code.OK, LAZY_MESSAGE)
+    assert said.asleep
+    assert world.loop.ready_to_join()
+    wanted = Wanted("m", offset, CONFIG.versions)
+    assert look(world.fleet(), "g", wanted, world.clock() * 1000) == Converged({"w": (1,)})
+
+    world.demand.want("m")
+    world.loop.step(world.clock())
+    world.manager.step()
+    world.step()
+    said = world.said()[1]
+    assert (said.state, said.message, said.asleep) == (ServableState.AVAILABLE, "", False)
+    assert world.states_said() == ["START", "START", "LOADING", "AVAILABLE"]
+
+
+def test_a_lazy_model_that_loads_is_waited_for() -> None:
+    """It says no more that it sleeps."""
+    loads = ManualExecutor()
+    world = World(loads=loads)
+    offset = world.set(LAZY_CONFIG)
+    world.step()
+    world.demand.want("m")
+    world.step()
+    said = world.said()[1]
+    assert (said.state, said.message, said.asleep) == (ServableState.START, "", False)
+    wanted = Wanted("m", offset, CONFIG.versions)
+    assert look(world.fleet(), "g", wanted, 0.0) == Waiting(("w: version 1 is START",))
+
+
+def test_a_lazy_model_whose_path_is_missing_says_so() -> None:
+    """It is looked for as any other, so that nobody finds out only by asking."""
+    world = World()
+    world.set(replace(LAZY_CONFIG, base_path="/missing"))
+    world.step()
+    said = world.said()[1]
+    assert (said.state, said.code, said.asleep) == (ServableState.END, Code.NOT_FOUND, False)
+
+
+def test_the_thread_is_woken_by_whoever_asks_for_a_lazy_model() -> None:
+    """It does not wait for its next turn, which here is far off; nor does its end."""
+    world = World()
+    world.set(LAZY_CONFIG)
+    world.step()
+    thread = ControlThread(world.loop, world.clock, wait_seconds=1e6, demand=world.demand)
+    thread.start()
+    world.demand.want("m")
+
+    def sleep() -> Sleep | None:
+        return world.table.models["m"].sleep
+
+    wait_until(lambda: sleep() is not Sleep.ASLEEP, "a model that is woken")
+    thread.close(PATIENCE_SECONDS)
+    assert not thread.alive
 
 
 def test_a_base_path_without_versions_is_said_of_the_whole_model() -> None:

@@ -20,7 +20,8 @@ from tests.kit.broker import Broker
 from tests.kit.waiting import PATIENCE_SECONDS, wait_until
 from worker.aspirations import Aspirations
 from worker.commands.cli import run
-from worker.control_loop import ControlLoop, ControlParts, ControlThread
+from worker.control_loop import ControlLoop, ControlParts
+from worker.control_thread import ControlThread
 from worker.control_topic import ControlTopic
 from worker.exit_codes import ExitCode
 from worker.joining import JoinRule

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from schemas import codec
-from schemas.model_config import GOLDEN, SPLIT, WARMUP, BatchingOptions, ModelConfig
+from schemas.model_config import GOLDEN, LOADING, SPLIT, WARMUP, BatchingOptions, ModelConfig
 from schemas.predict_request import PredictRequest
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from worker import control_record
@@ -112,6 +112,7 @@ def test_a_config_comes_back_as_it_was_written() -> None:
         (divided("1"), "split: '1' is not understood; expected TARGET=WEIGHT"),
         (replace(divided(f"{2**63}=1"), versions=AllVersions()), "expected at most 9223372036854775807"),
         (replace(CONFIG, parameters={WARMUP: b"maybe"}), "warmup is 'maybe'; expected fail or warn or off"),
+        (replace(CONFIG, parameters={LOADING: b"Lazy"}), "loading is 'Lazy'; expected eager or lazy"),
         (replace(CONFIG, parameters={GOLDEN: b"{}"}), "line 1 of golden: "),
         (
             replace(CONFIG, parameters={GOLDEN: b" " * 16_385}),

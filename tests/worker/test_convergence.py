@@ -1,9 +1,12 @@
 """Whether the live workers do what a control record says."""
 
+from dataclasses import replace
+
 import pytest
 
 from schemas import codec
-from schemas.servable_status import ServableState, ServableStatus
+from schemas.errors import Code
+from schemas.servable_status import ASLEEP, ServableState, ServableStatus
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from schemas.worker_status import WorkerState, WorkerStatus
 from worker.convergence import Converged, Failed, Unwanted, Waiting, Wanted, look
@@ -67,6 +70,19 @@ def test_a_worker_that_has_not_read_the_record_is_waited_for() -> None:
     behind = fleet(worker(), version(), worker("x", applied=4), version(on="x", offset=4))
 
     assert seen(behind) == Waiting(("x: has not read the record yet",))
+
+
+def test_a_version_that_sleeps_until_it_is_asked_for_is_as_wanted() -> None:
+    """What is on its way is not; that it slept by an earlier record does not count."""
+    asleep = replace(version(state=ServableState.START), parameters={ASLEEP: b"true"})
+    assert seen(fleet(worker(), asleep)) == Converged({"w": (1,)})
+    assert seen(fleet(worker(), asleep), LatestVersions(1)) == Converged({"w": (1,)})
+    assert seen(fleet(worker(), version(state=ServableState.START))) == Waiting(("w: version 1 is START",))
+    assert isinstance(seen(fleet(worker(), replace(asleep, control_offset=4))), Waiting)
+    cancelled = version(
+        state=END, code=Code.CANCELLED, message="cancelled"
+    )  # it had to make room as it loaded
+    assert seen(fleet(worker(), cancelled)) == Waiting(("w: version 1 is END (cancelled)",))
 
 
 @pytest.mark.parametrize("selection", [SpecificVersions((1,)), LatestVersions(1), AllVersions()])

@@ -72,6 +72,8 @@ DEFAULTS = {
         "warmup": True,
         "host_memory_bytes": 0,
         "gpu_memory_bytes": 0,
+        "most_lazy_models": 0,
+        "lazy_idle_seconds": 0.0,
         "step_seconds": 0.1,
         "base_path_roots": (),
         "loaders": (),

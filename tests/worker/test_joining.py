@@ -11,7 +11,7 @@ from lifecycle.servable_id import ServableId
 from lifecycle.servable_state import ServableState
 from schemas.model_config import ModelConfig
 from worker.joining import JoinRule, waits_for
-from worker.model_table import DesiredModel
+from worker.model_table import DesiredModel, Sleep
 
 CONFIG = ModelConfig("/m")
 SETTLED = JoinRule()
@@ -102,3 +102,12 @@ def test_settled_gives_up_waiting_after_its_time() -> None:
 def test_of_many_versions_a_few_are_named() -> None:
     """A log line stays a line."""
     assert waits(SETTLED, model(5, 4, 3, 2, 1)) == "m/5, m/4, m/3 and 2 more"
+
+
+@pytest.mark.parametrize("rule", [SETTLED, ALL])
+def test_it_waits_for_no_lazy_model_that_sleeps_but_for_what_its_versions_are(rule: JoinRule) -> None:
+    """Otherwise a request for one of them would be refused; one that was woken before is waited for."""
+    assert waits(rule, replace(model(1, 2), sleep=Sleep.ASLEEP)) is None
+    looked_at = replace(model(), sleep=Sleep.ASLEEP)
+    assert waits(rule, looked_at) == "m (its base path is being looked at)"
+    assert waits(rule, replace(model(1), sleep=Sleep.WAKING)) == "m/1"

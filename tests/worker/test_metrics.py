@@ -150,8 +150,8 @@ def test_the_remaining_counts_reach_their_metric(registry: CollectorRegistry, me
     metrics.offset_out_of_range("requests")
     metrics.model_loaded("digits", 2.0)
     metrics.model_loaded("digits", None)
-    metrics.control_applied(7)
-    metrics.control_applied(8, refused=True)
+    metrics.control.control_applied(7)
+    metrics.control.control_applied(8, refused=True)
     found = [
         value(registry, "headrace_records_consumed_total", topic="requests"),
         value(registry, "headrace_dead_letters_total", topic="requests", reason="UnknownFraming"),

@@ -5,8 +5,7 @@ from typing import Any
 
 import click
 
-from schemas.model_config import ModelConfig, PastConfig
-from schemas.servable_status import ServableState
+from schemas.model_config import LAZY, ModelConfig, PastConfig
 from worker.commands.control_access import ControlAccess
 from worker.commands.failure import CommandFailedError
 from worker.commands.model_changes import Change, check_not_frozen, frozen_at, is_same, present
@@ -25,9 +24,7 @@ from worker.commands.waiting import wait_until_done
 from worker.control_record import check_model_name
 from worker.control_view import ControlView
 from worker.control_writer import Plan, Written, overtaken_by
-from worker.convergence import Goal, Unwanted, Wanted
-
-AVAILABLE = ServableState.AVAILABLE
+from worker.convergence import Goal, Unwanted, Wanted, is_there
 
 
 def set_model(
@@ -81,7 +78,7 @@ def freeze_model(
         await_life(reader)
         live = reader.fleet.live(reader.now_ms(), access.group)
         served = {
-            worker: [s.version for s in reader.fleet.servables(worker, name) if s.state is AVAILABLE]
+            worker: [s.version for s in reader.fleet.servables(worker, name) if is_there(s)]
             for worker in live
         }
     change_model(access, name, frozen_at(name, served, comment), output, wait_seconds)
@@ -210,7 +207,9 @@ def show_models(access: ControlAccess, output: Output) -> None:
         else (
             entry.name,
             entry.config.revision,
-            versions_text(entry.config.versions) + ("" if entry.config.frozen is None else " (frozen)"),
+            versions_text(entry.config.versions)
+            + ("" if entry.config.frozen is None else " (frozen)")
+            + (" (lazy)" if entry.config.loading == LAZY else ""),
             labels_text(entry.config.labels),
             entry.config.split,
             entry.config.base_path,

@@ -113,9 +113,9 @@ def as_before(name: str, revision: int | None, comment: str) -> Change:
 def frozen_at(name: str, versions: Mapping[str, Collection[int]], comment: str) -> Change:
     """The versions that are served pinned, and no change by commands until it is unfrozen.
 
-    *versions* are those that each live worker has available; they are asked for only where the config leaves open which
-    versions it means. The change raises `CommandFailedError` where there is no config, where it is frozen already, or
-    where workers do not agree on what they serve.
+    *versions* are those that each live worker has available, or would load of a lazy model; they are asked for only
+    where the config leaves open which versions it means. The change raises `CommandFailedError` where there is no
+    config, where it is frozen already, or where workers do not agree on what they serve.
     """
 
     def change(before: ModelConfig | None) -> ModelConfig:

@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from lifecycle.resources import bytes_text
+from schemas.model_config import LAZY
 from schemas.servable_status import ServableStatus
 from schemas.signature_spec import SignatureSpec
 from worker.commands import signature_views
@@ -180,6 +181,8 @@ def _shown_desired(name: str, entry: ControlEntry | None) -> Iterator[Renderable
         yield styled(f"model {name!r}: {what}, {by}{why}", "bold")
         if config.split is not None:
             yield f"requests that name neither version nor label: {config.split}"
+        if config.loading == LAZY:
+            yield "lazy: each worker loads it when it is first asked for there, until others need the room"
         if config.warmup is not None:
             yield f"warm-up: {config.warmup}"
         if config.golden is not None:

@@ -15,7 +15,17 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from schemas.model_config import FROZEN, GOLDEN, POLICY, SPLIT, WARMUP, BatchingOptions, ModelConfig
+from schemas.model_config import (
+    EAGER,
+    FROZEN,
+    GOLDEN,
+    LOADING,
+    POLICY,
+    SPLIT,
+    WARMUP,
+    BatchingOptions,
+    ModelConfig,
+)
 from schemas.traffic_split import TrafficSplit
 from schemas.version_selection import LatestVersions, SpecificVersions, VersionSelection
 from worker import control_record, request_lines
@@ -54,6 +64,7 @@ class _Model(_Part):
     frozen: str | None = None
     warmup: str | None = None
     golden: str | list[dict[str, Any]] | None = None
+    loading: str | None = None
     comment: str = ""
 
 
@@ -164,6 +175,7 @@ def _config(model: _Model, folder: str, comment: str) -> ModelConfig:
         SPLIT: split,
         WARMUP: model.warmup,
         GOLDEN: _golden(model.golden, folder),
+        LOADING: None if model.loading == EAGER else model.loading,
     }
     base_path = model.base_path
     if base_path and not is_uri(base_path):

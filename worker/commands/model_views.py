@@ -48,6 +48,7 @@ def config_document(config: ModelConfig | PastConfig) -> dict[str, Any]:
         "frozen": config.frozen,
         "warmup": config.warmup,
         "golden": golden_document(config),
+        "loading": config.loading,
         "revision": config.revision,
         "author": config.author,
         "time": time_text(config.time),
@@ -123,4 +124,5 @@ _SHOWN: Mapping[str, Callable[[ModelConfig | PastConfig], str]] = {
     "frozen": lambda config: "" if config.frozen is None else f"yes; it was {config.frozen}",
     "warm-up": lambda config: config.warmup or "",
     "golden": golden_text,
+    "loading": lambda config: config.loading or "",
 }

@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from schemas.model_config import POLICY, WARMUP, WARMUP_MODES, BatchingOptions, ModelConfig
+from schemas.model_config import (
+    EAGER,
+    LAZY,
+    LOADING,
+    LOADING_MODES,
+    POLICY,
+    WARMUP,
+    WARMUP_MODES,
+    BatchingOptions,
+    ModelConfig,
+)
 from schemas.version_selection import VersionSelection
 from worker.commands.model_changing import (
     freeze,
@@ -113,6 +123,13 @@ for command in (label, split, promote, rollback, history, freeze, unfreeze, retr
     help="Golden requests, a line of JSON each, kept in the record; a version that answers one wrongly is not "
     "available.",
 )
+@click.option(
+    "--loading",
+    type=click.Choice(LOADING_MODES),
+    default=EAGER,
+    show_default=True,
+    help="When versions are loaded: at once, or when the model is first asked for, until others need the room.",
+)
 @click.option("--comment", default="", help="Why; kept with the record and in its history.")
 @click.option("--max-batch-rows", type=click.IntRange(min=1), help="Rows at which a batch closes.")
 @click.option(
@@ -138,6 +155,7 @@ def set_model(
     parts: tuple[tuple[str, float], ...],
     warmup: str | None,
     golden: Path | None,
+    loading: str,
     comment: str,
     max_batch_rows: int | None,
     batch_timeout_seconds: float | None,
@@ -155,7 +173,7 @@ def set_model(
     from worker.commands.model_actions import set_model  # noqa: PLC0415 - likewise
 
     options = (max_batch_rows, batch_timeout_seconds, allowed_batch_rows)
-    chosen = {POLICY: policy, WARMUP: warmup}
+    chosen = {POLICY: policy, WARMUP: warmup, LOADING: LAZY if loading == LAZY else None}
     named = {name: text.encode() for name, text in chosen.items() if text is not None}
     config = ModelConfig(
         absolute(base_path),

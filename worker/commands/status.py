@@ -121,6 +121,7 @@ def as_document(fleet: "Fleet", servables: "Iterable[ServableStatus]", now_ms: f
                 "state": str(each.state),
                 "code": each.code,
                 "message": each.message,
+                "asleep": each.asleep,
                 "control_offset": each.control_offset,
                 "since": _since(each),
                 "requests_answered": each.requests_answered,
@@ -152,6 +153,8 @@ def requests_text(each: "ServableStatus") -> str | None:
 
 def shown_state(each: "ServableStatus") -> object:
     """A version's state in its colour, as failed where it is."""
+    if each.asleep:
+        return styled(f"{each.state} (asleep)", "dim")
     if each.code:
         return styled("FAILED" if each.state == "END" else f"{each.state} (failing)", "bold red")
     return styled(each.state, _STATE_COLOURS.get(str(each.state), ""))

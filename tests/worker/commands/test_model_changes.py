@@ -9,6 +9,7 @@ import pytest
 
 from schemas import codec
 from schemas.model_config import SPLIT, BatchingOptions, ModelConfig
+from schemas.servable_status import ASLEEP
 from schemas.version_selection import LatestVersions, SpecificVersions
 from tests.worker.commands.control_world import CONFIG, World, document, version, worker
 from worker.commands import model_actions
@@ -223,6 +224,20 @@ def test_a_frozen_model_keeps_the_versions_that_live_workers_serve(
     assert present(open_world).parameters == {}
     with pytest.raises(CommandFailedError, match="'m' is not frozen"):
         change(open_world, unfrozen("m", ""))
+
+
+def test_versions_of_a_lazy_model_are_frozen_though_they_sleep(
+    open_world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are what a worker would load; one that is on its way is waited for."""
+    open_world.say(version(4, state="START", on="v", parameters={ASLEEP: b"true"}))
+    freeze(open_world)
+    assert present(open_world).versions == SpecificVersions((4, 3))
+    capsys.readouterr()
+    change(open_world, unfrozen("m", ""))
+    open_world.say(version(4, state="START", on="v"))
+    with pytest.raises(CommandFailedError, match="v has 3; w has 4, 3"):
+        freeze(open_world)
 
 
 def test_listed_versions_are_frozen_as_they_are(world: World) -> None:

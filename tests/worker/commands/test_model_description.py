@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from schemas.model_config import GOLDEN, SPLIT, WARMUP
-from schemas.servable_status import LOAD_SECONDS, MEMORY_BYTES, REQUESTS_ANSWERED, REQUESTS_FAILED
+from schemas.model_config import GOLDEN, LOADING, SPLIT, WARMUP
+from schemas.servable_status import ASLEEP, LOAD_SECONDS, MEMORY_BYTES, REQUESTS_ANSWERED, REQUESTS_FAILED
 from schemas.signature_spec import SignatureSpec, TensorSpec
 from schemas.version_selection import SpecificVersions
 from tests.worker.commands.control_world import CONFIG, World, document, version, worker
@@ -38,6 +38,7 @@ def world(capsys: pytest.CaptureFixture[str]) -> World:
         parameters={
             SPLIT: b"stable=95 canary=5",
             WARMUP: b"warn",
+            LOADING: b"lazy",
             GOLDEN: b'{"inputs":[1],"outputs":[2]}',
         },
     )
@@ -115,12 +116,15 @@ def test_people_get_signatures_once_for_the_versions_that_share_them(
 ) -> None:
     """And failures in words."""
     world.say(version(4, on="v", signatures=(TAKES_X,)))  # two workers may have other files
+    world.say(version(5, on="v", state="START", parameters={ASLEEP: b"true"}))
     describe_model(world.access(), "m", Output())
     text = capsys.readouterr().out
     for piece in (
         "model 'm': versions 3,4,5 of /models/m (saved_model), revision 1 by ann@host at 1970-01-01T00:00:01Z: why",
         "requests that name neither version nor label: stable=95 canary=5",
         "warm-up: warn",
+        "lazy: each worker loads it when it is first asked for there",
+        "START (asleep)",
         "before a version is available it answers 1 golden request (",
         "old stable",
         "12.3 s",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.model_config import GOLDEN, SPLIT, WARMUP, BatchingOptions, ModelConfig
+from schemas.model_config import GOLDEN, LOADING, SPLIT, WARMUP, BatchingOptions, ModelConfig
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from tests.worker.commands.control_world import CONFIG, World
 from worker.commands import model_actions
@@ -24,6 +24,7 @@ labels = { stable = 3, canary = 4 }
 split = { stable = 99.5, 4 = 0.5 }
 warmup = "warn"
 golden = [{ inputs = [[0.5]], outputs = { y = [1] }, relative_tolerance = 0.01 }]
+loading = "lazy"
 comment = "two of them"
 batching = { max_batch_rows = 8, batch_timeout_seconds = 1, allowed_batch_rows = [4, 8] }
 
@@ -41,6 +42,7 @@ PRICES = ModelConfig(
         SPLIT: b"stable=99.5 4=0.5",
         WARMUP: b"warn",
         GOLDEN: b'{"inputs":[[0.5]],"outputs":{"y":[1]},"relative_tolerance":0.01}',
+        LOADING: b"lazy",
     },
 )
 
@@ -97,6 +99,13 @@ def test_json_says_the_same(tmp_path: Path, name: str) -> None:
 def test_a_file_without_a_telling_name_may_be_toml(tmp_path: Path) -> None:
     """A table begins with a bracket, as a list of JSON does."""
     assert read(tmp_path, '[models.m]\nbase_path = "/m"', "models") == {"m": ModelConfig("/m", comment="why")}
+
+
+def test_what_is_loaded_at_once_is_not_said_and_what_is_neither_is_refused(tmp_path: Path) -> None:
+    """So that a record of before is as the file wants it."""
+    text = '[models.m]\nbase_path = "/m"\nloading = '
+    assert read(tmp_path, text + '"eager"')["m"].parameters == {}
+    assert "loading is 'later'; expected eager or lazy" in refusal(tmp_path, text + '"later"')
 
 
 def test_golden_requests_may_lie_in_a_file_beside_it(tmp_path: Path) -> None:
