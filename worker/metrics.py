@@ -19,6 +19,7 @@ from prometheus_client import (
 from worker import metrics_list as names
 from worker.metrics_making import MadeMetrics
 from worker.metrics_memory import MemoryMetrics
+from worker.metrics_shadow import ShadowMetrics
 
 if TYPE_CHECKING:
     from worker.metrics_histogram import HistogramChild
@@ -93,6 +94,7 @@ class Metrics:
         self._model_loads = make.counter(names.MODEL_LOADS)
         self._load_seconds = make.histogram(names.MODEL_LOAD_SECONDS)
         self.memory = MemoryMetrics(make)
+        self.shadow = ShadowMetrics(make)
         self._control_offset = make.gauge(names.CONTROL_OFFSET)
         self._control_records = make.counter(names.CONTROL_RECORDS)
         self._control_offset.set(-1)

@@ -22,7 +22,7 @@ from worker import model_choice
 from worker.control_record import LONGEST_NAME
 from worker.model_table import DesiredModel, ModelTable
 from worker.told_reasons import told
-from worker.traffic_shares import TrafficShares
+from worker.traffic_shares import ShadowShare, TrafficShares
 
 MAX_CHECKED_KINDS = 4096
 
@@ -37,10 +37,11 @@ REFUSALS: Mapping[type[model_choice.Choice], Code] = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Routed:
-    """A version answers; the handle is the caller's to release."""
+    """A version answers; the handle is the caller's to release. *shadow*: which requests are tried on another one."""
 
     handle: ServableHandle
     signature: Signature
+    shadow: ShadowShare | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,9 +63,10 @@ class Hold:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Divided:
-    """Several versions answer, each its share."""
+    """Several versions answer, each its share. *shadow*: as in `Routed`."""
 
     shares: TrafficShares
+    shadow: ShadowShare | None = None
 
 
 Outcome = Routed | Refused | Hold | Divided
@@ -111,8 +113,11 @@ class Router:
         if not self._serves(binding, kind.model):
             return Refused(Code.NOT_FOUND, f"model {kind.model!r} is not served by the topic of this request")
         model = self._table.lookup(kind.model)
+        shadow = None if model is None else model.shadow
         if model is not None and model.shares is not None and kind.version is None and kind.label is None:
-            return Divided(model.shares)
+            return Divided(model.shares, shadow)
+        if shadow is not None and (kind.version is not None or kind.label is not None):
+            shadow = None
         choice = model_choice.choose(kind.model, model, kind.version, kind.label)
         if isinstance(choice, model_choice.Found | model_choice.UnknownVersion):
             # A version that is not desired any more may still be there, until its unload begins.
@@ -120,7 +125,7 @@ class Router:
             if handle is None and kind.label is not None:
                 handle = self._former(model, kind.label)
             if handle is not None:
-                return self._check(kind, handle)
+                return self._check(kind, handle, shadow)
             if isinstance(choice, model_choice.Found):
                 assert model is not None, "an unknown model has no version to find"
                 return self._absent(model, choice.version)
@@ -182,7 +187,9 @@ class Router:
                 return str(status.error)
         return None
 
-    def _check(self, kind: RequestKind, handle: ServableHandle) -> Routed | Refused:
+    def _check(
+        self, kind: RequestKind, handle: ServableHandle, shadow: ShadowShare | None
+    ) -> Routed | Refused:
         """Check a kind against the version's signature, once for each pair of them where it fits."""
         key = handle.id, kind
         known = handle.servable.signatures
@@ -197,7 +204,7 @@ class Router:
             checked = self._checked[key] = Checked(known, result)
             if len(self._checked) > MAX_CHECKED_KINDS:
                 self._checked.popitem(last=False)
-        return Routed(handle, checked.signature)
+        return Routed(handle, checked.signature, shadow)
 
 
 def wrong_rows(kind: RequestKind, signature: Signature, rows: int | None) -> str | None:

@@ -151,6 +151,8 @@ def _shown_desired(name: str, entry: ControlEntry | None) -> Iterator[Renderable
         yield styled(f"model {name!r}: {what}, {by}{why}", "bold")
         if config.split is not None:
             yield f"requests that name neither version nor label: {config.split}"
+        if config.shadow is not None:
+            yield f"tried on a share of these: {config.shadow}"
         if config.warmup is not None:
             yield f"warm-up: {config.warmup}"
         if config.golden is not None:
