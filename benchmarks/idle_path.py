@@ -28,8 +28,9 @@ from schemas.tensor import Tensor
 from schemas.version_selection import SpecificVersions
 from worker.metrics import Metrics, new_registry
 from worker.model_table import ModelTable
+from worker.path_clients import Clients
 from worker.producer_pool import ProducerKind
-from worker.request_path import Clients, RequestPath
+from worker.request_path import RequestPath
 from worker.settings import Settings
 from worker.topic_directory import TopicDirectory
 

@@ -16,6 +16,9 @@ POLICY = "policy"
 SPLIT = "split"
 """Likewise: how requests that name neither version nor label are divided (`traffic_split`)."""
 
+SHADOW = "shadow"
+"""Likewise: which part of them another version is tried on, unnoticed (`traffic_shadow`)."""
+
 FROZEN = "frozen"
 """Likewise: that commands change the config no more; the value is which versions it named before, in words."""
 
@@ -82,6 +85,11 @@ class _NamedParameters:
     def split(self) -> str | None:
         """How requests that name neither version nor label are divided, as `traffic_split` reads it; None: not."""
         return self._text(SPLIT)
+
+    @property
+    def shadow(self) -> str | None:
+        """Which version is tried on which part of these, unnoticed, as `traffic_shadow` reads it; None: none."""
+        return self._text(SHADOW)
 
     @property
     def frozen(self) -> str | None:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+HIGHEST_VERSION = 2**63 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class SpecificVersions:

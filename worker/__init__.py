@@ -19,6 +19,7 @@ The way of a request:
 * `request_block`, `batch_queues`, `model_queue_options`, `batch_sizes`: blocks, and the queues they wait in
 * `held_requests` (p): what waits for a model or a topic
 * `answering`, `routing` (p): what the intake says by itself, and how it queues what goes to one version or to several
+* `shadowing` (p), `shadow_room`, `shadow_runs`, `shadow_replies`: what another version is tried on, unnoticed
 * `inference`, `batch_inputs`: a batch becomes replies, on the batch threads; its inputs, stacked
 * `attempts`: runs a batch again whose failure may pass
 * `giving_way`: lets a batch thread that comes out of a model give way to one that is still in it
@@ -41,7 +42,7 @@ The way of a request:
 Models:
 
 * `base_path_roots`, `operator_rules`: what the operator allows control records to ask for
-* `control_topic`, `control_record`, `model_table` (c): the desired models
+* `control_topic`, `control_record`, `traffic_rules`, `model_table` (c): the desired models
 * `aspirations`, `model_streams`, `version_paths`, `version_sources`, `arrivals`, `failed_versions` (c): from desired
   models to aspired versions
 * `lazy_demand`, `lazy_models`, `lazy_states`, `lazy_room` (c): models that are loaded when they are first asked for,
@@ -71,15 +72,16 @@ For commands and clients:
 The process:
 
 * `app`: the composition root; `managing`: the manager of models, put together
-* `request_path`, `request_clients`, `worker_process`: the request path put together; the life of a worker
+* `request_path`, `path_clients`, `request_clients`, `worker_process`: the request path put together; the life of a
+  worker
 * `process_tuning`, `freed_memory`, `thread_slices`: collector, memory and turns; `control_groups`, `usable_memory`,
   `usable_cores`: what there is of memory and cores
 * `settings`, `settings_group`, `settings_kafka`, `settings_serving`, `settings_lifecycle`, `settings_model_cache`,
   `settings_claims`, `settings_operation`, `settings_rules`, `settings_sources`, `settings_loading`,
   `settings_secrets`, `settings_display`, `settings_docs`: what can be set
 * `log`, `metrics`, `metrics_list`, `metrics_making`, `metrics_counter`, `metrics_histogram`, `metrics_observers`,
-  `metrics_models`, `metrics_memory`, `metrics_control`, `metrics_requests`, `metrics_lazy`, `metrics_docs`,
-  `health`: what can be seen
+  `metrics_models`, `metrics_memory`, `metrics_control`, `metrics_requests`, `metrics_lazy`, `metrics_shadow`,
+  `metrics_docs`, `health`: what can be seen
 * `exit_codes`, `process_end`, `release`: how it ends; which one it is
 * `kafka`: the seam to the client library
 """

@@ -106,7 +106,8 @@ def _operator(settings: Settings) -> Iterator[Need]:
         yield Need(on_topic("DESCRIBE_CONFIGS", control), "whether the topic keeps its records")
     yield Need(
         on_topic("WRITE", control),
-        "`headrace models set`, `apply`, `label`, `rollback`, `freeze`, `unfreeze`, `retry` and `remove` alone",
+        "`headrace models set`, `apply`, `label`, `split`, `shadow`, `promote`, `rollback`, `freeze`, `unfreeze`, "
+        "`retry` and `remove` alone",
     )
     yield Need(on_topic("READ", settings.topics.status), "`headrace status`, `models wait` and `--wait`")
     for binding in settings.bindings:

@@ -20,6 +20,14 @@ class DeadLetterObserver(Protocol):
         ...
 
 
+class Refusing(Protocol):
+    """Says why a request goes into no queue."""
+
+    def refuse_routed(self, part: Part, routed: Routed, code: Code, message: str) -> None:
+        """Requests that were routed to a version, and that no batch of it takes."""
+        ...
+
+
 class Answering:
     """Answers for the intake; owned by the poll thread."""
 
@@ -57,7 +65,7 @@ class Answering:
 class Enqueuing:
     """Puts routed requests into the queues, and refuses those that no batch of their signature takes."""
 
-    def __init__(self, queues: BatchQueues, answering: Answering) -> None:
+    def __init__(self, queues: BatchQueues, answering: Refusing) -> None:
         self._queues = queues
         self._answering = answering
 

@@ -6,6 +6,7 @@ are part of what tells queues apart, so a model whose options change gets new qu
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from typing import Protocol
 
 from batching import errors as batching_errors
 from batching.batch import Batch
@@ -16,7 +17,6 @@ from lifecycle.servable_id import ServableId
 from lifecycle.signature import Signature
 from schemas.request_kind import TensorLayout
 from worker import batch_sizes
-from worker.inference import Inference
 from worker.request_block import RequestBlock
 
 Facts = tuple[ServableId, str, tuple[str, ...], tuple[TensorLayout, ...], QueueOptions]
@@ -44,6 +44,16 @@ class QueueKey:
         return isinstance(other, QueueKey) and self.facts == other.facts
 
 
+class Processing(Protocol):
+    """Does what is to be done with batches; called on the batch threads."""
+
+    def process(
+        self, batch: Batch[RequestBlock], signature: Signature, allowed_rows: tuple[int, ...]
+    ) -> None:
+        """Finish every request of a batch, then let go of its version."""
+        ...
+
+
 class BatchQueues:
     """Puts blocks into their queues; owned by the poll thread.
 
@@ -51,7 +61,7 @@ class BatchQueues:
 
     Args:
         scheduler: runs the batches of all queues.
-        inference: answers them.
+        inference: answers their requests.
         options_of: the batching options of a version as they are now; called for each block.
         max_batch_bytes: bytes of a batch's inputs, for rows so large that there are fewer than the options allow.
     """
@@ -59,7 +69,7 @@ class BatchQueues:
     def __init__(
         self,
         scheduler: SharedScheduler,
-        inference: Inference,
+        inference: Processing,
         options_of: Callable[[ServableId], QueueOptions],
         *,
         max_batch_bytes: int = MAX_BATCH_BYTES,

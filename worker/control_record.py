@@ -13,17 +13,20 @@ from dataclasses import dataclass, field
 from schemas import codec
 from schemas.errors import WireError
 from schemas.model_config import LOADING_MODES, WARMUP_MODES, BatchingOptions, ModelConfig
-from schemas.traffic_split import TrafficSplit
-from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
-from worker import request_files, request_lines
+from schemas.version_selection import (
+    HIGHEST_VERSION,
+    AllVersions,
+    LatestVersions,
+    SpecificVersions,
+    VersionSelection,
+)
+from worker import request_files, request_lines, traffic_rules
 from worker.operator_rules import OperatorRules
 from worker.request_lines import InvalidLine
 from worker.store_uris import is_uri, normal_place
 
 LONGEST_NAME = 128
 """Characters of a model's name or a label; a name is part of status keys, log lines and metric labels."""
-
-HIGHEST_VERSION = 2**63 - 1
 
 MOST_BYTES = 1_048_576
 """Of a record's value: four times what a config with its ten predecessors takes. What is applied is kept in memory."""
@@ -133,7 +136,8 @@ def check_config(config: ModelConfig, known: Known | None = None) -> None:
         *([] if config.policy is None else _name_problems("policy", config.policy)),
         *_version_problems(config.versions),
         *_label_problems(config),
-        *_split_problems(config),
+        *traffic_rules.split_problems(config),
+        *traffic_rules.shadow_problems(config),
         *_readiness_problems(config),
         *_batching_problems(config.batching),
     ]
@@ -146,6 +150,8 @@ def check_config(config: ModelConfig, known: Known | None = None) -> None:
 
 def _not_allowed(config: ModelConfig, known: Known) -> Iterator[str]:
     if (problem := known.rules.roots.problem_of_text(config.base_path)) is not None:
+        yield problem
+    if (problem := known.rules.problem_of_shadow(config.shadow)) is not None:
         yield problem
     if isinstance(config.versions, SpecificVersions):
         many = known.rules.problem_of_versions(len(config.versions.versions))
@@ -223,25 +229,6 @@ def _label_problems(config: ModelConfig) -> Iterator[str]:
             yield f"label {label!r} points to version {version}, which is not among the versions listed"
         elif version < 0:
             yield f"label {label!r} points to version {version}; expected 0 or more"
-
-
-def _split_problems(config: ModelConfig) -> Iterator[str]:
-    if config.split is None:
-        return
-    try:
-        split = TrafficSplit.parse(config.split)
-    except ValueError as error:
-        yield f"split: {error}"
-        return
-    for target in (variant.target for variant in split.variants):
-        if isinstance(target, str):
-            if target not in config.labels:
-                has = ", ".join(sorted(config.labels)) or "none"
-                yield f"split names {target!r}, which is no label of the model; its labels: {has}"
-        elif isinstance(config.versions, SpecificVersions) and target not in config.versions.versions:
-            yield f"split names version {target}, which is not among the versions listed"
-        elif target > HIGHEST_VERSION:
-            yield f"split names version {str(target)[:32]}; expected at most {HIGHEST_VERSION}"
 
 
 def _readiness_problems(config: ModelConfig) -> Iterator[str]:

@@ -5,8 +5,8 @@ What was acknowledged is counted down on the poll thread: one by one as the clie
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 from schemas import codec
 from schemas.errors import Code
@@ -241,3 +241,19 @@ class Sent:
             self.delivery.acknowledged()
         else:
             self.delivery.failed(error, message, self)
+
+
+class Replies(Protocol):
+    """Takes what comes of requests; `worker.publisher` is one. Called on the batch threads."""
+
+    def batch(self, answered: Iterable[tuple[Origin, list[bytes]]], answer: Answer) -> None:
+        """The replies to the requests of one batch."""
+        ...
+
+    def refusal(self, part: Part, message: str, answer: Answer) -> None:
+        """One error for every request of a part."""
+        ...
+
+    def leave(self, part: Part) -> None:
+        """Requests whose partitions have gone to another worker."""
+        ...

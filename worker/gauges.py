@@ -54,7 +54,10 @@ class Gauges:
         if self._watch is not None:
             self._watch.step(now)
         self._tell_queues(self._parts.queues.enqueued_rows())
-        self._tell_stuck(self._parts.queues.stuck(STUCK_SECONDS))
+        stuck = self._parts.queues.stuck(STUCK_SECONDS)
+        for model, seconds in self._parts.shadowing.stuck(STUCK_SECONDS).items():
+            stuck[model] = max(seconds, stuck.get(model, 0.0))
+        self._tell_stuck(stuck)
 
     def _tell_partitions(self, consumer: Consumer, flow: FlowControl) -> None:
         partitions = self._parts.tracker.partitions

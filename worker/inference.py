@@ -25,9 +25,8 @@ from schemas import ragged_replies, reply_columns
 from schemas.errors import Code, WireError
 from worker import batch_inputs
 from worker.attempts import Attempts, Tries, may_pass
-from worker.delivery import Answer, Origin, PublisherClosedError
+from worker.delivery import Answer, Origin, PublisherClosedError, Replies
 from worker.giving_way import GivingWay
-from worker.publisher import Publisher
 from worker.request_block import Part, RequestBlock
 from worker.told_reasons import told
 
@@ -48,6 +47,13 @@ class RunObserver(Protocol):
         ...
 
 
+def log_failure(servable_id: ServableId, signature: str, error: Exception) -> None:
+    """Log that a model has failed to run, with all details."""
+    log.error(
+        "a model failed to run", extra={"model": str(servable_id), "signature": signature}, exc_info=error
+    )
+
+
 class Inference:
     """Runs batches; its `process` is the callback of every batch queue, called from many threads at once.
 
@@ -57,17 +63,19 @@ class Inference:
         wall: wall clock in seconds, for deadlines.
         clock: monotonic clock, for run times.
         giving_way: what a thread does when it comes out of a model that others are still in.
+        on_failure: told once a batch that the model has failed: which, its signature, and how.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its seams, each by its name
         self,
-        publisher: Publisher,
+        publisher: Replies,
         observer: RunObserver,
         *,
         wall: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.perf_counter,
         giving_way: GivingWay | None = None,
         attempts: Attempts | None = None,
+        on_failure: Callable[[ServableId, str, Exception], None] = log_failure,
     ) -> None:
         self._publisher = publisher
         self._observer = observer
@@ -75,6 +83,7 @@ class Inference:
         self._clock = clock
         self._giving_way = giving_way or GivingWay(math.inf)
         self._attempts = attempts or Attempts()
+        self._on_failure = on_failure
 
     def process(
         self, batch: Batch[RequestBlock], signature: Signature, allowed_rows: tuple[int, ...]
@@ -133,6 +142,7 @@ class _Run:
         self._observer = inference._observer  # noqa: SLF001
         self._clock = inference._clock  # noqa: SLF001
         self._giving_way = inference._giving_way  # noqa: SLF001
+        self._on_failure = inference._on_failure  # noqa: SLF001
         self._tries = Tries(inference._attempts, self._clock)  # noqa: SLF001
         self._id = servable_id
         self._servable = servable
@@ -242,11 +252,7 @@ class _Run:
             return Code.INVALID_ARGUMENT, str(error) if requests == 1 else refused
         if not self._logged:
             self._logged = True
-            log.error(
-                "a model failed to run",
-                extra={"model": str(self._id), "signature": self._signature.name},
-                exc_info=error,
-            )
+            self._on_failure(self._id, self._signature.name, error)
         own = isinstance(error, lifecycle_errors.LifecycleError) and requests == 1
         code = Code.UNAVAILABLE if may_pass(error) else Code.INTERNAL
         if own or isinstance(error, batching_errors.BatchingError):

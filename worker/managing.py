@@ -31,6 +31,7 @@ from worker.readiness import Readiness
 from worker.rooted_loader import rooted
 from worker.settings import Settings
 from worker.settings_lifecycle import LifecycleSettings
+from worker.topic_plan import own_topics
 from worker.usable_cores import usable_cores
 
 _log = logging.getLogger(__name__)
@@ -64,6 +65,8 @@ def new_loaders(settings: Settings) -> tuple[Loaders, OperatorRules]:
         disabled_loaders=frozenset(everything) - named,
         most_models=settings.lifecycle.most_models,
         most_versions=settings.lifecycle.most_versions,
+        own_topics=own_topics(settings),
+        reply_topics=[pattern for b in settings.bindings for pattern in b.allowed_reply_topics],
     )
     memory, undisturbed = freed_memory(settings), Undisturbed()
     warmup = WarmupMode.FAIL if settings.lifecycle.warmup else WarmupMode.OFF

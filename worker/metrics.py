@@ -21,6 +21,7 @@ from worker.metrics_control import ControlMetrics
 from worker.metrics_lazy import LazyMetrics
 from worker.metrics_making import MadeMetrics
 from worker.metrics_memory import MemoryMetrics
+from worker.metrics_shadow import ShadowMetrics
 
 if TYPE_CHECKING:
     from worker.metrics_histogram import HistogramChild
@@ -97,6 +98,7 @@ class Metrics:
         self.memory = MemoryMetrics(make)
         self.lazy = LazyMetrics(make)
         self.control = ControlMetrics(make)
+        self.shadow = ShadowMetrics(make)
         self._info = Info(names.INFO.name.removesuffix("_info"), names.INFO.meaning, registry=registry)
 
     # Who this is

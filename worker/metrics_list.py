@@ -155,6 +155,28 @@ MODEL_STUCK = _gauge(
 )
 QUEUE_ROWS = _gauge("queue_rows", "rows", "Rows that wait in the queues of a model.", "model")
 
+SHADOW_REQUESTS = _counter(
+    "shadow_requests",
+    "requests",
+    "Requests that a shadow has answered; they count nowhere else.",
+    "model",
+    "version",
+    "code",
+)
+SHADOW_DROPPED = _counter(
+    "shadow_dropped",
+    "requests",
+    "Requests that a shadow was to have and had not, by reason (absent, refused, full, busy …).",
+    "model",
+    "reason",
+)
+SHADOW_REPLY_FAILURES = _counter(
+    "shadow_reply_failures", "replies", "Replies not written to a shadow's topic.", "model", "reason"
+)
+SHADOW_RUN_SECONDS = _histogram(
+    "shadow_run_seconds", "seconds", "Time that one call of a shadow took.", BATCH_SECONDS, "model"
+)
+
 IN_FLIGHT_ROWS = _gauge("in_flight_rows", "rows", "Rows read and not yet committed.", "binding")
 IN_FLIGHT_BYTES = _gauge("in_flight_bytes", "bytes", "Bytes read and not yet committed.", "binding")
 BUDGET_ROWS = _gauge("budget_rows", "rows", "Rows that a binding may hold before it pauses.", "binding")

@@ -14,7 +14,7 @@ from schemas.version_selection import SpecificVersions
 from worker import control_record
 from worker.control_record import InvalidControlRecord, Known
 from worker.operator_rules import OperatorRules
-from worker.traffic_shares import TrafficShares
+from worker.traffic_shares import ShadowShare, TrafficShares
 
 _MOST_REJECTED = 100  # a flood of garbage keys must not grow the table
 
@@ -48,6 +48,7 @@ class DesiredModel:
         former: the versions that a label meant before, newest first; it goes on meaning them until the one that it
             points to is available.
         shares: how requests that name neither version nor label are divided; None: all go to the latest.
+        shadow: which of these another version is tried on; None: there is none.
         sleep: of a lazy model, whether it is loaded; None: it is not lazy.
     """
 
@@ -63,6 +64,7 @@ class DesiredModel:
     record_valid: bool = True
     former: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     shares: TrafficShares | None = None
+    shadow: ShadowShare | None = None
     sleep: Sleep | None = None
 
     @property
@@ -176,6 +178,7 @@ class ModelTable:
             versions,
             former=_former(config, before.config if before else None),
             shares=TrafficShares.of(name, config),
+            shadow=ShadowShare.of(name, config),
             sleep=((before and before.sleep) or Sleep.ASLEEP) if config.loading == LAZY else None,
         )
         self._put(name, model)

@@ -1,8 +1,10 @@
 """What the operator of a worker allows control records to ask for, beyond the form of a record."""
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
+from schemas.traffic_shadow import TrafficShadow
 from worker.base_path_roots import BasePathRoots
 
 LOADERS_SETTING = "lifecycle.loaders"
@@ -19,12 +21,16 @@ class OperatorRules:
         disabled_loaders: loaders that are here, and that `lifecycle.loaders` does not name.
         most_models: how many models may be desired at once.
         most_versions: how many versions of one model may be.
+        own_topics: every topic that the settings name: none of them takes the replies of a shadow.
+        reply_topics: patterns (full match) of the topics that requests may name for their replies: nor do these.
     """
 
     roots: BasePathRoots = field(default_factory=BasePathRoots)
     disabled_loaders: Collection[str] = frozenset()
     most_models: int = 10_000
     most_versions: int = 1_000
+    own_topics: Collection[str] = frozenset()
+    reply_topics: Sequence[str] = ()
 
     def problem_of_loader(self, loader: str, enabled: Collection[str]) -> str | None:
         """Why a record may not name this loader; None when it may, or when it is not here at all."""
@@ -33,6 +39,21 @@ class OperatorRules:
         return (
             f"loader {loader!r} is not enabled on this worker, which has {', '.join(sorted(enabled)) or 'none'}; set "
             f"the model with one of these, or add it to {LOADERS_SETTING} and start the workers again"
+        )
+
+    def problem_of_shadow(self, shadow: str | None) -> str | None:
+        """Why the replies of this shadow may not go to its topic; None when they may, or it means nothing."""
+        try:
+            topic = None if shadow is None else TrafficShadow.parse(shadow).topic
+        except ValueError:
+            return None
+        if topic is None:
+            return None
+        if topic not in self.own_topics and not any(re.fullmatch(each, topic) for each in self.reply_topics):
+            return None
+        return (
+            f"shadow names topic {topic!r}, which this worker reads or answers by, so that requesters or workers would "
+            "take its replies for others; name a topic of its own"
         )
 
     def problem_of_one_more(self, model: str, models: int) -> str | None:

@@ -11,6 +11,7 @@ from worker.offset_tracker import OffsetTracker
 from worker.publisher import Publisher
 from worker.refusals import Refusals
 from worker.settlement import Settlement
+from worker.shadowing import Shadowing
 from worker.topic_directory import TopicDirectory
 
 
@@ -21,6 +22,7 @@ class PathParts:
     Attributes:
         intake: takes what was read.
         queues: blocks on their way to batches.
+        shadowing: gives some requests to another version as well.
         publisher: replies on their way out.
         refusals: what the broker did not take.
         tracker: what was read and has no acknowledged outcome yet.
@@ -36,6 +38,7 @@ class PathParts:
 
     intake: Intake
     queues: BatchQueues
+    shadowing: Shadowing
     publisher: Publisher
     refusals: Refusals
     tracker: OffsetTracker
@@ -63,6 +66,7 @@ class PathParts:
         self.queues.step()
         self.intake.step()
         self.failing.step()
+        self.shadowing.step()
 
     def on_its_way(self) -> bool:
         """Whether anything that was read is still waited for."""

@@ -139,6 +139,24 @@ class PolledRecords:
         """Where a record stands in its topic."""
         return b"%d %d" % (self.partitions[position], self.messages[position].offset())
 
+    def picked(self, positions: Sequence[int]) -> "PolledRecords":
+        """The records at these positions, ascending, by themselves: whoever keeps them keeps none of the others.
+
+        They are settled with all of them, never here.
+        """
+        if len(positions) == len(self):
+            return self
+        found = PolledRecords(
+            self.topic, self.binding, [self.messages[position] for position in positions], self.polled_ms
+        )
+        found._runs = self._runs
+        found.header_bytes = self.header_bytes
+        if self.deadlines_ms is not None:
+            found.deadlines_ms = self.deadlines_ms[np.array(positions, np.intp)]
+        if self.routes is not None:
+            found.routes = self.routes.picked(positions)
+        return found
+
     def claim(self, position: int, size_bytes: int) -> None:
         """A record claims so many bytes that lie elsewhere; they count like its own. Before `make_runs`."""
         if self.claimed is None:

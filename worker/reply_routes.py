@@ -44,6 +44,13 @@ class ReplyRoutes:
         """The route of one reply."""
         return ReplyRoute(*self.places[position], self.headers[position])
 
+    def picked(self, positions: Sequence[int]) -> "ReplyRoutes":
+        """The routes of these positions by themselves."""
+        routes = ReplyRoutes(0, ("", ANY_PARTITION))
+        routes.places = [self.places[position] for position in positions]
+        routes.headers = [self.headers[position] for position in positions]
+        return routes
+
     def put(self, positions: Sequence[int], places: list[Place], headers: list[Headers | None]) -> None:
         """Set the routes of these positions, in their order; takes the lists over."""
         if len(positions) == len(self.places):

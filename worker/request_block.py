@@ -8,6 +8,7 @@ it is split into.
 import bisect
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import repeat
 from typing import Self
 
@@ -73,6 +74,12 @@ class Part:
     def pick(self, positions: list[int]) -> "Part":
         """The requests at these positions among them, ascending."""
         return Part(self.records, self.columns.pick(positions))
+
+    def apart(self, positions: list[int]) -> "Part":
+        """The requests at these positions, ascending, at least one, whose poll keeps none of the others in memory."""
+        columns = self.columns if len(positions) == len(self) else self.columns.pick(positions)
+        records = self.records.picked(columns.indices)
+        return Part(records, replace(columns, indices=range(len(positions))))
 
     def sticky_keys(self) -> list[bytes]:
         """What each request is known by, so that those that belong together can be kept together.

@@ -11,8 +11,8 @@ from worker.kafka.share import ShareMember
 from worker.kafka.transactional import TransactionalProducer
 from worker.log import Occasionally
 from worker.metrics import Metrics
+from worker.path_clients import Clients
 from worker.producer_pool import ProducerKind
-from worker.request_path import Clients
 from worker.settings import Settings
 from worker.share_group import ShareGroup
 

@@ -8,7 +8,6 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,6 @@ from worker.attempts import Attempts
 from worker.batch_queues import BatchQueues
 from worker.budget import Budget, Limits
 from worker.claims import Claims
-from worker.committing import MakeTransactional
 from worker.consumer_reports import ConsumerReports
 from worker.dead_letters import DeadLetters
 from worker.failing import Failing
@@ -31,19 +29,17 @@ from worker.giving_way import GivingWay
 from worker.group_reading import GroupReading
 from worker.inference import Inference
 from worker.intake import Intake
-from worker.kafka.consumer import Consumer, ConsumerEvents
 from worker.kafka.errors import KafkaProblem
-from worker.kafka.rights import SOMEBODY
-from worker.kafka.share import ShareMember
 from worker.lazy_demand import LazyDemand
 from worker.metrics import Metrics
 from worker.metrics_observers import BatchMetrics
 from worker.model_queue_options import ModelQueueOptions
 from worker.model_table import ModelTable
 from worker.offset_tracker import OffsetTracker
+from worker.path_clients import Clients
 from worker.path_parts import PathParts
 from worker.polled_records import PolledRecords
-from worker.producer_pool import MakeProducer, ProducerPool
+from worker.producer_pool import ProducerPool
 from worker.publisher import Publisher
 from worker.queue_reading import QueueReading
 from worker.read_ahead import ReadAhead
@@ -53,34 +49,13 @@ from worker.router import Manager, Router
 from worker.routing import Routing
 from worker.settings import Settings
 from worker.settlement import Settlement
-from worker.share_group import QueueTerms
+from worker.shadowing import Shadowing, Surroundings
 from worker.topic_directory import TopicDirectory
 
 if TYPE_CHECKING:
     from worker.reading import Reading
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Clients:
-    """Makes the Kafka clients of the request path.
-
-    Attributes:
-        consumer: makes the member of the group, given who hears of its problems.
-        producer: makes a producer.
-        transactional: makes a producer of transactions.
-        share_member: makes the member of the share group, given who hears of its problems.
-        queue_terms: what the share group promises.
-        user: whom the broker takes them for.
-    """
-
-    consumer: Callable[[ConsumerEvents], Consumer]
-    producer: MakeProducer
-    transactional: MakeTransactional
-    share_member: Callable[[ConsumerEvents], ShareMember]
-    queue_terms: Callable[[], QueueTerms] = QueueTerms
-    user: str = SOMEBODY
 
 
 class RequestPath:
@@ -198,6 +173,20 @@ class RequestPath:
             options.of,
             max_batch_bytes=settings.batching.max_batch_bytes,
         )
+        self._shadowing = Shadowing(
+            Surroundings(
+                settings.batching,
+                table,
+                router,
+                options.of,
+                directory,
+                clients,
+                metrics.shadow,
+                busy=lambda: self.scheduler.seconds_until_due() == 0.0,
+            ),
+            clock=clock,
+            wall=wall,
+        )
         answering = Answering(self._publisher, router, metrics)
         self._intake = Intake(
             binding_of=binding_of,
@@ -207,7 +196,7 @@ class RequestPath:
             admission=admission_of(settings, directory, own_topics),
             router=router,
             answering=answering,
-            routing=Routing(router, Enqueuing(self._queues, answering), self._publisher),
+            routing=Routing(router, Enqueuing(self._queues, answering), self._publisher, self._shadowing),
             claims=self._claims.requests(answering, self._budget),
             publisher=self._publisher,
             tracker=self._tracker,
@@ -223,6 +212,7 @@ class RequestPath:
             PathParts(
                 intake=self._intake,
                 queues=self._queues,
+                shadowing=self._shadowing,
                 publisher=self._publisher,
                 refusals=self._refusals,
                 tracker=self._tracker,
@@ -278,6 +268,7 @@ class RequestPath:
         self._demand.give_up()
         self._publisher.close()
         self._claims.close()
+        self._shadowing.close()
         self._queues.drop_waiting()
         for block in self.scheduler.close(drain=False, wait=False):
             block.handle.release()

@@ -23,7 +23,7 @@ from worker.control_record import LONGEST_NAME
 from worker.lazy_demand import LazyDemand
 from worker.model_table import DesiredModel, ModelTable, Sleep
 from worker.told_reasons import told
-from worker.traffic_shares import TrafficShares
+from worker.traffic_shares import ShadowShare, TrafficShares
 
 MAX_CHECKED_KINDS = 4096
 
@@ -38,10 +38,11 @@ REFUSALS: Mapping[type[model_choice.Choice], Code] = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Routed:
-    """A version answers; the handle is the caller's to release."""
+    """A version answers; the handle is the caller's to release. *shadow*: which requests are tried on another one."""
 
     handle: ServableHandle
     signature: Signature
+    shadow: ShadowShare | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,9 +64,10 @@ class Hold:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Divided:
-    """Several versions answer, each its share."""
+    """Several versions answer, each its share. *shadow*: as in `Routed`."""
 
     shares: TrafficShares
+    shadow: ShadowShare | None = None
 
 
 Outcome = Routed | Refused | Hold | Divided
@@ -140,8 +142,11 @@ class Router:
         return outcome
 
     def _route(self, kind: RequestKind, model: DesiredModel | None) -> Outcome:
+        shadow = None if model is None else model.shadow
         if model is not None and model.shares is not None and kind.version is None and kind.label is None:
-            return Divided(model.shares)
+            return Divided(model.shares, shadow)
+        if shadow is not None and (kind.version is not None or kind.label is not None):
+            shadow = None
         choice = model_choice.choose(kind.model, model, kind.version, kind.label)
         if isinstance(choice, model_choice.Found | model_choice.UnknownVersion):
             # A version that is not desired any more may still be there, until its unload begins.
@@ -149,7 +154,7 @@ class Router:
             if handle is None and kind.label is not None:
                 handle = self._former(model, kind.label)
             if handle is not None:
-                return self._check(kind, handle)
+                return self._check(kind, handle, shadow)
             if isinstance(choice, model_choice.Found):
                 assert model is not None, "an unknown model has no version to find"
                 return self._absent(model, choice.version)
@@ -212,7 +217,9 @@ class Router:
                 return str(status.error)
         return None
 
-    def _check(self, kind: RequestKind, handle: ServableHandle) -> Routed | Refused:
+    def _check(
+        self, kind: RequestKind, handle: ServableHandle, shadow: ShadowShare | None
+    ) -> Routed | Refused:
         """Check a kind against the version's signature, once for each pair of them where it fits."""
         key = handle.id, kind
         known = handle.servable.signatures
@@ -227,7 +234,7 @@ class Router:
             checked = self._checked[key] = Checked(known, result)
             if len(self._checked) > MAX_CHECKED_KINDS:
                 self._checked.popitem(last=False)
-        return Routed(handle, checked.signature)
+        return Routed(handle, checked.signature, shadow)
 
 
 def wrong_rows(kind: RequestKind, signature: Signature, rows: int | None) -> str | None:

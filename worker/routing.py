@@ -11,30 +11,34 @@ from worker.delivery import Answer
 from worker.publisher import Publisher
 from worker.request_block import Part
 from worker.router import Divided, Hold, Outcome, Refused, Routed, Router
+from worker.shadowing import Shadowing
 from worker.traffic_shares import TrafficShares
 
 
 class Routing:
     """Puts requests into queues, or refuses them; owned by the poll thread."""
 
-    def __init__(self, router: Router, enqueuing: Enqueuing, publisher: Publisher) -> None:
+    def __init__(
+        self, router: Router, enqueuing: Enqueuing, publisher: Publisher, shadowing: Shadowing
+    ) -> None:
         self._router = router
         self._enqueuing = enqueuing
         self._publisher = publisher
+        self._shadowing = shadowing
 
     def send(self, kind: RequestKind, parts: Sequence[Part]) -> Hold | None:
         """Send requests of one kind and binding on their way; what all of them have to wait for, if they have to."""
         binding = parts[0].records.binding
         outcome = self._router.route(kind, binding)
         if isinstance(outcome, Divided):
-            return self._divide(outcome.shares, outcome.shares.kinds(kind), parts, binding)
+            return self._divide(outcome, kind, parts, binding)
         return self._go(kind, parts, outcome)
 
-    def _divide(
-        self, shares: TrafficShares, kinds: Sequence[RequestKind], parts: Sequence[Part], binding: str
-    ) -> Hold | None:
+    def _divide(self, asked: Divided, kind: RequestKind, parts: Sequence[Part], binding: str) -> Hold | None:
         """A variant whose version cannot be had leaves its requests to the others; with none there they wait."""
-        outcomes = [self._router.route(kind, binding) for kind in kinds]
+        shares = asked.shares
+        kinds = shares.kinds(kind)
+        outcomes = [self._router.route(each, binding) for each in kinds]
         there = [n for n, outcome in enumerate(outcomes) if not _absent(outcome)]
         if not there:
             waits = (outcome for outcome in outcomes if isinstance(outcome, Hold))
@@ -47,6 +51,8 @@ class Routing:
             outcome = outcomes[n]
             if divided[n]:
                 self._go(kinds[n], divided[n], outcome)
+                if asked.shadow is not None and isinstance(outcome, Routed):
+                    self._shadowing.take(kind, divided[n], asked.shadow, outcome.handle.id)
             elif isinstance(outcome, Routed):
                 outcome.handle.release()
         return None
@@ -55,6 +61,8 @@ class Routing:
         match outcome:
             case Routed():
                 self._enqueuing.enqueue(kind, parts, outcome)
+                if outcome.shadow is not None:
+                    self._shadowing.take(kind, parts, outcome.shadow, outcome.handle.id)
             case Refused(code, message, model, version):
                 for part in parts:
                     self._publisher.refusal(part, message, Answer(model, version, "", code))

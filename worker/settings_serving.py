@@ -164,6 +164,11 @@ class BatchingSettings(SettingsGroup):
     batch meanwhile, by one more thread: a device then never waits for Python. 5 ms: small models on a CPU wait
     less, and for them a second thread only costs. 86,400: never."""
 
+    shadow_bytes: Annotated[int, Field(ge=0)] = 33_554_432
+    """Bytes of requests that wait for a shadow (`headrace models shadow`), and as many of its replies that are on
+    their way (0 or more; 0: this worker gives shadows nothing). What does not fit is dropped, and nobody waits for
+    it. 32 MiB, an eighth of `delivery.budget_bytes`, beside which it is taken: seconds of small requests."""
+
 
 class LimitsSettings(SettingsGroup):
     """What a single request may be, checked before anything is allocated for it."""

@@ -43,6 +43,14 @@ class PlannedTopic:
     config: Mapping[str, str] = field(default_factory=dict)
 
 
+def own_topics(settings: Settings) -> frozenset[str]:
+    """The name of every topic that the settings name."""
+    topics = {settings.topics.control, settings.topics.status}
+    for binding in settings.bindings:
+        topics.update((*binding.request_topics, binding.reply_topic, *binding.dead_letter_topics()))
+    return frozenset(topics)
+
+
 def planned_topics(settings: Settings, partitions: int = -1) -> tuple[PlannedTopic, ...]:
     """Every topic but the dead-letter topics, whose sizes follow the request topics as they are."""
     planned = [

@@ -1,4 +1,4 @@
-"""Which version of a split model answers a request: by its key, so that what belongs together stays together.
+"""Who answers a request of a split model, and what a shadow is given: by keys, so what belongs together stays so.
 
 A key's place between 0 and 1 is the same on every worker and for ever, and each variant has a span of places, in the
 order of the split. So a variant that is listed last and grows keeps the keys that it has, and takes more. Places differ
@@ -15,6 +15,7 @@ import numpy as np
 
 from schemas.model_config import ModelConfig
 from schemas.request_kind import RequestKind
+from schemas.traffic_shadow import TrafficShadow
 from schemas.traffic_split import TrafficSplit, Variant
 
 if TYPE_CHECKING:
@@ -45,10 +46,7 @@ class TrafficShares:
 
     def kinds(self, kind: RequestKind) -> list[RequestKind]:
         """What requests that name neither version nor label ask for in each variant."""
-        return [
-            replace(kind, label=target) if isinstance(target, str) else replace(kind, version=target)
-            for target in (variant.target for variant in self.variants)
-        ]
+        return [_aimed(kind, variant.target) for variant in self.variants]
 
     def assign(self, keys: Sequence[bytes], there: Sequence[int]) -> "npt.NDArray[np.intp]":
         """The variant of each key, by its number in `variants`.
@@ -68,6 +66,44 @@ class TrafficShares:
             elsewhere = _by_weight(_mixed(sums[astray] ^ _ELSEWHERE), self._weights[among])
             chosen[astray] = among[elsewhere]
         return chosen
+
+
+class ShadowShare:
+    """The part of a model's requests that another version is tried on; immutable, so any thread may ask it.
+
+    It depends on keys as a split does, and not on the split: it has its share of the requests of each variant.
+
+    Attributes:
+        topic: where the other version's replies go; None: nowhere.
+    """
+
+    __slots__ = ("_places", "_salt", "_target", "topic")
+
+    def __init__(self, model: str, shadow: TrafficShadow) -> None:
+        self.topic = shadow.topic
+        self._target = shadow.target
+        self._places = shadow.share * _PLACES
+        self._salt = zlib.crc32(b"shadow of " + model.encode())
+
+    @classmethod
+    def of(cls, model: str, config: ModelConfig) -> Self | None:
+        """The share of a valid config; None where it has no shadow."""
+        return None if config.shadow is None else cls(model, TrafficShadow.parse(config.shadow))
+
+    def kind(self, kind: RequestKind) -> RequestKind:
+        """What requests that name neither version nor label would ask for if they asked for the shadow."""
+        return _aimed(kind, self._target)
+
+    def chosen(self, keys: Sequence[bytes]) -> list[int]:
+        """The numbers of the keys whose requests are its; a larger share has those of a smaller one, and more."""
+        sums = np.fromiter(map(zlib.crc32, keys, repeat(self._salt)), np.uint32, len(keys))
+        found: list[int] = np.flatnonzero(_mixed(sums) < self._places).tolist()
+        return found
+
+
+def _aimed(kind: RequestKind, target: int | str) -> RequestKind:
+    """The same kind, for a version or a label."""
+    return replace(kind, label=target) if isinstance(target, str) else replace(kind, version=target)
 
 
 def _by_weight(

@@ -11,9 +11,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
+from schemas.version_selection import (
+    HIGHEST_VERSION,
+    AllVersions,
+    LatestVersions,
+    SpecificVersions,
+    VersionSelection,
+)
 from worker.arrivals import Arrivals
-from worker.control_record import HIGHEST_VERSION
 from worker.operator_rules import OperatorRules
 from worker.store_uris import opened_as
 

@@ -35,8 +35,9 @@ from worker.kafka.consumer import ConsumerEvents
 from worker.kafka.records import Headers, TopicPartition
 from worker.metrics import Metrics, new_registry
 from worker.model_table import ModelTable
+from worker.path_clients import Clients
 from worker.producer_pool import ProducerKind
-from worker.request_path import Clients, RequestPath
+from worker.request_path import RequestPath
 from worker.settings import Settings
 from worker.share_group import QueueTerms
 from worker.topic_directory import TopicDirectory

@@ -11,6 +11,7 @@ from worker import control_record, policies
 LOADERS = ("failing", "fake")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DIGITS = re.compile(r"[0-9]+")
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _MOST_TARGETS = 100
 _MOST_WEIGHT = 1e9
 _HIGHEST_VERSION = 2**63 - 1
@@ -28,6 +29,7 @@ def may_be_applied(config: ModelConfig) -> bool:
         and _may_be_chosen(config.versions)
         and _labels_are_right(config.labels, config.versions)
         and (config.split is None or _split_is_right(config.split, config.labels, config.versions))
+        and (config.shadow is None or _shadow_is_right(config.shadow, config.labels, config.versions))
         and (config.batching is None or _batching_is_right(config.batching))
     )
 
@@ -88,6 +90,20 @@ def _split_is_right(text: str, labels: Mapping[str, int], selection: VersionSele
         and all(_may_be_target(target, labels, selection) for target in targets)
         and all(0 <= weight <= _MOST_WEIGHT for weight in weights)
         and sum(weights) > 0
+    )
+
+
+def _shadow_is_right(text: str, labels: Mapping[str, int], selection: VersionSelection) -> bool:
+    parts = text.split()
+    if len(parts) not in {1, 2}:
+        return False
+    target, equals, share = parts[0].partition("=")
+    return (
+        bool(equals)
+        and _may_be_target(_target(target), labels, selection)
+        and 0 < _number(share) <= 1
+        and all(map(_TOPIC.fullmatch, parts[1:]))
+        and not {".", ".."} & set(parts[1:])
     )
 
 

@@ -6,7 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 from schemas import codec
-from schemas.model_config import FROZEN, LOADING, POLICY, SPLIT, BatchingOptions, ModelConfig, PastConfig
+from schemas.model_config import (
+    FROZEN,
+    LOADING,
+    POLICY,
+    SHADOW,
+    SPLIT,
+    BatchingOptions,
+    ModelConfig,
+    PastConfig,
+)
 from schemas.predict_request import PredictRequest
 from schemas.servable_status import ServableState, ServableStatus
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
@@ -116,6 +125,45 @@ ODD_SPLITS = (
     b" ".join(b"%d=1" % number for number in range(1, 102)),
     b"1=1 " * 15_000,
 )
+ODD_SHADOWS = (
+    b"",
+    b" ",
+    b"stable",
+    b"stable=",
+    b"=0.1",
+    b"1=0.1",
+    b"01=0.1",
+    b"1=0",
+    b"1=-0.1",
+    b"1=nan",
+    b"1=inf",
+    b"1=1",
+    b"1=1.0000000000000002",
+    b"1=5e-324",
+    b"1=10%",
+    b"1=0.1 topic",
+    b"1=0.1 topic more",
+    b"1=0.1 2=0.1",
+    b"1=0.1 .",
+    b"1=0.1 ..",
+    b"1=0.1 ...",
+    b"1=0.1 a/b",
+    b"1=0.1 " + b"x" * 249,
+    b"1=0.1 " + b"x" * 250,
+    b"1=0.1 " + b"x" * 60_000,
+    "1=0.1 \N{SNOWMAN}".encode(),
+    b"1=0.1 \xff",
+    b"nowhere=0.1",
+    b"99=0.1",
+    b"9223372036854775807=1",
+    b"9223372036854775808=1",
+    b"9" * 60_000 + b"=0.1",
+    "\N{ARABIC-INDIC DIGIT ONE}=0.1".encode(),
+    b"x" * 60_000 + b"=0.1",
+    b"1=0." + b"1" * 60_000,
+    b"1=0.1\0",
+    b"1=0.1 " * 10_000,
+)
 ODD_LONGS = (0, -1, -(2**63), 2**31, 2**32, 253_402_300_800_000, 2**63 - 1)
 ODD_DOUBLES = (0.0, -0.0, -1.0, 1e-308, 1e9, 1e300, float("inf"), float("-inf"), float("nan"))
 ODD_SIZES = ((), (0,), (4, 2), (1, 1), (1, 2**62), (8,), (2**63 - 1,), tuple(range(1, 20_001)))
@@ -182,7 +230,7 @@ class ControlSource:
             "somebody@somewhere",
             1_700_000_000_000,
             rng.choice(("", "a try", "é\n")),
-            parameters=_some_split((*labels, *named), rng)
+            parameters=_some_traffic((*labels, *named), rng)
             if rng.random() < 0.3
             else rng.choice(USUAL_PARAMETERS),
         )
@@ -234,6 +282,19 @@ def _some_split(targets: Sequence[str | int], rng: random.Random) -> dict[str, b
     return {SPLIT: " ".join(map("{}={}".format, chosen, weights)).encode()}
 
 
+def _some_traffic(targets: Sequence[str | int], rng: random.Random) -> dict[str, bytes]:
+    """A split, a shadow, or both."""
+    topic = rng.choice(("", "", " headrace.shadow", " s"))
+    shadow = {SHADOW: f"{rng.choice(targets)}={rng.choice((1, 0.1, 0.005))}{topic}".encode()}
+    match rng.randrange(3):
+        case 0:
+            return shadow
+        case 1:
+            return shadow | _some_split(targets, rng)
+        case _:
+            return _some_split(targets, rng)
+
+
 def _some_versions(rng: random.Random) -> VersionSelection:
     match rng.randrange(4):
         case 0:
@@ -263,7 +324,7 @@ def _some_history(rng: random.Random) -> tuple[PastConfig, ...]:
     past = PastConfig(
         rng.choice(ODD_PATHS),
         labels=rng.choice(ODD_LABELS) if rng.random() < 0.3 else {},
-        parameters={SPLIT: rng.choice(ODD_SPLITS)} if rng.random() < 0.3 else {},
+        parameters=rng.choice(({}, {}, {SPLIT: rng.choice(ODD_SPLITS)}, {SHADOW: rng.choice(ODD_SHADOWS)})),
     )
     return (replace(past, time=rng.choice(ODD_LONGS)),) * rng.choice((1, 10, 300))
 
@@ -279,5 +340,6 @@ CHANGES: tuple[Callable[[random.Random], dict[str, Any]], ...] = (
     lambda rng: {"author": "\N{SNOWMAN}" * 20_000, "comment": rng.choice(("x" * 60_000, "\0", "\u202e"))},
     lambda rng: {"parameters": {rng.choice((POLICY, FROZEN, LOADING)): rng.choice(ODD_TEXTS)}},
     lambda rng: {"parameters": {SPLIT: rng.choice(ODD_SPLITS)}},
+    lambda rng: {"parameters": {SHADOW: rng.choice(ODD_SHADOWS)}},
     lambda rng: {"parameters": {f"k{n}": rng.randbytes(60_000) for n in range(3)}},
 )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from schemas.errors import Code
+from schemas.model_config import SHADOW, SPLIT
 from schemas.predict_request import PredictRequest
 from schemas.tensor import Tensor
 from tests.fakes.kafka_broker import FakeMessage
@@ -86,6 +87,21 @@ def test_a_request_by_claim_is_answered_in_one_batch_with_its_neighbours() -> No
     assert lab.servable().runs == [("serving_default", 4)]
     assert worker.metric("headrace_claim_bytes_total", action="fetch") == 16
     assert worker.metric("headrace_claim_seconds_count", action="fetch") == 1
+
+
+def test_claimed_data_is_given_to_no_shadow() -> None:
+    """It has its room until the last who has it lets go, and nobody is to wait for a shadow; neighbours have theirs."""
+    root = new_root()
+    lab, worker = serving(root)
+    lab.set_model(versions=(1, 2), parameters={SPLIT: b"1=1", SHADOW: b"2=1"})
+    lab.send(request(1, id="plain"))
+    lab.send(claimed(request(2, id="claimed"), root))
+    worker.until_committed(2)
+    worker.run_for(1.0)
+
+    assert answers(lab) == {"plain": [[3, 3]], "claimed": [[5, 5]]}
+    assert worker.metric("headrace_shadow_dropped_total", model="m", reason="claimed") == 1
+    assert lab.servable("m", 2).runs == [("serving_default", 1)]
 
 
 def test_what_cannot_be_stacked_is_answered_too() -> None:

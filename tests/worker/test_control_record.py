@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from schemas import codec
-from schemas.model_config import GOLDEN, LOADING, SPLIT, WARMUP, BatchingOptions, ModelConfig
+from schemas.model_config import GOLDEN, LOADING, SHADOW, SPLIT, WARMUP, BatchingOptions, ModelConfig
 from schemas.predict_request import PredictRequest
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from worker import control_record
@@ -18,6 +18,11 @@ def divided(split: str) -> ModelConfig:
     """Two versions, one of them labelled, and that split."""
     versions, parameters = SpecificVersions((1, 2)), {SPLIT: split.encode()}
     return ModelConfig("/models/m", versions=versions, labels={"stable": 1}, parameters=parameters)
+
+
+def shadowed(shadow: str) -> ModelConfig:
+    """The same with that shadow."""
+    return replace(divided("1=1"), parameters={SHADOW: shadow.encode()})
 
 
 @pytest.mark.parametrize(
@@ -109,6 +114,19 @@ def test_a_config_comes_back_as_it_was_written() -> None:
             "split names 'canary', which is no label of the model; its labels: stable",
         ),
         (divided("1=0"), "split: nothing has a weight above 0"),
+        (shadowed("9=0.1"), "shadow names version 9, which is not among the versions listed"),
+        (
+            shadowed("canary=0.1 topic"),
+            "shadow names 'canary', which is no label of the model; its labels: stable",
+        ),
+        (
+            ModelConfig("/m", parameters={SHADOW: b"9223372036854775808=1"}),
+            "shadow names version 9223372036854775808; expected at most",
+        ),
+        (shadowed("2=0"), "shadow: the share is 0; expected more than 0"),
+        (shadowed("2=1 a b"), "shadow: '2=1 a b' is not understood"),
+        (shadowed("2=1 a/b"), "shadow: topic 'a/b' is none that Kafka takes"),
+        (shadowed("2"), "shadow: '2' is not understood; expected TARGET="),
         (divided("1"), "split: '1' is not understood; expected TARGET=WEIGHT"),
         (replace(divided(f"{2**63}=1"), versions=AllVersions()), "expected at most 9223372036854775807"),
         (replace(CONFIG, parameters={WARMUP: b"maybe"}), "warmup is 'maybe'; expected fail or warn or off"),

@@ -55,6 +55,7 @@ DEFAULTS = {
         "attempts": 3,
         "attempts_seconds": 2.0,
         "overlap_seconds": 0.005,
+        "shadow_bytes": 33_554_432,
     },
     "lifecycle": {
         "load_threads": 2,

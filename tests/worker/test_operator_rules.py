@@ -11,7 +11,7 @@ from lifecycle.saved_model_judgement import GraphRules
 from lifecycle.saved_model_loader import SavedModelLoader
 from lifecycle.warmup import WarmedLoader
 from schemas import codec
-from schemas.model_config import ModelConfig
+from schemas.model_config import SHADOW, ModelConfig
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions
 from worker import control_record, managing
 from worker.base_path_roots import BasePathRoots
@@ -176,3 +176,27 @@ def test_settings_with_a_root_that_is_none_are_refused(roots: list[str]) -> None
     """Before a worker starts."""
     with pytest.raises(ValueError, match="base_path_roots"):
         settings(base_path_roots=roots)
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "headrace.requests",
+        "headrace.replies",
+        "headrace.requests-dlt",
+        "headrace.control",
+        "headrace.status",
+        "asked.7",
+    ],
+)
+def test_the_replies_of_a_shadow_go_nowhere_where_anybody_would_take_them_for_others(topic: str) -> None:
+    """None of this worker's topics, and none that requests may name."""
+    binding = {"request_topics": ["headrace.requests"], "reply_topic": "headrace.replies"}
+    allowed = {**binding, "allowed_reply_topics": [r"asked\..*"]}
+    _, rules = managing.new_loaders(Settings.model_validate({"worker_id": "w", "bindings": [allowed]}))
+    shadow = {SHADOW: f"2=0.1 {topic}".encode()}
+
+    with pytest.raises(InvalidControlRecord, match=f"shadow names topic '{topic}', which this worker reads"):
+        control_record.check_config(replace(CONFIG, parameters=shadow), Known(rules=rules))
+    for text in (b"2=0.1", b"2=0.1 headrace.shadow"):
+        control_record.check_config(replace(CONFIG, parameters={SHADOW: text}), Known(rules=rules))

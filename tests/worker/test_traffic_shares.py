@@ -6,8 +6,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from schemas.traffic_shadow import TrafficShadow
 from schemas.traffic_split import TrafficSplit
-from worker.traffic_shares import TrafficShares
+from worker.traffic_shares import ShadowShare, TrafficShares
 
 KEYS = [b"user-%d" % n for n in range(100_000)]
 
@@ -70,3 +71,38 @@ def test_keys_of_a_variant_that_is_not_there_are_divided_among_the_others() -> N
     assert astray[1] / astray.total() == pytest.approx(0.6, abs=0.01)
     assert set(astray) == {1, 2}
     assert set(split.assign(KEYS, [2]).tolist()) == {2}
+
+
+def shadowed(share: float, model: str = "m") -> set[int]:
+    """The keys whose requests a shadow of that share has."""
+    return set(ShadowShare(model, TrafficShadow(2, share)).chosen(KEYS))
+
+
+@pytest.mark.parametrize("share", [0.001, 0.1, 0.5, 1.0])
+def test_a_shadow_has_its_share_of_the_keys(share: float) -> None:
+    """And all of them where that is all."""
+    assert len(shadowed(share)) / len(KEYS) == pytest.approx(share, abs=0.005)
+    assert len(shadowed(1.0)) == len(KEYS)
+
+
+def test_a_shadow_that_grows_keeps_its_keys() -> None:
+    """Who compares replies sees the same users throughout."""
+    assert shadowed(0.01) < shadowed(0.1) < shadowed(0.5)
+
+
+def test_a_shadow_has_its_share_of_each_variant_of_a_split() -> None:
+    """Else it would be tried on the users of one version alone."""
+    variants, chosen = np.array(assigned("1=50 2=50")), shadowed(0.2)
+    of_first = [n in chosen for n in np.flatnonzero(variants == 0).tolist()]
+
+    assert np.mean(of_first) == pytest.approx(0.2, abs=0.01)
+
+
+def test_models_have_their_shadows_tried_on_different_keys() -> None:
+    """As with splits."""
+    assert len(shadowed(0.1) & shadowed(0.1, "n")) / len(KEYS) == pytest.approx(0.01, abs=0.003)
+
+
+def test_a_shadows_keys_are_the_same_on_every_worker_and_for_ever() -> None:
+    """Pinned, as those of a split are."""
+    assert ShadowShare("m", TrafficShadow(2, 0.25)).chosen(KEYS[:20]) == [0, 6, 9, 10, 11, 17, 18, 19]

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
-from schemas.model_config import FROZEN, SPLIT, ModelConfig, PastConfig
+from schemas.model_config import FROZEN, SHADOW, SPLIT, ModelConfig, PastConfig
+from schemas.traffic_shadow import TrafficShadow
 from schemas.traffic_split import TrafficSplit, target_of
 from schemas.version_selection import SpecificVersions
 from worker.commands.failure import CommandFailedError
@@ -39,11 +40,49 @@ def with_split(name: str, parameter: Mapping[str, bytes], comment: str) -> Chang
     """
 
     def change(before: ModelConfig | None) -> ModelConfig:
-        config = changeable(name, before)
-        kept = {key: value for key, value in config.parameters.items() if key != SPLIT}
-        return replace(config, comment=comment, parameters=kept | dict(parameter))
+        return _with_parameter(changeable(name, before), SPLIT, parameter, comment)
 
     return change
+
+
+def with_shadow(name: str, parameter: Mapping[str, bytes], comment: str) -> Change:
+    """A version tried as this parameter says (empty: none).
+
+    The change raises `CommandFailedError` where there is no config, and where that version would answer all of the
+    requests that it is to be tried on.
+    """
+
+    def change(before: ModelConfig | None) -> ModelConfig:
+        config = _with_parameter(changeable(name, before), SHADOW, parameter, comment)
+        if config.shadow is not None:
+            target = TrafficShadow.parse(config.shadow).target
+            version = config.labels.get(target) if isinstance(target, str) else target
+            if version is not None and _answering(config) == {version}:
+                raise CommandFailedError(
+                    f"version {version} of model {name!r} answers the requests that it is to be tried on; give them to "
+                    f"another one first: headrace models promote {name} VERSION|LABEL"
+                )
+        return config
+
+    return change
+
+
+def _with_parameter(
+    config: ModelConfig, name: str, parameter: Mapping[str, bytes], comment: str
+) -> ModelConfig:
+    """The config with this in place of what it says under that name."""
+    kept = {key: value for key, value in config.parameters.items() if key != name}
+    return replace(config, comment=comment, parameters=kept | dict(parameter))
+
+
+def _answering(config: ModelConfig) -> set[int | None]:
+    """The versions that answer requests which name none, all being there; None among them for one that is not known."""
+    if config.split is not None:
+        variants = TrafficSplit.parse(config.split).variants
+        targets = [variant.target for variant in variants if variant.weight]
+        return {config.labels.get(each) if isinstance(each, str) else each for each in targets}
+    versions = config.versions
+    return {max(versions.versions)} if isinstance(versions, SpecificVersions) else {None}
 
 
 def promoted(name: str, target: str, comment: str) -> Change:

@@ -1,10 +1,17 @@
-"""`headrace models label`, `split`, `promote`, `rollback`, `history`, `freeze`, `unfreeze`, `retry`: of one model."""
+"""What `headrace models` does to one model: `label`, `split`, `shadow`, `promote`, `rollback`, `freeze` and so on."""
 
 from typing import TYPE_CHECKING
 
 import click
 
-from worker.commands.model_options import LabelParam, SplitParam, split_parameter, wait_options
+from worker.commands.model_options import (
+    LabelParam,
+    ShareParam,
+    SplitParam,
+    shadow_parameter,
+    split_parameter,
+    wait_options,
+)
 from worker.commands.options import output_option, settings_options
 from worker.commands.output import Output
 
@@ -74,6 +81,46 @@ def split(
     from worker.commands.model_changes import with_split  # noqa: PLC0415 - --help needs no NumPy
 
     change = with_split(name, split_parameter(parts), comment)
+    _change(loaded, name, change, output, timeout if wait else None)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--to", "target", metavar="VERSION|LABEL", help="The version that is tried.")
+@click.option(
+    "--share",
+    type=ShareParam(),
+    metavar="PERCENT",
+    help="Its part of the requests that name neither version nor label, as in 10%.",
+)
+@click.option("--topic", help="Where its replies go. Default: nowhere, they are only counted.")
+@click.option("--off", is_flag=True, help="Try no version any more.")
+@click.option("--comment", default="", help="Why; kept with the record and in its history.")
+@wait_options
+@settings_options
+@output_option
+def shadow(
+    loaded: "Loaded",
+    name: str,
+    target: str | None,
+    share: float | None,
+    topic: str | None,
+    off: bool,
+    comment: str,
+    wait: bool,
+    timeout: float,
+    output: Output,
+) -> None:
+    """Try a version on a share of the requests that another version answers, without anybody noticing.
+
+    It is given the requests of the same keys (ids, where records have no key) for as long as the share is the same,
+    and its replies never go where requesters read. Where it is missing or too slow, requests are dropped and counted.
+    """
+    if off == (target is not None) or (target is None) != (share is None) or (off and topic is not None):
+        raise click.UsageError("expected --to VERSION|LABEL --share PERCENT, perhaps with --topic, or --off")
+    from worker.commands.model_changes import with_shadow  # noqa: PLC0415 - --help needs no NumPy
+
+    change = with_shadow(name, shadow_parameter(target, share, topic), comment)
     _change(loaded, name, change, output, timeout if wait else None)
 
 

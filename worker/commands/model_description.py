@@ -181,6 +181,8 @@ def _shown_desired(name: str, entry: ControlEntry | None) -> Iterator[Renderable
         yield styled(f"model {name!r}: {what}, {by}{why}", "bold")
         if config.split is not None:
             yield f"requests that name neither version nor label: {config.split}"
+        if config.shadow is not None:
+            yield f"tried on a share of these: {config.shadow}"
         if config.loading == LAZY:
             yield "lazy: each worker loads it when it is first asked for there, until others need the room"
         if config.warmup is not None:

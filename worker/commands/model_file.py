@@ -21,12 +21,14 @@ from schemas.model_config import (
     GOLDEN,
     LOADING,
     POLICY,
+    SHADOW,
     SPLIT,
     WARMUP,
     BatchingOptions,
     ModelConfig,
 )
-from schemas.traffic_split import TrafficSplit
+from schemas.traffic_shadow import TrafficShadow
+from schemas.traffic_split import TrafficSplit, target_of
 from schemas.version_selection import LatestVersions, SpecificVersions, VersionSelection
 from worker import control_record, request_lines
 from worker.commands.failure import CommandFailedError
@@ -53,6 +55,12 @@ class _Batching(_Part):
     max_enqueued_batches: int | None = None
 
 
+class _Shadow(_Part):
+    to: str | int
+    share: float
+    topic: str | None = None
+
+
 class _Model(_Part):
     base_path: str
     loader: str = "saved_model"
@@ -61,6 +69,7 @@ class _Model(_Part):
     batching: _Batching | None = None
     policy: str | None = None
     split: dict[str, float] | None = None
+    shadow: _Shadow | None = None
     frozen: str | None = None
     warmup: str | None = None
     golden: str | list[dict[str, Any]] | None = None
@@ -173,6 +182,7 @@ def _config(model: _Model, folder: str, comment: str) -> ModelConfig:
         POLICY: model.policy,
         FROZEN: model.frozen,
         SPLIT: split,
+        SHADOW: None if model.shadow is None else _shadow(model.shadow),
         WARMUP: model.warmup,
         GOLDEN: _golden(model.golden, folder),
         LOADING: None if model.loading == EAGER else model.loading,
@@ -189,6 +199,13 @@ def _config(model: _Model, folder: str, comment: str) -> ModelConfig:
         comment=model.comment or comment,
         parameters={name: text.encode() for name, text in named.items() if text is not None},
     )
+
+
+def _shadow(given: _Shadow) -> str:
+    try:
+        return str(TrafficShadow(target_of(str(given.to)), given.share, given.topic))
+    except ValueError as error:
+        raise ValueError(f"shadow: {error}") from None
 
 
 def _golden(given: str | list[dict[str, Any]] | None, folder: str) -> str | None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from schemas.model_config import GOLDEN, SPLIT
-from schemas.traffic_split import TrafficSplit, part_of
+from schemas.model_config import GOLDEN, SHADOW, SPLIT
+from schemas.traffic_shadow import TrafficShadow
+from schemas.traffic_split import TrafficSplit, part_of, target_of
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from worker.commands.version_texts import versions_of
 from worker.store_uris import is_uri
@@ -62,6 +63,30 @@ class SplitParam(click.ParamType[Any]):
             return part_of(str(value).strip())
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class ShareParam(click.ParamType[Any]):
+    """`10%` or `0.1`."""
+
+    name = "share"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The part of one."""
+        number = str(value).strip()
+        try:
+            return float(number[:-1]) / 100 if number.endswith("%") else float(number)
+        except ValueError:
+            self.fail(f"{value!r} is not understood; expected a percentage, as in 10%", param, ctx)
+
+
+def shadow_parameter(target: str | None, share: float | None, topic: str | None) -> dict[str, bytes]:
+    """The parameter of a config that tries a version so; empty for none. What cannot be used ends the command."""
+    if target is None or share is None:
+        return {}
+    try:
+        return {SHADOW: str(TrafficShadow(target_of(target.strip()), share, topic)).encode()}
+    except ValueError as error:
+        raise click.UsageError(f"the shadow cannot be used: {error}") from None
 
 
 def split_parameter(parts: Sequence[tuple[str, float]]) -> dict[str, bytes]:

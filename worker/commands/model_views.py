@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from schemas.model_config import BatchingOptions, ModelConfig, PastConfig
+from schemas.traffic_shadow import TrafficShadow
 from schemas.traffic_split import TrafficSplit
 from worker.commands.version_texts import versions_text
 from worker.control_view import ControlEntry
@@ -45,6 +46,7 @@ def config_document(config: ModelConfig | PastConfig) -> dict[str, Any]:
         "batching": batching_document(config.batching),
         "policy": config.policy,
         "split": split_document(config),
+        "shadow": shadow_document(config),
         "frozen": config.frozen,
         "warmup": config.warmup,
         "golden": golden_document(config),
@@ -63,6 +65,17 @@ def split_document(config: ModelConfig | PastConfig) -> dict[str, float] | None:
     except ValueError:
         return None
     return None if split is None else {str(each.target): each.weight for each in split.variants}
+
+
+def shadow_document(config: ModelConfig | PastConfig) -> dict[str, Any] | None:
+    """What is tried on whom, as `models apply` takes it; of what another program wrote and means nothing, nothing."""
+    try:
+        shadow = None if config.shadow is None else TrafficShadow.parse(config.shadow)
+    except ValueError:
+        return None
+    if shadow is None:
+        return None
+    return {"to": str(shadow.target), "share": shadow.share, "topic": shadow.topic}
 
 
 def golden_document(config: ModelConfig | PastConfig) -> list[Any] | None:
@@ -121,6 +134,7 @@ _SHOWN: Mapping[str, Callable[[ModelConfig | PastConfig], str]] = {
     "batching": _batching_text,
     "policy": lambda config: config.policy or "",
     "split": lambda config: config.split or "",
+    "shadow": lambda config: config.shadow or "",
     "frozen": lambda config: "" if config.frozen is None else f"yes; it was {config.frozen}",
     "warm-up": lambda config: config.warmup or "",
     "golden": golden_text,

@@ -24,6 +24,7 @@ from worker.commands.model_changing import (
     promote,
     retry,
     rollback,
+    shadow,
     split,
     unfreeze,
 )
@@ -57,7 +58,7 @@ def models() -> None:
     """
 
 
-for command in (label, split, promote, rollback, history, freeze, unfreeze, retry):
+for command in (label, split, shadow, promote, rollback, history, freeze, unfreeze, retry):
     models.add_command(command)
 
 

@@ -8,14 +8,23 @@ from typing import Any
 import pytest
 
 from schemas import codec
-from schemas.model_config import SPLIT, BatchingOptions, ModelConfig
+from schemas.model_config import SHADOW, SPLIT, BatchingOptions, ModelConfig
 from schemas.servable_status import ASLEEP
 from schemas.version_selection import LatestVersions, SpecificVersions
 from tests.worker.commands.control_world import CONFIG, World, document, version, worker
 from worker.commands import model_actions
 from worker.commands.failure import CommandFailedError
 from worker.commands.model_applying import ApplyOptions, apply_models
-from worker.commands.model_changes import Change, as_before, promoted, unfrozen, with_labels, with_split
+from worker.commands.model_changes import (
+    Change,
+    as_before,
+    promoted,
+    unfrozen,
+    with_labels,
+    with_shadow,
+    with_split,
+)
+from worker.commands.model_views import shadow_document
 from worker.commands.output import Output
 from worker.control_record import InvalidControlRecord
 from worker.kafka.errors import BrokerUnreachable
@@ -393,3 +402,86 @@ def test_a_split_is_listed(world: World, capsys: pytest.CaptureFixture[str]) -> 
     (shown,) = json.loads(capsys.readouterr().out)
     assert shown["split"] == {"stable": 95.0, "2": 5.0}
     assert [past["split"] for past in shown["history"]] == [None, None]
+
+
+def shadowed(text: str) -> Change:
+    """That change; no text ends the shadow."""
+    return with_shadow("m", {SHADOW: text.encode()} if text else {}, "tried")
+
+
+def test_a_shadow_is_set_changed_and_ended_and_nothing_else_changes(world: World) -> None:
+    """The split stays as well; going back brings it back."""
+    change(world, divided("stable=1"))
+    for text in ("2=0.1", "2=0.5 headrace.shadow", ""):
+        change(world, shadowed(text))
+        found = present(world)
+        assert (found.shadow, found.split, found.parameters["p"]) == (text or None, "stable=1", b"v")
+        assert (found.versions, found.labels, found.batching) == (TWO.versions, TWO.labels, TWO.batching)
+    change(world, as_before("m", None, ""))
+    assert present(world).shadow == "2=0.5 headrace.shadow"
+
+
+def test_a_shadow_on_what_is_not_there_is_refused(world: World) -> None:
+    """As a split is; and a label that it names cannot be taken away."""
+    change(world, divided("stable=1"))
+    with pytest.raises(InvalidControlRecord, match="shadow names 'canary', which is no label"):
+        change(world, shadowed("canary=0.1"))
+    with pytest.raises(InvalidControlRecord, match="shadow names version 3, which is not among"):
+        change(world, shadowed("3=0.1"))
+    change(world, labelled({"canary": 2}))
+    change(world, shadowed("canary=0.1"))
+    with pytest.raises(InvalidControlRecord, match="shadow names 'canary', which is no label"):
+        change(world, labelled({}, "canary"))
+
+
+@pytest.mark.parametrize(
+    ("split", "shadow", "fits"),
+    [
+        ("", "2=0.1", False),
+        ("", "1=0.1", True),
+        ("", "stable=0.1", True),
+        ("stable=1", "2=0.1", True),
+        ("stable=1", "1=0.1", False),
+        ("stable=1 2=0", "old=0.1", False),
+        ("stable=95 2=5", "2=0.1", True),
+        ("2=95 1=5", "stable=0.1", True),
+    ],
+)
+def test_a_version_that_answers_all_requests_itself_can_be_tried_on_none(
+    world: World, split: str, shadow: str, fits: bool
+) -> None:
+    """The latest does where nothing else is said: whoever loads a version beside another has it answer at once."""
+    if split:
+        change(world, divided(split))
+    if fits:
+        change(world, shadowed(shadow))
+        assert present(world).shadow == shadow
+        return
+    with pytest.raises(
+        CommandFailedError, match=r"answers the requests that it is to be tried on.*models promote m"
+    ):
+        change(world, shadowed(shadow))
+    assert present(world).shadow is None
+
+
+def test_of_versions_that_nobody_knows_any_can_be_tried(world: World) -> None:
+    """What `latest` means is for each worker to see."""
+    model_actions.set_model(
+        world.access(), "m", replace(TWO, versions=LatestVersions(2), labels={}), Output("json")
+    )
+    change(world, shadowed("2=0.1"))
+
+    assert present(world).shadow == "2=0.1"
+
+
+def test_a_shadow_is_shown(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """For people and for programs; what another program wrote wrongly breaks no list."""
+    change(world, shadowed("stable=0.1 headrace.shadow"))
+    capsys.readouterr()
+    model_actions.show_history(world.access(), "m", Output())
+    assert "stable=0.1 headrace.shadow" in capsys.readouterr().out
+    model_actions.show_models(world.access(), Output("json"))
+    (shown,) = json.loads(capsys.readouterr().out)
+    assert shown["shadow"] == {"to": "stable", "share": 0.1, "topic": "headrace.shadow"}
+    assert [past["shadow"] for past in shown["history"]] == [None, None]
+    assert shadow_document(replace(TWO, parameters={SHADOW: b"nonsense"})) is None

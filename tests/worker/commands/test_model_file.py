@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.model_config import GOLDEN, LOADING, SPLIT, WARMUP, BatchingOptions, ModelConfig
+from schemas.model_config import GOLDEN, LOADING, SHADOW, SPLIT, WARMUP, BatchingOptions, ModelConfig
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from tests.worker.commands.control_world import CONFIG, World
 from worker.commands import model_actions
@@ -22,6 +22,7 @@ loader = "numpy"
 versions = [3, 4]
 labels = { stable = 3, canary = 4 }
 split = { stable = 99.5, 4 = 0.5 }
+shadow = { to = 4, share = 0.25, topic = "prices.shadow" }
 warmup = "warn"
 golden = [{ inputs = [[0.5]], outputs = { y = [1] }, relative_tolerance = 0.01 }]
 loading = "lazy"
@@ -40,6 +41,7 @@ PRICES = ModelConfig(
     comment="two of them",
     parameters={
         SPLIT: b"stable=99.5 4=0.5",
+        SHADOW: b"4=0.25 prices.shadow",
         WARMUP: b"warn",
         GOLDEN: b'{"inputs":[[0.5]],"outputs":{"y":[1]},"relative_tolerance":0.01}',
         LOADING: b"lazy",
@@ -216,3 +218,19 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     (tmp_path / "models.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(CommandFailedError, match=r"models\.toml: 'utf-8' codec"):
         read_models(str(tmp_path / "models.toml"))
+
+
+@pytest.mark.parametrize(
+    ("shadow", "said"),
+    [
+        ('{ to = "canary", share = 0.1 }', "shadow names 'canary', which is no label of the model"),
+        ("{ to = 1, share = 0 }", "shadow: the share is 0; expected more than 0"),
+        ('{ to = 1, share = 1, topic = "a/b" }', "shadow: topic 'a/b' is none that Kafka takes"),
+        ("{ to = 1 }", "shadow.share: Field required"),
+        ('"1=0.1"', "shadow: Input should be"),
+    ],
+)
+def test_a_shadow_that_cannot_be_is_told(tmp_path: Path, shadow: str, said: str) -> None:
+    """By what is wrong with it."""
+    text = f'[models.m]\nbase_path = "/m"\nversions = [1, 2]\nshadow = {shadow}\n'
+    assert said in refusal(tmp_path, text)

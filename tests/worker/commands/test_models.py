@@ -6,22 +6,26 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
-from schemas.model_config import GOLDEN, SPLIT, BatchingOptions
+from schemas.model_config import GOLDEN, SHADOW, SPLIT, BatchingOptions
 from schemas.servable_status import REQUESTS_ANSWERED, REQUESTS_FAILED
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from tests.kit import distributions
 from tests.worker.commands.control_world import CONFIG, World, document, version, worker
 from worker.commands import model_actions
+from worker.commands.cli import cli
 from worker.commands.failure import CommandFailedError
 from worker.commands.model_options import (
     LabelParam,
+    ShareParam,
     SplitParam,
     VersionsParam,
     absolute,
     golden_parameter,
     loader_name,
     row_sizes,
+    shadow_parameter,
     split_parameter,
 )
 from worker.commands.output import Output
@@ -73,6 +77,40 @@ def test_a_part_of_a_split_has_a_target_and_a_weight() -> None:
     assert split_parameter([]) == {}
     with pytest.raises(click.UsageError, match="the split cannot be used: 3 is there twice"):
         split_parameter([("3", 95.0), ("03", 5.0)])
+
+
+def test_the_share_of_a_shadow_is_a_percentage_or_a_part() -> None:
+    """More than nothing and no more than all."""
+    for text in ("10%", " 10 %", "0.1"):
+        assert ShareParam().convert(text, None, None) == pytest.approx(0.1)
+    for text in ("ten", "%", ""):
+        with pytest.raises(click.BadParameter, match="expected a percentage, as in 10%"):
+            ShareParam().convert(text, None, None)
+    assert shadow_parameter("3", 0.1, None) == {SHADOW: b"3=0.1"}
+    assert shadow_parameter("canary", 1.0, "headrace.shadow") == {SHADOW: b"canary=1 headrace.shadow"}
+    assert shadow_parameter(None, None, None) == {}
+    for share in (0.0, 1.5, float("nan")):
+        with pytest.raises(click.UsageError, match="the shadow cannot be used: the share is"):
+            shadow_parameter("3", share, None)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--to", "2"),
+        ("--share", "10%"),
+        ("--off", "--to", "2", "--share", "10%"),
+        ("--off", "--topic", "t"),
+        ("--topic", "t"),
+    ],
+)
+def test_a_shadow_is_set_whole_or_ended(arguments: tuple[str, ...]) -> None:
+    """What lies between is a slip of the hand."""
+    result = CliRunner().invoke(cli, ["models", "shadow", "m", *arguments])
+
+    assert result.exit_code == 2
+    assert "expected --to VERSION|LABEL --share PERCENT" in " ".join(result.output.split())
 
 
 def test_golden_requests_are_read_from_a_file(tmp_path: Path) -> None:
@@ -164,6 +202,7 @@ def test_set_writes_the_record_and_says_what_has_changed(capsys: pytest.CaptureF
             "batching": {"max_batch_rows": 8},
             "policy": None,
             "split": None,
+            "shadow": None,
             "frozen": None,
             "warmup": None,
             "golden": None,
