@@ -156,12 +156,7 @@ MODEL_STUCK = _gauge(
 QUEUE_ROWS = _gauge("queue_rows", "rows", "Rows that wait in the queues of a model.", "model")
 
 SHADOW_REQUESTS = _counter(
-    "shadow_requests",
-    "requests",
-    "Requests that a shadow has answered; they count nowhere else.",
-    "model",
-    "version",
-    "code",
+    "shadow_requests", "requests", "Requests that a shadow has answered.", "model", "version", "code"
 )
 SHADOW_DROPPED = _counter(
     "shadow_dropped",
@@ -295,10 +290,7 @@ LAZY_UNLOADS = _counter(
 )
 CONTROL_OFFSET = _gauge("control_offset", "", "Offset of the last control record read; -1 before any.")
 CONTROL_RECORDS = _counter(
-    "control_records",
-    "records",
-    "Records read from the control topic, by result (applied, refused).",
-    "result",
+    "control_records", "records", "Records of the control topic, by result (applied, refused).", "result"
 )
 
 METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
