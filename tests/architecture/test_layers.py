@@ -30,7 +30,7 @@ STARTS_THREADS = {
     "batching.shared_scheduler",
     "lifecycle.threads",
     "worker.client",
-    "worker.control_loop",
+    "worker.control_thread",
     "worker.health",
 }
 LONGEST_MODULE_LINES = 300
