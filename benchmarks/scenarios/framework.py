@@ -74,10 +74,9 @@ CASES = tuple(
 FLOORS: Mapping[Case, float] = {
     Case(512, 1): 2_000_000,
     Case(2048, 1): 2_000_000,
-    Case(2048, MODELS * SIGNATURES): 600_000,
     Case(8192, MODELS * SIGNATURES): 600_000,
 }
-"""Records/s a core that are asked for."""
+"""Records/s a core that are asked for; of many layouts in the polls that a worker takes by default."""
 
 
 @dataclass(frozen=True, slots=True)
