@@ -81,30 +81,24 @@ class ManagedServable:
 
     def call_estimate(self) -> BaseException | None:
         """Ask the loader what it needs; gives what that raised, and then `needs` is what it was."""
-        try:
+
+        def estimate() -> None:
             self.needs = resources.estimate(self.loader)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001 - as in `call_load`
-            _log.warning("estimating what %s needs failed", self.harness.id, exc_info=True)
-            return error
-        return None
+
+        return self._raised_by(estimate, "estimating what %s needs failed")
 
     def call_load(self, hook: Callable[[ServableId], None] | None) -> BaseException | None:
         """Call the loader once, the hook before the first try; gives what either raised, but for Ctrl-C's."""
-        assert self.loader is not None, f"{self.harness.id} has no loader"
-        try:
+        loader = self.loader
+        assert loader is not None, f"{self.harness.id} has no loader"
+
+        def load() -> None:
             if hook is not None and self.harness.attempts == 1:
                 hook(self.harness.id)
-            self.loader.load()
-            self.pins = servable_handle.Pins(self.harness.id, self.loader.servable)
-        except KeyboardInterrupt:
-            raise
-        # A loader may raise anything, sys.exit's and a panic's in Rust included; it fails this version alone.
-        except BaseException as error:  # noqa: BLE001
-            _log.warning("loading %s failed", self.harness.id, exc_info=True)
-            return error
-        return None
+            loader.load()
+            self.pins = servable_handle.Pins(self.harness.id, loader.servable)
+
+        return self._raised_by(load, "loading %s failed")
 
     def call_unload(self) -> BaseException | None:
         """Let go of the servable and of the loader, after its unload; gives what that raised."""
@@ -112,14 +106,7 @@ class ManagedServable:
         assert loaded is not None, f"{self.harness.id} has no loader"
         if self.pins is not None:
             self.pins.servable = None
-        try:
-            loaded.unload()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001 - as above
-            _log.warning("unloading %s failed", self.harness.id, exc_info=True)
-            return error
-        return None
+        return self._raised_by(loaded.unload, "unloading %s failed")
 
     def status(self) -> VersionStatus:
         """What can be said about it now. `aspired` is for the manager of intents to fill in."""
@@ -138,3 +125,15 @@ class ManagedServable:
             resources=self.reservation.needs if self.reservation else NOTHING,
             waiting=self.waiting if harness.state is HarnessState.LOAD_REQUESTED else None,
         )
+
+    def _raised_by(self, call: Callable[[], object], failure: str) -> BaseException | None:
+        """What a call of somebody else's code raises, but for Ctrl-C's, once it is logged; None when it returns."""
+        try:
+            call()
+        except KeyboardInterrupt:
+            raise
+        # It may be anything, sys.exit's and a panic's in Rust included; it fails this version alone.
+        except BaseException as error:  # noqa: BLE001
+            _log.warning(failure, self.harness.id, exc_info=True)
+            return error
+        return None

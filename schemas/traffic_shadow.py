@@ -61,6 +61,11 @@ class TrafficShadow:
             ) from None
         return cls(target_of(target), share, topic[0] if topic else None)
 
+    @property
+    def targets(self) -> tuple[int | str, ...]:
+        """The version or label that is named, as a split names several."""
+        return (self.target,)
+
     def __str__(self) -> str:
         share = f"{self.target}={weight_text(self.share)}"
         return share if self.topic is None else f"{share} {self.topic}"

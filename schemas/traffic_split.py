@@ -44,7 +44,7 @@ class TrafficSplit:
     def __post_init__(self) -> None:
         if len(self.variants) > MOST_VARIANTS:
             raise ValueError(f"{len(self.variants):,} targets; at most {MOST_VARIANTS} are allowed")
-        targets = [variant.target for variant in self.variants]
+        targets = self.targets
         for variant in self.variants:
             if not (math.isfinite(variant.weight) and 0 <= variant.weight <= MOST_WEIGHT):
                 raise ValueError(f"the weight of {variant.target} is {variant.weight:g}; expected 0 to 1e9")
@@ -66,6 +66,11 @@ class TrafficSplit:
             ValueError: it means nothing; the message says what was expected.
         """
         return cls.of(map(part_of, text.split()))
+
+    @property
+    def targets(self) -> tuple[int | str, ...]:
+        """The versions and labels that are named, also those of no weight."""
+        return tuple(variant.target for variant in self.variants)
 
     def __str__(self) -> str:
         return " ".join(map(str, self.variants))

@@ -136,8 +136,7 @@ def check_config(config: ModelConfig, known: Known | None = None) -> None:
         *([] if config.policy is None else _name_problems("policy", config.policy)),
         *_version_problems(config.versions),
         *_label_problems(config),
-        *traffic_rules.split_problems(config),
-        *traffic_rules.shadow_problems(config),
+        *traffic_rules.problems(config),
         *_readiness_problems(config),
         *_batching_problems(config.batching),
     ]

@@ -142,11 +142,11 @@ class Router:
         return outcome
 
     def _route(self, kind: RequestKind, model: DesiredModel | None) -> Outcome:
-        shadow = None if model is None else model.shadow
-        if model is not None and model.shares is not None and kind.version is None and kind.label is None:
-            return Divided(model.shares, shadow)
-        if shadow is not None and (kind.version is not None or kind.label is not None):
-            shadow = None
+        shadow = None
+        if model is not None and kind.version is None and kind.label is None:
+            shadow = model.shadow
+            if model.shares is not None:
+                return Divided(model.shares, shadow)
         choice = model_choice.choose(kind.model, model, kind.version, kind.label)
         if isinstance(choice, model_choice.Found | model_choice.UnknownVersion):
             # A version that is not desired any more may still be there, until its unload begins.

@@ -1,6 +1,6 @@
 """What a config may say of who answers requests that name neither version nor label: its `split` and its `shadow`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from schemas.model_config import ModelConfig
 from schemas.traffic_shadow import TrafficShadow
@@ -8,29 +8,24 @@ from schemas.traffic_split import TrafficSplit
 from schemas.version_selection import HIGHEST_VERSION, SpecificVersions
 
 
-def split_problems(config: ModelConfig) -> Iterator[str]:
-    """Why requests cannot be divided so."""
-    if config.split is None:
-        return
-    try:
-        split = TrafficSplit.parse(config.split)
-    except ValueError as error:
-        yield f"split: {error}"
-        return
-    for variant in split.variants:
-        yield from _target_problems("split", variant.target, config)
+def problems(config: ModelConfig) -> Iterator[str]:
+    """Why requests cannot be divided so, and why no version can be tried so."""
+    yield from _problems("split", config.split, TrafficSplit.parse, config)
+    yield from _problems("shadow", config.shadow, TrafficShadow.parse, config)
 
 
-def shadow_problems(config: ModelConfig) -> Iterator[str]:
-    """Why no version can be tried so."""
-    if config.shadow is None:
+def _problems(
+    what: str, text: str | None, parse: Callable[[str], TrafficSplit | TrafficShadow], config: ModelConfig
+) -> Iterator[str]:
+    if text is None:
         return
     try:
-        shadow = TrafficShadow.parse(config.shadow)
+        targets = parse(text).targets
     except ValueError as error:
-        yield f"shadow: {error}"
+        yield f"{what}: {error}"
         return
-    yield from _target_problems("shadow", shadow.target, config)
+    for target in targets:
+        yield from _target_problems(what, target, config)
 
 
 def _target_problems(what: str, target: int | str, config: ModelConfig) -> Iterator[str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from lifecycle.servable_handle import ServableHandle
 from lifecycle.servable_id import ServableId
 from lifecycle.servable_state import ServableState
 from schemas.errors import Code
@@ -24,6 +25,17 @@ def sleep_of(world: LazyWorld, name: str) -> Sleep | None:
     model = world.table.lookup(name)
     assert model is not None
     return model.sleep
+
+
+def held_though_asked_for_longest_ago(world: LazyWorld) -> ServableHandle:
+    """A handle on `a`, which nobody has asked for since; `b` was asked for just now."""
+    world.ask("a")
+    world.ask("b")
+    handle = world.handle("a")
+    assert handle is not None
+    world.step(1, 100.0)
+    world.ask("b")
+    return handle
 
 
 def test_a_lazy_model_is_loaded_when_it_is_first_asked_for() -> None:
@@ -132,12 +144,7 @@ def test_what_is_in_use_goes_last_and_never_under_a_request() -> None:
     """Its memory comes when its last request is answered; the request that waits for it waits so long."""
     world = LazyWorld(memory=2)
     world.set_lazy("a", "b", "c", "d")
-    world.ask("a")
-    world.ask("b")
-    in_use = world.handle("a")
-    assert in_use is not None
-    world.step(1, 100.0)
-    world.ask("b")
+    in_use = held_though_asked_for_longest_ago(world)
     world.step(1, SETTLE_SECONDS)
     world.ask("c")
     assert world.available() == {"a", "c"}
@@ -200,12 +207,7 @@ def test_no_more_than_the_number_are_loaded_and_those_that_leave_count() -> None
     """Another is loaded once one has gone; which one, the order of asking says."""
     world = LazyWorld(limits=LazyLimits(most_awake=2))
     world.set_lazy("a", "b", "c")
-    world.ask("a")
-    world.ask("b")
-    in_use = world.handle("a")
-    assert in_use is not None
-    world.step(1, 100.0)
-    world.ask("b")
+    in_use = held_though_asked_for_longest_ago(world)
     in_use_too = world.handle("b")
     assert in_use_too is not None
     world.step(1, SETTLE_SECONDS)

@@ -5,21 +5,21 @@ from typing import Any
 
 import click
 
-from schemas.model_config import LAZY, ModelConfig, PastConfig
+from schemas.model_config import ModelConfig, PastConfig
 from worker.commands.control_access import ControlAccess
 from worker.commands.failure import CommandFailedError
 from worker.commands.model_changes import Change, check_not_frozen, frozen_at, is_same, present
 from worker.commands.model_views import (
+    ENTRY_COLUMNS,
     config_document,
     differences,
     differences_document,
     entry_document,
-    labels_text,
+    entry_row,
     time_text,
 )
 from worker.commands.output import Output, styled, table
 from worker.commands.status import await_life
-from worker.commands.version_texts import versions_text
 from worker.commands.waiting import wait_until_done
 from worker.control_record import check_model_name
 from worker.control_view import ControlView
@@ -201,28 +201,9 @@ def show_models(access: ControlAccess, output: Output) -> None:
     """Show what is desired."""
     view = access.read()
     entries = [view.models[name] for name in sorted(view.models)]
-    rows = [
-        (entry.name, *[None] * 7, styled(f"not valid: {entry.problem}", "bold red"))
-        if entry.config is None
-        else (
-            entry.name,
-            entry.config.revision,
-            versions_text(entry.config.versions)
-            + ("" if entry.config.frozen is None else " (frozen)")
-            + (" (lazy)" if entry.config.loading == LAZY else ""),
-            labels_text(entry.config.labels),
-            entry.config.split,
-            entry.config.base_path,
-            entry.config.author,
-            time_text(entry.config.time),
-            entry.config.comment,
-        )
-        for entry in entries
-    ]
-    columns = ("model", "revision", "versions", "labels", "split", "base path", "author", "time", "comment")
     shown = (
-        table(columns, rows)
-        if rows
+        table(ENTRY_COLUMNS, map(entry_row, entries))
+        if entries
         else "no model is set; set one with: headrace models set NAME --base-path DIR"
     )
     output.show([entry_document(entry) for entry in entries], shown)

@@ -8,6 +8,7 @@ from worker.commands.model_options import (
     LabelParam,
     ShareParam,
     SplitParam,
+    change_options,
     shadow_parameter,
     split_parameter,
     wait_options,
@@ -26,10 +27,7 @@ if TYPE_CHECKING:
 @click.option(
     "--remove", "without", multiple=True, metavar="LABEL", help="A label to take away. May be repeated."
 )
-@click.option("--comment", default="", help="Why; kept with the record and in its history.")
-@wait_options
-@settings_options
-@output_option
+@change_options
 def label(
     loaded: "Loaded",
     name: str,
@@ -56,10 +54,7 @@ def label(
 @click.argument("name")
 @click.argument("parts", type=SplitParam(), nargs=-1, metavar="[TARGET=WEIGHT]...")
 @click.option("--off", is_flag=True, help="Divide no more: such requests go to the latest available version.")
-@click.option("--comment", default="", help="Why; kept with the record and in its history.")
-@wait_options
-@settings_options
-@output_option
+@change_options
 def split(
     loaded: "Loaded",
     name: str,
@@ -95,10 +90,7 @@ def split(
 )
 @click.option("--topic", help="Where its replies go. Default: nowhere, they are only counted.")
 @click.option("--off", is_flag=True, help="Try no version any more.")
-@click.option("--comment", default="", help="Why; kept with the record and in its history.")
-@wait_options
-@settings_options
-@output_option
+@change_options
 def shadow(
     loaded: "Loaded",
     name: str,
@@ -127,10 +119,7 @@ def shadow(
 @click.command()
 @click.argument("name")
 @click.argument("target", metavar="VERSION|LABEL")
-@click.option("--comment", default="", help="Why; kept with the record and in its history.")
-@wait_options
-@settings_options
-@output_option
+@change_options
 def promote(
     loaded: "Loaded", name: str, target: str, comment: str, wait: bool, timeout: float, output: Output
 ) -> None:
@@ -211,10 +200,7 @@ def retry(loaded: "Loaded", name: str, wait: bool, timeout: float, output: Outpu
 
 @click.command()
 @click.argument("name")
-@click.option("--comment", default="", help="Why; kept with the record and in its history.")
-@wait_options
-@settings_options
-@output_option
+@change_options
 def freeze(loaded: "Loaded", name: str, comment: str, wait: bool, timeout: float, output: Output) -> None:
     """Keep a model as it is: the versions that are served are pinned, and other commands refuse to change it.
 
@@ -229,10 +215,7 @@ def freeze(loaded: "Loaded", name: str, comment: str, wait: bool, timeout: float
 
 @click.command()
 @click.argument("name")
-@click.option("--comment", default="", help="Why; kept with the record and in its history.")
-@wait_options
-@settings_options
-@output_option
+@change_options
 def unfreeze(loaded: "Loaded", name: str, comment: str, wait: bool, timeout: float, output: Output) -> None:
     """Let a frozen model be changed again; it serves the versions that were asked for before.
 

@@ -11,6 +11,7 @@ from schemas.model_config import GOLDEN, SHADOW, SPLIT
 from schemas.traffic_shadow import TrafficShadow
 from schemas.traffic_split import TrafficSplit, part_of, target_of
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
+from worker.commands.options import output_option, settings_options
 from worker.commands.version_texts import versions_of
 from worker.store_uris import is_uri
 
@@ -189,6 +190,12 @@ def wait_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help="How long to wait at most.",
     )(command)
     return click.option("--wait", is_flag=True, help="Wait until every live worker has done it.")(command)
+
+
+def change_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What a change of one model takes beside the change: `--comment`, `--wait`, the settings and `--output`."""
+    comment = click.option("--comment", default="", help="Why; kept with the record and in its history.")
+    return comment(wait_options(settings_options(output_option(command))))
 
 
 def absolute(path: str) -> str:

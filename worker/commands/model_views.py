@@ -6,14 +6,27 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from schemas.model_config import BatchingOptions, ModelConfig, PastConfig
+from schemas.model_config import LAZY, BatchingOptions, ModelConfig, PastConfig
 from schemas.traffic_shadow import TrafficShadow
 from schemas.traffic_split import TrafficSplit
+from worker.commands.output import styled
 from worker.commands.version_texts import versions_text
 from worker.control_view import ControlEntry
 
 LATEST_MS = 253_402_300_799_999
 """The last millisecond of the year 9999. Any program may write a control record, with any time in it."""
+ENTRY_COLUMNS = (
+    "model",
+    "revision",
+    "versions",
+    "labels",
+    "split",
+    "shadow",
+    "base path",
+    "author",
+    "time",
+    "comment",
+)
 
 
 def labels_text(labels: Mapping[str, int]) -> str:
@@ -103,6 +116,28 @@ def entry_document(entry: ControlEntry) -> dict[str, Any]:
         document |= config_document(entry.config)
         document["history"] = [config_document(past) for past in entry.config.history]
     return document
+
+
+def entry_row(entry: ControlEntry) -> tuple[object, ...]:
+    """The same under `ENTRY_COLUMNS`, without the history."""
+    config = entry.config
+    if config is None:
+        unknown = [None] * (len(ENTRY_COLUMNS) - 2)
+        return entry.name, *unknown, styled(f"not valid: {entry.problem}", "bold red")
+    frozen = "" if config.frozen is None else " (frozen)"
+    lazy = " (lazy)" if config.loading == LAZY else ""
+    return (
+        entry.name,
+        config.revision,
+        f"{versions_text(config.versions)}{frozen}{lazy}",
+        labels_text(config.labels),
+        config.split,
+        config.shadow,
+        config.base_path,
+        config.author,
+        time_text(config.time),
+        config.comment,
+    )
 
 
 def differences(

@@ -475,9 +475,14 @@ def test_of_versions_that_nobody_knows_any_can_be_tried(world: World) -> None:
 
 
 def test_a_shadow_is_shown(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    """For people and for programs; what another program wrote wrongly breaks no list."""
+    """In the list and the history, for people and for programs; what another program wrote wrongly breaks no list."""
     change(world, shadowed("stable=0.1 headrace.shadow"))
     capsys.readouterr()
+    model_actions.show_models(world.access(), Output())
+    lines = capsys.readouterr().out.splitlines()
+    (titles,) = (line for line in lines if "revision" in line)
+    (listed,) = (line for line in lines if "stable=0.1 headrace.shadow" in line)
+    assert listed.index("stable=0.1 headrace.shadow") == titles.index("shadow")
     model_actions.show_history(world.access(), "m", Output())
     assert "stable=0.1 headrace.shadow" in capsys.readouterr().out
     model_actions.show_models(world.access(), Output("json"))
