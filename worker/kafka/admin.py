@@ -1,5 +1,6 @@
 """Asking and changing topics and groups. Each call has a time-out and can be made from any thread."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -168,6 +169,9 @@ class Admin:
     def delete_topics(self, names: Sequence[str]) -> Mapping[str, errors.KafkaProblem | None]:
         """Delete each topic with its records; what was wrong with each.
 
+        What was deleted is no longer told by `topics` when this returns: a broker says yes before it has forgotten
+        the topic itself. If it does not within the time-out (somebody has made it again), this returns all the same.
+
         Raises:
             BrokerUnreachable: no broker answered.
         """
@@ -179,7 +183,11 @@ class Admin:
             request_timeout=self._timeout_seconds,
             operation_timeout=self._timeout_seconds,
         )
-        return {name: self._calls.outcome(future, topic=name) for name, future in futures.items()}
+        outcome = {name: self._calls.outcome(future, topic=name) for name, future in futures.items()}
+        deleted = [name for name, problem in outcome.items() if problem is None]
+        with contextlib.suppress(errors.KafkaProblem):  # the deletion itself has been promised
+            self._calls.patiently(lambda: self._require_gone(deleted))
+        return outcome
 
     def lag(self, group: str, topics: Sequence[str]) -> Mapping[TopicPartition, Lag]:
         """How far the group is behind, for each partition of the topics.
@@ -242,6 +250,12 @@ class Admin:
         for name in names:
             if name not in known or known[name].problem is not None:
                 raise errors.Retriable(f"topic {name!r} was created and is not ready yet", resource=name)
+
+    def _require_gone(self, names: Sequence[str]) -> None:
+        known = self.topics() if names else {}
+        for name in names:
+            if name in known:
+                raise errors.Retriable(f"topic {name!r} was deleted and is still told", resource=name)
 
 
 def _described(about: Any) -> TopicInfo:
