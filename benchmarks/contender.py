@@ -5,6 +5,7 @@ runs it, with `headrace worker`. All use the same client settings (`worker.kafka
 """
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -16,7 +17,7 @@ from typing import Any
 import confluent_kafka
 
 from benchmarks.topics import Topics
-from worker import process_tuning
+from worker import huge_pages, process_tuning
 from worker.freed_memory import FreedMemory
 from worker.kafka import client_config
 from worker.settings import environment_name
@@ -157,8 +158,9 @@ def headrace_command(
 
 
 def baseline_command(name: str, job: Job) -> tuple[list[str], dict[str, str]]:
-    """The command line of a baseline for that job."""
-    return [sys.executable, "-m", "benchmarks.baseline", name, job.text()], {}
+    """The command line and environment of a baseline for that job; it has huge pages where headrace gets them."""
+    command = [sys.executable, "-m", "benchmarks.baseline", name, job.text()]
+    return command, huge_pages.asking(os.environ)
 
 
 def new_group() -> str:

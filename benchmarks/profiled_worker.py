@@ -10,10 +10,12 @@ from pathlib import Path
 
 from benchmarks.stage_clock import StageClock
 from benchmarks.stages import STAGES
+from worker import huge_pages
 
 
 def main() -> int:
     """Wrap the stages, then run the worker's own command line."""
+    huge_pages.start_anew()
     file = Path(sys.argv[1])
     clock = StageClock()
     for stage, targets in STAGES.items():

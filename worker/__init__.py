@@ -74,8 +74,8 @@ The process:
 * `app`: the composition root; `managing`: the manager of models, put together
 * `request_path`, `path_clients`, `request_clients`, `worker_process`: the request path put together; the life of a
   worker
-* `process_tuning`, `freed_memory`, `thread_slices`: collector, memory and turns; `control_groups`, `usable_memory`,
-  `usable_cores`: what there is of memory and cores
+* `process_tuning`, `freed_memory`, `huge_pages`, `thread_slices`: collector, memory, its pages, and turns;
+  `control_groups`, `usable_memory`, `usable_cores`: what there is of memory and cores
 * `settings`, `settings_group`, `settings_kafka`, `settings_serving`, `settings_lifecycle`, `settings_model_cache`,
   `settings_claims`, `settings_operation`, `settings_rules`, `settings_sources`, `settings_loading`,
   `settings_secrets`, `settings_display`, `settings_docs`: what can be set
