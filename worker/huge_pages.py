@@ -19,6 +19,8 @@ TUNABLES = "GLIBC_TUNABLES"
 """The variable; an operator who names `glibc.malloc.hugetlb` in it, with whatever value, is not overruled."""
 MODE = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 _NAME = "glibc.malloc.hugetlb"
+_ANEW = "_HEADRACE_STARTED_ANEW"
+"""Says to what is started that it is: a program with privileges of its own is not shown the C library's variable."""
 
 
 def asking(environment: Mapping[str, str], mode: Path = MODE) -> dict[str, str]:
@@ -39,10 +41,12 @@ def start_anew(mode: Path = MODE) -> None:
 
     To be called before there are threads or anything that a new start would lose.
     """
+    is_anew = os.environ.pop(_ANEW, None) is not None
     variables = asking(os.environ, mode)
-    if variables and sys.executable:
+    if variables and sys.executable and not is_anew:
+        environment = {**os.environ, **variables, _ANEW: "1"}
         with contextlib.suppress(OSError):  # it can do without
-            os.execve(sys.executable, sys.orig_argv, {**os.environ, **variables})  # noqa: S606 - this program
+            os.execve(sys.executable, sys.orig_argv, environment)  # noqa: S606 - this program
 
 
 def _is_glibc() -> bool:

@@ -20,6 +20,8 @@ from pathlib import Path
 from worker import huge_pages
 
 print("start", os.getpid(), flush=True)
+if os.environ.get("SHOWN") == "no":
+    del os.environ["GLIBC_TUNABLES"]
 huge_pages.start_anew(Path(sys.argv[1]))
 print(os.environ.get("GLIBC_TUNABLES"), sys.argv[2:], flush=True)
 """
@@ -105,6 +107,14 @@ def test_it_goes_straight_on_where_there_is_nothing_to_ask(mode: Path) -> None:
     """One start, nothing changed."""
     mode.write_text("always madvise [never]")
     _, end = run_anew(mode)
+    assert end == "None ['one', 'two words']"
+
+
+@pytest.mark.skipif(not huge_pages._is_glibc(), reason="only glibc is told by a variable")
+def test_it_does_not_start_anew_for_ever(mode: Path) -> None:
+    """A program that is not shown the variable, as one with privileges, goes on without; nothing else is left."""
+    first, again, end = run_anew(mode, SHOWN="no", GLIBC_TUNABLES="glibc.rtld.nns=8")
+    assert first == again
     assert end == "None ['one', 'two words']"
 
 
