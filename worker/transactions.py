@@ -155,10 +155,12 @@ class Transactions:
         return False
 
     def close(self, timeout_seconds: float = COMMIT_NOW_SECONDS) -> None:
-        """Wait for the transaction on its way, and let go of the producer; what is left is uncommitted."""
-        if self._attempt is None or self._attempt.done.wait(timeout_seconds):
-            self._producer.close()
-        # Else it hangs, and to close it would hang too: it ends with the process.
+        """Wait for the transaction on its way, and let go of producer and thread; what is left is uncommitted."""
+        if self._attempt is not None and not self._attempt.done.wait(timeout_seconds):
+            self._executor.close(0.0)
+            return  # it hangs, and to close its producer would hang too: it ends with the process
+        self._producer.close()
+        self._executor.close(timeout_seconds)
 
     def _begin(self, batch: Batch) -> None:
         self._leave_what_is_gone(batch)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from lifecycle.threads import ThreadPool
 from schemas.model_config import BatchingOptions
 from tests.fakes.kafka import FakeError, FakeMembership
 from tests.fakes.request_path import DEAD_LETTERS, GROUP, REPLIES, REQUESTS, Lab, Worker, request
@@ -60,6 +61,19 @@ def test_replies_and_offsets_come_together() -> None:
     assert [reply.id for reply in lab.replies()] == [f"{n}" for n in range(10)]
     assert worker.transactional[0].transactions == 1
     assert held(worker) == (0, 0)
+
+
+def test_their_thread_ends_with_the_worker() -> None:
+    """Nothing of a worker that has ended is left in its process, as where one is started by another program."""
+    _, worker = serving()
+    transactions, pool = worker.group.committer, ThreadPool(1, "transactions")
+    assert isinstance(transactions, Transactions)
+    transactions._executor = pool
+    assert pool.alive == 1
+
+    worker.close()
+
+    assert pool.alive == 0
 
 
 def test_a_slow_request_holds_back_what_is_behind_it_and_nothing_before() -> None:
