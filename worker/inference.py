@@ -38,11 +38,11 @@ Arrays = Mapping[str, npt.NDArray[np.generic]]
 class RunObserver(Protocol):
     """Hears of each run of a model; implemented by the metrics. Called on the batch threads."""
 
-    def batch_ran(self, model: str, seconds: float) -> None:
+    def batch_ran(self, model: str, version: int, seconds: float) -> None:
         """A run ended, well or badly."""
         ...
 
-    def batch_tried_again(self, model: str) -> None:
+    def batch_tried_again(self, model: str, version: int) -> None:
         """A batch is run once more, because its failure may pass."""
         ...
 
@@ -166,7 +166,7 @@ class _Run:
         # Outside the handler, so that the log does not show the runs of a search as consequences of each other.
         try:
             if may_pass(failure) and self._tries.another():
-                self._observer.batch_tried_again(self._id.name)
+                self._observer.batch_tried_again(self._id.name, self._id.version)
                 self.answer(parts)
             else:
                 self._isolate(parts, failure)
@@ -199,7 +199,7 @@ class _Run:
         finally:
             seconds = self._clock() - start
             self._giving_way.leave(seconds)
-            self._observer.batch_ran(self._id.name, seconds)
+            self._observer.batch_ran(self._id.name, self._id.version, seconds)
 
     def _padded_rows(self, parts: Sequence[Part]) -> int:
         """The rows that the model sees; no rows at all have nothing to pad with."""

@@ -9,12 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from prometheus_client import (
-    CollectorRegistry,
-    Info,
-    ProcessCollector,
-    disable_created_metrics,
-)
+from prometheus_client import CollectorRegistry, Info, ProcessCollector, disable_created_metrics
 
 from worker import metrics_list as names
 from worker.metrics_control import ControlMetrics
@@ -167,17 +162,17 @@ class Metrics:
             self._padded_rows.labels(model).inc(padded_rows - rows)
         self._batches_closed.labels(reason).add(1)
 
-    def batch_ran(self, model: str, seconds: float) -> None:
+    def batch_ran(self, model: str, version: int, seconds: float) -> None:
         """Count the time that one call of a model took."""
-        self._run_seconds.labels(model).observe(seconds)
+        self._run_seconds.labels(model, str(version)).observe(seconds)
 
-    def batch_tried_again(self, model: str) -> None:
+    def batch_tried_again(self, model: str, version: int) -> None:
         """Count another run of a batch whose failure may pass."""
-        self._tried_again.labels(model).inc()
+        self._tried_again.labels(model, str(version)).inc()
 
-    def batch_failed(self, model: str) -> None:
+    def batch_failed(self, model: str, version: str) -> None:
         """Count a batch that failed as a whole."""
-        self._batch_failures.labels(model).inc()
+        self._batch_failures.labels(model, version).inc()
 
     def stuck(self, model: str, seconds: float) -> None:
         """Say for how long a model has been with one batch; 0: not for long."""
@@ -278,21 +273,25 @@ class Metrics:
         if seconds is not None:
             self._load_seconds.labels(model).observe(seconds)
 
-    def models(self) -> set[str]:
-        """Every model of which anything is counted; the empty name stands for those that nobody knows."""
+    def versions(self) -> set[tuple[str, str]]:
+        """Every model of which anything is counted, with each of its versions, and with an empty one for no version.
+
+        An empty name stands for models that nobody knows.
+        """
         counted = (self.requests, self._model_loads, self._model_state)
         return {
-            sample.labels["model"]
+            (sample.labels["model"], sample.labels.get("version", ""))
             for metric in counted
             for family in metric.collect()
             for sample in family.samples
         }
 
-    def forget_model(self, model: str) -> None:
-        """Show nothing more of a model, until something happens to it again."""
-        self._gone.add(model)
-        self._of_batches.pop(model, None)
-        self._made.forget_model(model)
+    def forget(self, model: str, version: str = "") -> None:
+        """Show nothing more of a version, or of a model if none is named, until something happens to it again."""
+        if not version:
+            self._gone.add(model)
+            self._of_batches.pop(model, None)
+        self._made.forget(model, version)
 
 
 def _text(version: int | None) -> str:

@@ -66,7 +66,7 @@ class BlockCounter(Collector):
         wanted = {self._labels.index(name): value for name, value in labels.items()}
         with self._lock:
             for values in list(self._children):
-                if all(values[place] == value for place, value in wanted.items()):
+                if all(_shown(values[place]) == value for place, value in wanted.items()):
                     del self._children[values]
 
     def describe(self) -> Iterable[Family]:
@@ -77,5 +77,9 @@ class BlockCounter(Collector):
         """The family with the values of now."""
         family = CounterMetricFamily(self._name, self._meaning, labels=self._labels)
         for values, count in self.values().items():
-            family.add_metric(["" if value is None else str(value) for value in values], count)
+            family.add_metric([_shown(value) for value in values], count)
         return [family]
+
+
+def _shown(value: str | int | None) -> str:
+    return "" if value is None else str(value)

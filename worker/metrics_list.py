@@ -135,17 +135,18 @@ BATCH_QUEUE_SECONDS = _histogram(
     "batch_queue_seconds", "seconds", "Wait of a batch's first request in its queue.", BATCH_SECONDS, "model"
 )
 BATCH_RUN_SECONDS = _histogram(
-    "batch_run_seconds", "seconds", "Time that one call of a model took.", BATCH_SECONDS, "model"
+    "batch_run_seconds", "seconds", "Time that one call of a model took.", BATCH_SECONDS, "model", "version"
 )
 BATCHES_CLOSED = _counter(
     "batches_closed", "batches", "Batches by what closed them (full, timeout, idle, drain).", "reason"
 )
-BATCH_FAILURES = _counter("batch_failures", "batches", "Batches that failed as a whole.", "model")
+BATCH_FAILURES = _counter("batch_failures", "batches", "Batches that failed as a whole.", "model", "version")
 BATCHES_TRIED_AGAIN = _counter(
     "batches_tried_again",
     "batches",
     "Further runs of a batch whose model failed in a way that may pass.",
     "model",
+    "version",
 )
 MODEL_STUCK = _gauge(
     "model_stuck_seconds",
@@ -169,7 +170,7 @@ SHADOW_REPLY_FAILURES = _counter(
     "shadow_reply_failures", "replies", "Replies not written to a shadow's topic.", "model", "reason"
 )
 SHADOW_RUN_SECONDS = _histogram(
-    "shadow_run_seconds", "seconds", "Time that one call of a shadow took.", BATCH_SECONDS, "model"
+    "shadow_run_seconds", "seconds", "Time that one call of a shadow took.", BATCH_SECONDS, "model", "version"
 )
 
 IN_FLIGHT_ROWS = _gauge("in_flight_rows", "rows", "Rows read and not yet committed.", "binding")

@@ -12,11 +12,12 @@ M = TypeVar("M", BlockCounter, BlockHistogram, Counter, Gauge)
 
 
 class MadeMetrics:
-    """Makes them, and knows which have a label for the model."""
+    """Makes them, and knows which have labels for the model and its version."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
         self._by_model: list[BlockCounter | BlockHistogram | Counter | Gauge] = []
+        self._by_version: list[BlockCounter | BlockHistogram | Counter | Gauge] = []
 
     def counter(self, metric: Metric) -> Counter:
         """One that is counted up now and then."""
@@ -37,12 +38,18 @@ class MadeMetrics:
         made = BlockHistogram(metric.name, metric.meaning, metric.labels, metric.bounds, self._registry)
         return self._kept(metric, made)
 
-    def forget_model(self, model: str) -> None:
-        """Remove every series of a model."""
-        for metric in self._by_model:
-            metric.remove_by_labels({"model": model})
+    def forget(self, model: str, version: str) -> None:
+        """Remove every series of a version, or of a model if that is empty."""
+        if version:
+            for metric in self._by_version:
+                metric.remove_by_labels({"model": model, "version": version})
+        else:
+            for metric in self._by_model:
+                metric.remove_by_labels({"model": model})
 
     def _kept(self, metric: Metric, made: M) -> M:
         if "model" in metric.labels:
             self._by_model.append(made)
+        if "version" in metric.labels:
+            self._by_version.append(made)
         return made

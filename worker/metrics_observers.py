@@ -1,7 +1,6 @@
 """Turns what the batch scheduler and the manager report into metrics: those packages know no Prometheus."""
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 from batching.batch import Batch
@@ -9,24 +8,21 @@ from lifecycle.servable_state import ServableEvent, ServableState
 from worker.metrics import Metrics
 
 
-def model_of_queue(queue_name: str) -> str:
-    """The model of a queue named as `worker.batch_queues` does: `model/version:signature`."""
-    return queue_name.partition("/")[0]
+def version_of_queue(queue_name: str) -> tuple[str, str]:
+    """The model and the version of a queue named as `worker.batch_queues` does: `model/version:signature`."""
+    model, _, rest = queue_name.partition("/")
+    return model, rest.partition(":")[0]
 
 
 class BatchMetrics:
-    """A `batching.observer.BatchObserver`: counts each batch of each queue under its model. Thread-safe.
+    """A `batching.observer.BatchObserver`: counts each batch of each queue under its model. Thread-safe."""
 
-    *model_of* says to which model a queue belongs, by the queue's name.
-    """
-
-    def __init__(self, metrics: Metrics, model_of: Callable[[str], str] = model_of_queue) -> None:
+    def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._model_of = model_of
 
     def batch_formed(self, queue_name: str, batch: Batch[Any]) -> None:
         """Count a batch that leaves its queue."""
-        model, reason = self._model_of(queue_name), batch.close_reason
+        (model, _), reason = version_of_queue(queue_name), batch.close_reason
         self._metrics.batch_formed(
             model, batch.rows, batch.padded_rows, batch.waited_seconds, reason.value if reason else "unknown"
         )
@@ -38,7 +34,7 @@ class BatchMetrics:
         error: BaseException,  # noqa: ARG002 - likewise
     ) -> None:
         """Count a batch whose processing raised."""
-        self._metrics.batch_failed(self._model_of(queue_name))
+        self._metrics.batch_failed(*version_of_queue(queue_name))
 
 
 class ModelMetrics:

@@ -25,9 +25,9 @@ class ShadowMetrics:
         """Count replies that were not written to the shadow's topic; *reason* is the name of an error class."""
         self._failures.labels(model, reason).inc(count)
 
-    def batch_ran(self, model: str, seconds: float) -> None:
+    def batch_ran(self, model: str, version: int, seconds: float) -> None:
         """Count the time that one call of a shadow took."""
-        self._run_seconds.labels(model).observe(seconds)
+        self._run_seconds.labels(model, str(version)).observe(seconds)
 
-    def batch_tried_again(self, model: str) -> None:
+    def batch_tried_again(self, model: str, version: int) -> None:
         """Nothing: a shadow's batch is run once."""

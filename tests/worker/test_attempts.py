@@ -52,7 +52,7 @@ def test_a_device_that_is_busy_twice_answers_in_the_end(monkeypatch: pytest.Monk
 
     assert set(lab.codes().values()) == {0}
     assert model.calls == 3
-    assert worker.metric("headrace_batches_tried_again_total", model="m") == 2
+    assert worker.metric("headrace_batches_tried_again_total", model="m", version="1") == 2
 
 
 def test_one_that_stays_busy_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:

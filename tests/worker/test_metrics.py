@@ -138,8 +138,8 @@ def test_the_remaining_counts_reach_their_metric(registry: CollectorRegistry, me
     metrics.replies_refused("too_large")
     metrics.replies_reproduced(20)
     metrics.batch_formed("digits", 3, 3, 0.002, "idle")
-    metrics.batch_ran("digits", 0.5)
-    metrics.batch_failed("digits")
+    metrics.batch_ran("digits", 3, 0.5)
+    metrics.batch_failed("digits", "3")
     metrics.queued("digits", 5)
     metrics.budget("default", 100, 1000)
     metrics.in_flight("default", 10, 90)
@@ -158,9 +158,9 @@ def test_the_remaining_counts_reach_their_metric(registry: CollectorRegistry, me
         value(registry, "headrace_replies_refused_total", reason="too_large"),
         value(registry, "headrace_replies_reproduced_total"),
         value(registry, "headrace_batch_queue_seconds_sum", model="digits"),
-        value(registry, "headrace_batch_run_seconds_sum", model="digits"),
+        value(registry, "headrace_batch_run_seconds_sum", model="digits", version="3"),
         value(registry, "headrace_batches_closed_total", reason="idle"),
-        value(registry, "headrace_batch_failures_total", model="digits"),
+        value(registry, "headrace_batch_failures_total", model="digits", version="3"),
         value(registry, "headrace_queue_rows", model="digits"),
         value(registry, "headrace_budget_rows", binding="default"),
         value(registry, "headrace_budget_bytes", binding="default"),

@@ -1,4 +1,4 @@
-"""Series of a model that was removed go, once their last counts have been read; no others do."""
+"""Series of a model or version that was removed go, once their last counts have been read; no others do."""
 
 from prometheus_client import CollectorRegistry
 
@@ -105,6 +105,50 @@ def test_a_model_that_comes_back_in_time_keeps_its_counts() -> None:
 
     assert house.worker.metric("headrace_requests_total", **answered) == 1
     assert "headrace_queue_rows" in house.has("m")
+
+
+def versions_of(house: House, model: str) -> dict[str, set[str]]:
+    """The names of the series that each version of a model has."""
+    found: dict[str, set[str]] = {}
+    for family in house.worker.metrics.registry.collect():
+        for sample in family.samples:
+            if sample.labels.get("model") == model and "version" in sample.labels:
+                found.setdefault(sample.labels["version"], set()).add(sample.name)
+    return found
+
+
+def test_the_series_of_a_version_go_while_its_model_stays() -> None:
+    """A model that gets a new version every hour does not fill the memory of who stores its series."""
+    house = House()
+    house.lab.set_model()
+    house.worker.join()
+    house.ask("m")
+    of_first = versions_of(house, "m")["1"]
+    assert {"headrace_requests_total", "headrace_batch_run_seconds_count"} <= of_first
+    house.lab.set_model(versions=(2,))
+    house.lab.settle_models()
+    house.ask("m")
+    house.later(GONE_SECONDS - LOOK_SECONDS)
+    assert "headrace_requests_total" in versions_of(house, "m")["1"]
+
+    house.later(3 * LOOK_SECONDS)
+
+    assert versions_of(house, "m") == {"2": of_first}
+    assert "headrace_batch_rows_count" in house.has("m")
+
+
+def test_a_version_that_nobody_has_loaded_keeps_its_counts() -> None:
+    """While none of its model is loaded, as with a lazy model between two requests."""
+    house = House()
+    house.lab.set_model()
+    house.worker.join()
+    house.ask("m")
+    house.lab.manager.set_aspired_versions("m", [])
+    house.lab.settle_models()
+
+    house.later(3 * GONE_SECONDS)
+
+    assert "headrace_requests_total" in versions_of(house, "m")["1"]
 
 
 def test_a_model_that_never_loaded_goes_too() -> None:

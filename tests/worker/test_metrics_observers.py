@@ -25,8 +25,8 @@ def observer_on(registry: CollectorRegistry) -> BatchObserver:
     return BatchMetrics(Metrics(registry))
 
 
-def test_a_batch_is_counted_under_the_model_of_its_queue() -> None:
-    """The queue's name leads to the model."""
+def test_a_batch_is_counted_under_the_version_of_its_queue() -> None:
+    """The queue's name leads to the model and the version."""
     registry = CollectorRegistry()
     observer = observer_on(registry)
     batch = Batch[Rows]()
@@ -39,7 +39,8 @@ def test_a_batch_is_counted_under_the_model_of_its_queue() -> None:
 
     assert registry.get_sample_value("headrace_batch_queue_seconds_sum", {"model": "digits"}) == 0.25
     assert registry.get_sample_value("headrace_batches_closed_total", {"reason": "idle"}) == 1
-    assert registry.get_sample_value("headrace_batch_failures_total", {"model": "digits"}) == 1
+    labels = {"model": "digits", "version": "3"}
+    assert registry.get_sample_value("headrace_batch_failures_total", labels) == 1
 
 
 def test_a_load_is_timed_from_its_first_try() -> None:
