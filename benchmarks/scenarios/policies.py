@@ -164,7 +164,7 @@ def compared(fit: Fit, cases: Sequence[Case], options: Options) -> Outcome:
             {
                 "case": each.case.name,
                 "policy": name,
-                "setting": asdict(each.settings[name]),  # type: ignore[call-overload]
+                "setting": repr(each.settings[name]),
                 "seed": seed,
                 **asdict(run),
             }
