@@ -31,7 +31,7 @@ def judged(case: Case, p99: tuple[float, float, float], rates: tuple[float, floa
 
 def test_it_runs_at_a_small_scale_and_says_the_same_again() -> None:
     """Every case has its figures; with the same cost the same seeds give the same table, and it can be drawn."""
-    cases = [case for case in CASES if case.devices == 2 or case.pattern is Pattern.BURSTY]
+    cases = [*CASES[:4], *CASES[-4:]]
     outcome, again = (policies.compared(FIT, cases, SMALL) for _ in range(2))
 
     assert [line.name for line in outcome.lines] == [case.name for case in cases]
