@@ -7,7 +7,7 @@ that lets requests pile up, and where all keep up with what comes the p99 alone 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from benchmarks.policy_arrivals import Demand
 from benchmarks.policy_device import Cost
@@ -31,7 +31,7 @@ class Figures:
     rows_a_batch: float
 
     @classmethod
-    def of(cls, served: Served) -> "Figures":
+    def of(cls, served: Served) -> Self:
         """Without the requests, of which there may be a million."""
         return cls(served.p99_seconds, served.rows_per_second, served.rows_a_batch)
 

@@ -132,7 +132,6 @@ def measured_cost(scale: float) -> Fit:
         fit = policy_device.measure(
             lambda size: servable.run("serving_default", {"x": inputs[size]}, ()), times_each
         )
-        del servable
         loader.unload()
     return fit
 
