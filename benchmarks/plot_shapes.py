@@ -164,5 +164,11 @@ def panels(
         axes.tick_params(labelsize=8)
     figure.supxlabel(labels[0], fontsize=10)
     figure.supylabel(labels[1], fontsize=10)
-    figure.legend(*grid.flat[0].get_legend_handles_labels(), frameon=False, fontsize=9, loc="outside lower right", ncols=3)
+    figure.legend(
+        *grid.flat[0].get_legend_handles_labels(),
+        frameon=False,
+        fontsize=9,
+        loc="outside lower right",
+        ncols=3,
+    )
     return figure

@@ -47,7 +47,6 @@ class Served:
         """Finished by the time at which the last request came: what is left over then was too much."""
         end = self.arrivals.time(len(self.arrivals) - 1)
         in_time = self.finished <= end
-        sizes = np.diff(self.arrivals.ends)
         return float(self.arrivals.row_counts[in_time].sum()) / end
 
     @property

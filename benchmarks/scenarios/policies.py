@@ -74,7 +74,9 @@ class Case:
         """The requests."""
         batch_seconds = cost.seconds(MOST_BATCH_ROWS)
         best = self.devices * cost.rows_per_second(MOST_BATCH_ROWS)
-        return Demand(self.pattern, self.most_rows, self.load * best, BATCHES * scale * batch_seconds, batch_seconds)
+        return Demand(
+            self.pattern, self.most_rows, self.load * best, BATCHES * scale * batch_seconds, batch_seconds
+        )
 
 
 CASES = tuple(
@@ -207,10 +209,14 @@ def targets(judged: Sequence[Judged]) -> list[Target]:
     found = []
     for devices, pattern in itertools.product(DEVICES, Pattern):
         values = [
-            each.line.values for each in judged if (each.case.devices, each.case.pattern) == (devices, pattern)
+            each.line.values
+            for each in judged
+            if (each.case.devices, each.case.pattern) == (devices, pattern)
         ]
         if values:
-            what = f"{pattern}, {devices} device{'s' if devices > 1 else ''}, the worst of {len(values)} loads"
+            what = (
+                f"{pattern}, {devices} device{'s' if devices > 1 else ''}, the worst of {len(values)} loads"
+            )
             p99 = max(each[P99_RATIO] for each in values)
             rate = min(each[RATE_RATIO] for each in values)
             found.append(Target(f"{what}: p99 by the better baseline's", p99, MOST_P99))
@@ -220,19 +226,18 @@ def targets(judged: Sequence[Judged]) -> list[Target]:
 
 def notes(fit: Fit) -> list[str]:
     """What one must know."""
+    largest_error = f"{fit.largest_error:.0%}"
+    keeping_up = f"{policy_tuning.THROUGHPUT_SHARE:.0%}"
     return [
-        "A simulation on a clock of its own: real batching code, made-up requests, and devices that cost what the "
-        f"benchmarks' model was measured to cost in this run: {said(fit.cost)} "
-        f"(the line is off by {fit.largest_error:.0%} at most).",
-        f"Loads are of what devices do with batches of {MOST_BATCH_ROWS:,} rows all the time; no policy may make larger "
-        "ones.",
-        "TensorFlow's policy: a largest size and a time-out, by our scheduler with those options. Triton's: an idle "
-        "device gets a preferred size, or after a delay what there is.",
-        "Both are tuned for each line by themselves, on another seed than those that judge: the lowest p99 of the "
-        f"settings with {policy_tuning.THROUGHPUT_SHARE:.0%} of the highest throughput. headrace has its defaults in "
-        "all lines.",
-        "Nothing is refused: what a full queue does not take waits before it, and latency counts from when a request "
-        "came. Throughput is what is finished when the last request comes.",
+        "A simulation on a clock of its own: real batching code, made-up requests, devices that cost so much a batch:",
+        f"{said(fit.cost)}, fitted to the benchmarks' model in this run (the line is off by {largest_error} at most).",
+        f"Loads are of what devices do with batches of {MOST_BATCH_ROWS:,} rows all the time; nobody makes larger ones.",
+        "TensorFlow's policy is a largest size and a time-out, by our scheduler with those options.",
+        "Triton's: an idle device gets a preferred size, or after a delay what there is.",
+        "Both are tuned for each line, on another seed than those that judge: the lowest p99 of the settings",
+        f"with {keeping_up} of the highest throughput. headrace has its defaults in all lines.",
+        "Nothing is refused: what a full queue does not take waits before it.",
+        "Latency counts from when a request came; throughput is what is finished when the last request comes.",
         "Missing: a load of mixed priorities with deadlines, for queues have neither yet.",
     ]
 

@@ -7,7 +7,6 @@ import pytest
 
 from benchmarks import plots, policy_device, policy_settings
 from benchmarks.policy_arrivals import Pattern
-from benchmarks.policy_device import Fit
 from benchmarks.policy_settings import FixedSize, IdleDevice
 from benchmarks.policy_tuning import Figures
 from benchmarks.scenario import Options
@@ -94,7 +93,7 @@ def test_what_is_missing_is_said() -> None:
 @pytest.mark.tensorflow
 def test_the_cost_is_measured_on_the_benchmarks_model() -> None:
     """A real SavedModel: more rows take longer, and a call takes some time whatever its rows."""
-    fit: Fit = policies.measured_cost(scale=0.05)
+    fit = policies.measured_cost(scale=0.05)
 
     assert fit.sizes == policy_device.SIZES
     assert 0 < fit.cost.call_seconds < fit.seconds[-1]
