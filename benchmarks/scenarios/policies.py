@@ -28,7 +28,7 @@ TITLE = "When a batch goes: TensorFlow's and Triton's policies, tuned, and headr
 
 MOST_BATCH_ROWS = 1024
 """The device's largest batch, for everybody: a worker's default."""
-BATCHES = 400
+BATCHES = 600
 """How long a run is, in full batches."""
 LOADS = (0.3, 0.6, 0.9, 1.2)
 """Of the rows that the devices do at best, with full batches all the time."""
@@ -231,7 +231,7 @@ def notes(fit: Fit) -> list[str]:
     return [
         "A simulation on a clock of its own: real batching code, made-up requests, devices that cost so much a batch:",
         f"{said(fit.cost)}, fitted to the benchmarks' model in this run (the line is off by {largest_error} at most).",
-        f"Loads are of what devices do with batches of {MOST_BATCH_ROWS:,} rows all the time; nobody makes larger ones.",
+        f"Loads are of what devices do with batches of {MOST_BATCH_ROWS:,} rows all the time; none is larger.",
         "TensorFlow's policy is a largest size and a time-out, by our scheduler with those options.",
         "Triton's: an idle device gets a preferred size, or after a delay what there is.",
         "Both are tuned for each line, on another seed than those that judge: the lowest p99 of the settings",
