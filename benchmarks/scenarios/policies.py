@@ -28,7 +28,7 @@ TITLE = "When a batch goes: TensorFlow's and Triton's policies, tuned, and headr
 
 MOST_BATCH_ROWS = 1024
 """The device's largest batch, for everybody: a worker's default."""
-BATCHES = 600
+BATCHES = 500
 """How long a run is, in full batches."""
 LOADS = (0.3, 0.6, 0.9, 1.2)
 """Of the rows that the devices do at best, with full batches all the time."""
@@ -226,16 +226,16 @@ def targets(judged: Sequence[Judged]) -> list[Target]:
 
 def notes(fit: Fit) -> list[str]:
     """What one must know."""
-    largest_error = f"{fit.largest_error:.0%}"
-    keeping_up = f"{policy_tuning.THROUGHPUT_SHARE:.0%}"
     return [
-        "A simulation on a clock of its own: real batching code, made-up requests, devices that cost so much a batch:",
-        f"{said(fit.cost)}, fitted to the benchmarks' model in this run (the line is off by {largest_error} at most).",
+        "A simulation on a clock of its own, with the real batching code and made-up requests.",
+        f"A batch costs {said(fit.cost)}, as measured on the benchmarks' model in this run; the line is off by "
+        + f"{fit.largest_error:.0%} at most.",
         f"Loads are of what devices do with batches of {MOST_BATCH_ROWS:,} rows all the time; none is larger.",
         "TensorFlow's policy is a largest size and a time-out, by our scheduler with those options.",
         "Triton's: an idle device gets a preferred size, or after a delay what there is.",
-        "Both are tuned for each line, on another seed than those that judge: the lowest p99 of the settings",
-        f"with {keeping_up} of the highest throughput. headrace has its defaults in all lines.",
+        "Both are tuned for each line by themselves, on another seed than those that judge: the lowest p99 of the "
+        + f"settings with {policy_tuning.THROUGHPUT_SHARE:.0%} of the highest throughput.",
+        "headrace has its defaults in all lines, and as many batch threads as there are devices.",
         "Nothing is refused: what a full queue does not take waits before it.",
         "Latency counts from when a request came; throughput is what is finished when the last request comes.",
         "Missing: a load of mixed priorities with deadlines, for queues have neither yet.",
