@@ -140,7 +140,7 @@ def panels(
     *curves* are by panel and by name; *labels* are those of the two axes.
     """
     rows = -(-len(curves) // columns)
-    figure = Figure(figsize=(WIDTH_INCHES, 1.2 + 2.0 * rows), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(WIDTH_INCHES, 1.4 + 1.7 * rows), layout="constrained", facecolor="white")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     wrapped = textwrap.fill(title, TITLE_CHARACTERS)
     figure.suptitle(wrapped, x=0.01, ha="left", fontsize=12, fontweight="bold")
@@ -151,24 +151,16 @@ def panels(
         for number, (curve, values) in enumerate(of_panel.items(), 1):
             last = number == len(of_panel)
             colour, marker = (OWN, "o") if last else (next(others), "s^"[number % 2])
-            width = 1.2 if last else 2.5
-            axes.plot(at, values, label=curve, color=colour, marker=marker, ms=3 if last else 6, lw=width)
+            axes.plot(at, values, label=curve, color=colour, marker=marker, ms=4, lw=2 if last else 1.5)
         axes.set_title(name, fontsize=9)
-        axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.yaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_locator(FixedLocator(at))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(visible=True, axis="y", color="#E5E5E5", lw=0.8)
         axes.tick_params(labelsize=8)
-    figure.supxlabel(labels[0], fontsize=10)
-    figure.supylabel(labels[1], fontsize=10)
-    figure.legend(
-        *grid.flat[0].get_legend_handles_labels(),
-        frameon=False,
-        fontsize=9,
-        loc="outside lower right",
-        ncols=3,
-    )
+    for axes in grid[-1]:
+        axes.set_xlabel(labels[0], fontsize=8)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(labels[1], fontsize=8)
+    lines, names = grid.flat[0].get_legend_handles_labels()
+    figure.legend(lines, names, frameon=False, fontsize=9, loc="outside lower center", ncols=len(names))
     return figure

@@ -182,7 +182,7 @@ def resident(content: Content) -> Figure:
 
 
 def policies(content: Content) -> Figure:
-    """The p99 of three policies by load, one panel for each kind of load."""
+    """The p99 of three policies by load, one panel for each kind of load; by the lowest of the three."""
     ratios = column(content, "p99_by_better").values()
     title = (
         f"As it is, headrace's p99 is {min(ratios):.2f} to {max(ratios):.2f} times that of the better of TensorFlow's "
@@ -190,11 +190,15 @@ def policies(content: Content) -> Figure:
     )
     kept = content["series"]["p99_ms"]
     loads = [100 * load for load in next(iter(kept.values()))["loads"]]
-    curves = {
-        panel: {name: curve for name, curve in of_panel.items() if name != "loads"}
-        for panel, of_panel in kept.items()
-    }
-    return plot_shapes.panels(title, curves, loads, ("load, % of what the devices do at best", "p99, ms"))
+    curves = {}
+    for panel, of_panel in kept.items():
+        p99 = {name: values for name, values in of_panel.items() if name != "loads"}
+        lowest = [min(at_load) for at_load in zip(*p99.values(), strict=True)]
+        curves[panel] = {
+            name: [value / least for value, least in zip(values, lowest, strict=True)]
+            for name, values in p99.items()
+        }
+    return plot_shapes.panels(title, curves, loads, ("load, %", "p99 by the lowest"))
 
 
 def delivery(content: Content) -> Figure:

@@ -81,7 +81,7 @@ class Case:
 
 CASES = tuple(
     Case(pattern, most_rows, devices, load)
-    for devices, pattern, most_rows, load in itertools.product(DEVICES, Pattern, REQUEST_ROWS, LOADS)
+    for devices, most_rows, pattern, load in itertools.product(DEVICES, REQUEST_ROWS, Pattern, LOADS)
 )
 
 
@@ -226,15 +226,15 @@ def targets(judged: Sequence[Judged]) -> list[Target]:
 
 def notes(fit: Fit) -> list[str]:
     """What one must know."""
+    off, able = f"{fit.largest_error:.0%}", f"{policy_tuning.THROUGHPUT_SHARE:.0%}"
     return [
         "A simulation on a clock of its own, with the real batching code and made-up requests.",
-        f"A batch costs {said(fit.cost)}, as measured on the benchmarks' model in this run; the line is off by "
-        + f"{fit.largest_error:.0%} at most.",
+        f"A batch costs {said(fit.cost)}, as fitted to the benchmarks' model in this run, {off} off at most.",
         f"Loads are of what devices do with batches of {MOST_BATCH_ROWS:,} rows all the time; none is larger.",
         "TensorFlow's policy is a largest size and a time-out, by our scheduler with those options.",
         "Triton's: an idle device gets a preferred size, or after a delay what there is.",
-        "Both are tuned for each line by themselves, on another seed than those that judge: the lowest p99 of the "
-        + f"settings with {policy_tuning.THROUGHPUT_SHARE:.0%} of the highest throughput.",
+        "Both are tuned for each line by themselves, on another seed than those that judge.",
+        f"The best setting has the lowest p99 of those with {able} of the highest throughput.",
         "headrace has its defaults in all lines, and as many batch threads as there are devices.",
         "Nothing is refused: what a full queue does not take waits before it.",
         "Latency counts from when a request came; throughput is what is finished when the last request comes.",
