@@ -28,11 +28,11 @@ TITLE = "When a batch goes: TensorFlow's and Triton's policies, tuned, and headr
 
 MOST_BATCH_ROWS = 1024
 """The device's largest batch, for everybody: a worker's default."""
-BATCHES = 500
-"""How long a run is, in full batches."""
+BATCHES: Mapping[int, int] = {1: 300, 64: 1000}
+"""How long a run is, in full batches, by the most rows of a request: fewer and larger ones leave more to chance."""
 LOADS = (0.3, 0.6, 0.9, 1.2)
 """Of the rows that the devices do at best, with full batches all the time."""
-REQUEST_ROWS = (1, 64)
+REQUEST_ROWS = tuple(BATCHES)
 DEVICES = (1, 2)
 TRAINING_SEED = 0
 
@@ -74,9 +74,8 @@ class Case:
         """The requests."""
         batch_seconds = cost.seconds(MOST_BATCH_ROWS)
         best = self.devices * cost.rows_per_second(MOST_BATCH_ROWS)
-        return Demand(
-            self.pattern, self.most_rows, self.load * best, BATCHES * scale * batch_seconds, batch_seconds
-        )
+        seconds = BATCHES[self.most_rows] * scale * batch_seconds
+        return Demand(self.pattern, self.most_rows, self.load * best, seconds, batch_seconds)
 
 
 CASES = tuple(
@@ -176,7 +175,7 @@ def compared(fit: Fit, cases: Sequence[Case], options: Options) -> Outcome:
         {
             "cost": asdict(fit),
             "most_batch_rows": MOST_BATCH_ROWS,
-            "batches": BATCHES * options.scale,
+            "batches": {str(rows): count * options.scale for rows, count in BATCHES.items()},
             "training_seed": TRAINING_SEED,
         },
         notes(fit),

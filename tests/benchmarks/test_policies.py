@@ -60,7 +60,7 @@ def test_each_case_asks_for_its_share_of_what_the_devices_do() -> None:
 
     assert one.rows_per_second == pytest.approx(0.6 * 1024 / FIT.cost.seconds(1024))
     assert two.rows_per_second == 2 * one.rows_per_second
-    assert one.seconds == two.seconds == policies.BATCHES * FIT.cost.seconds(1024)
+    assert one.seconds == two.seconds == policies.BATCHES[1] * FIT.cost.seconds(1024)
 
 
 def test_ours_is_divided_by_the_better_of_the_two_in_each_column() -> None:
