@@ -50,6 +50,15 @@ Devices that Python must not keep waiting:
 * `device_journal`: what such a device has done
 * `device_replicas`: workers that each have one, on the partitions of one topic
 
+When a batch goes to a device, by TensorFlow's, Triton's and our policy (a simulation):
+
+* `policy_arrivals`: requests, by chance
+* `policy_device`: what a batch costs, measured and fitted
+* `policy_batchers`: the scheduler of `batching` on a clock of the simulation's, and Triton's batcher
+* `policy_simulation`: requests, a batcher and devices: what is finished when
+* `policy_settings`: how each policy may be set
+* `policy_tuning`: the best of a grid of settings
+
 Loads beside requests:
 
 * `reloading`: a large model that comes and goes by the control topic

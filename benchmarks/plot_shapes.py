@@ -126,3 +126,41 @@ def steps(title: str, curves: Sequence[Sequence[float]], step: str, unit: str) -
     axes.set_xlabel(step, fontsize=10)
     axes.set_ylabel(unit, fontsize=10)
     return figure
+
+
+def panels(
+    title: str,
+    curves: Mapping[str, Mapping[str, Sequence[float]]],
+    at: Sequence[float],
+    labels: tuple[str, str],
+    columns: int = 3,
+) -> Figure:
+    """Small plots side by side, with the same curves over the same places in each; the last curve stands out.
+
+    *curves* are by panel and by name; *labels* are those of the two axes.
+    """
+    rows = -(-len(curves) // columns)
+    figure = Figure(figsize=(WIDTH_INCHES, 1.4 + 1.7 * rows), layout="constrained", facecolor="white")
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    wrapped = textwrap.fill(title, TITLE_CHARACTERS)
+    figure.suptitle(wrapped, x=0.01, ha="left", fontsize=12, fontweight="bold")
+    for axes in grid.flat[len(curves) :]:
+        axes.set_visible(False)
+    for axes, (name, of_panel) in zip(grid.flat, curves.items(), strict=False):
+        others = iter(COLOURS[1:])
+        for number, (curve, values) in enumerate(of_panel.items(), 1):
+            last = number == len(of_panel)
+            colour, marker = (OWN, "o") if last else (next(others), "s^"[number % 2])
+            axes.plot(at, values, label=curve, color=colour, marker=marker, ms=4, lw=2 if last else 1.5)
+        axes.set_title(name, fontsize=9)
+        axes.xaxis.set_major_locator(FixedLocator(at))
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(visible=True, axis="y", color="#E5E5E5", lw=0.8)
+        axes.tick_params(labelsize=8)
+    for axes in grid[-1]:
+        axes.set_xlabel(labels[0], fontsize=8)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(labels[1], fontsize=8)
+    lines, names = grid.flat[0].get_legend_handles_labels()
+    figure.legend(lines, names, frameon=False, fontsize=9, loc="outside lower center", ncols=len(names))
+    return figure

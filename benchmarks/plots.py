@@ -181,6 +181,26 @@ def resident(content: Content) -> Figure:
     return plot_shapes.bars(title, peaks, "most resident memory, MiB", ",.0f", list(peaks))
 
 
+def policies(content: Content) -> Figure:
+    """The p99 of three policies by load, one panel for each kind of load; by the lowest of the three."""
+    ratios = column(content, "p99_by_better").values()
+    title = (
+        f"As it is, headrace's p99 is {min(ratios):.2f} to {max(ratios):.2f} times that of the better of TensorFlow's "
+        f"and Triton's policies, which are tuned for each of {len(ratios)} loads"
+    )
+    kept = content["series"]["p99_ms"]
+    loads = [100 * load for load in next(iter(kept.values()))["loads"]]
+    curves = {}
+    for panel, of_panel in kept.items():
+        p99 = {name: values for name, values in of_panel.items() if name != "loads"}
+        lowest = [min(at_load) for at_load in zip(*p99.values(), strict=True)]
+        curves[panel] = {
+            name: [value / least for value, least in zip(values, lowest, strict=True)]
+            for name, values in p99.items()
+        }
+    return plot_shapes.panels(title, curves, loads, ("load, %", "p99 by the lowest"))
+
+
 def delivery(content: Content) -> Figure:
     """Records a second by each way of delivery."""
     rates = column(content, comparison.RATE)
@@ -227,6 +247,7 @@ PLOTS: Mapping[str, Callable[[Content], Figure]] = {
     "mixed_layouts": mixed_layouts,
     "large_records": large_records,
     "delivery": delivery,
+    "policies": policies,
     "stuck": stuck,
     "resident": resident,
     "peers": peers,

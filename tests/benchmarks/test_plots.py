@@ -86,6 +86,15 @@ RESULTS: dict[str, dict[str, Any]] = {
         {"idle": {"peak": 100.0, "by_budget": 0.0}, "small requests": {"peak": 400.0, "by_budget": 1.2}}
     ),
     "stuck": kept({"alone": {"p99_ms": 5.0}, "beside a stuck model": {"p99_ms": 5.5}}),
+    "policies": kept(
+        {"a load": {"p99_by_better": 1.0}, "another": {"p99_by_better": 1.25}},
+        {
+            "p99_ms": {
+                f"panel {number}": {"loads": [0.3, 0.9], "TensorFlow's": [1, 2], "headrace": [1.5, 3]}
+                for number in range(4)
+            }
+        },
+    ),
     "device": kept({"batching.threads = 1": {"busy": 0.95}, "batching.threads = 2": {"busy": 0.99}}),
     "replicas": kept(
         {"1 replica": {"records_per_second": 3000.0}, "4 replicas": {"records_per_second": 11900.0}}
