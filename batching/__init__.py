@@ -31,11 +31,11 @@ In reading order: `errors`, `task` (what a caller puts in), `padding` (allowed s
 `batch`, `splitting` (where a task is cut), `task_queue` (one queue's decisions), `ready_order` (whose turn it
 is), `running` (who is stuck), `waiting` (what threads sleep on), `dispatcher` (the lock, and who wakes whom),
 `queue_statistics`, `observer` (what is reported), `batch_queue` (the caller's side), `shared_scheduler` (the
-threads); by itself `merging` (rows of arrays). Then the front door for functions of arrays: `arrays` (what they take and
-give), `doorbell` (waking coroutines), `pending` (the future), `array_task`, `array_batches` (a function on a batch), `room`
-(waiting for it), `batcher`.
+threads); by itself `merging` (rows of arrays). Then the front door for functions of arrays: `arrays` (what they
+take and give), `doorbell` (waking coroutines), `pending` (the future), `array_task`, `array_batches` (a function
+on a batch), `room` (waiting for it), `batcher`.
 
 One lock guards all queues of a scheduler (`dispatcher`); it is held for decisions, never while a callback
-runs. Threads start in `shared_scheduler` only. The front door's own locks are never held while that one is waited for, but for
-`batcher`'s, which guards its table of queues.
+runs. Threads start in `shared_scheduler` only. Of the front door's own locks only that of `batcher`, which guards
+its table of queues, is held while another one is taken.
 """

@@ -40,7 +40,9 @@ def _call(
     """Return the form of the outputs and, for each array among them, each task's rows."""
     rows = [task.rows for task in tasks]
     padded_rows = padding.next_allowed(sum(rows), allowed_batch_rows)
-    merged = [merging.merge(column, padded_rows) for column in zip(*(task.arrays for task in tasks), strict=True)]
+    merged = [
+        merging.merge(column, padded_rows) for column in zip(*(task.arrays for task in tasks), strict=True)
+    ]
     form, outputs = arrays.checked_output(function(arrays.put_together(tasks[0].form, merged)))
     return form, [_divided(output, tasks, rows, padded_rows) for output in outputs]
 

@@ -50,7 +50,7 @@ class ArrayTask:
         return self._piece(joining, 0, rows), self._piece(joining, rows, self.rows)
 
     def start(self) -> bool:
-        """Say that it is about to run; return whether it is to: it is not when cancelled, or failed in another piece."""
+        """Return whether it is to run now: not when it was cancelled, or failed in another piece. Asked once."""
         if self._joining is not None:
             return self._joining.start()
         return self.pending.set_running_or_notify_cancel()
@@ -99,15 +99,15 @@ class Joining:
             if self._missing_rows:
                 return
         pieces = [self._outputs[start] for start in sorted(self._outputs)]
-        if any(
-            arrays.layout_of(*piece) != arrays.layout_of(*pieces[0]) for piece in pieces
-        ):
+        if any(arrays.layout_of(*piece) != arrays.layout_of(*pieces[0]) for piece in pieces):
             kinds = sorted({arrays.describe(arrays.layout_of(*piece)) for piece in pieces})
             self._pending.fail(
                 errors.LayoutMismatch(
-                    f"the task was run in {len(pieces)} pieces, and the function gave unlike ones: {' and '.join(kinds)}"
+                    f"the task was run in {len(pieces)} pieces, for which the function gave {' and '.join(kinds)}"
                 )
             )
             return
         columns = zip(*(outputs for _, outputs in pieces), strict=True)
-        self._pending.finish(arrays.put_together(pieces[0][0], [np.concatenate(column) for column in columns]))
+        self._pending.finish(
+            arrays.put_together(pieces[0][0], [np.concatenate(column) for column in columns])
+        )

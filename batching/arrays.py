@@ -45,7 +45,9 @@ def checked_input(value: object) -> tuple[Form, tuple[Array, ...], int]:
     """
     form, items = take_apart(value)
     if not items:
-        raise errors.InvalidTask(f"an empty {type(value).__name__} has no rows: a task has at least one array")
+        raise errors.InvalidTask(
+            f"an empty {type(value).__name__} has no rows: a task has at least one array"
+        )
     if isinstance(form, tuple) and not all(isinstance(name, str) for name in form):
         raise errors.InvalidTask(f"arrays are named by strings, not by {form}")
     arrays = tuple(_checked_array(form, position, item) for position, item in enumerate(items))
@@ -103,7 +105,9 @@ def _checked_array(form: Form, position: int, item: object) -> Array:
     if isinstance(item, np.ma.MaskedArray):
         raise errors.InvalidTask(f"{_called(form, position)} is masked: its mask would be lost on the way")
     if not item.ndim:
-        raise errors.InvalidTask(f"{_called(form, position)} is a scalar: its first dimension has to be its rows")
+        raise errors.InvalidTask(
+            f"{_called(form, position)} is a scalar: its first dimension has to be its rows"
+        )
     return item if type(item) is np.ndarray else np.asarray(item)
 
 
