@@ -1,24 +1,20 @@
 """The front door: a function of arrays that many call at once, and that is run on all of their rows together."""
 
 import asyncio
-import functools
 import os
 import threading
 import time
 import weakref
 from collections.abc import Callable
 from concurrent import futures
-from dataclasses import dataclass, field
 from typing import Any, Generic, Self, TypeVar, cast
 
-from batching import array_batches, arrays, errors
+from batching import array_batches, errors
 from batching.array_task import ArrayTask
-from batching.arrays import Layout
 from batching.batch import Batch
-from batching.batch_queue import BatchQueue
+from batching.layout_queues import LayoutQueues
 from batching.options import QueueOptions
 from batching.pending import Pending
-from batching.room import Room, Turn
 from batching.shared_scheduler import SharedScheduler
 
 A = TypeVar("A")
@@ -30,14 +26,6 @@ MOST_LAYOUTS = 64
 _FORKED = "this process was forked, and batch threads do not come along: make one here"
 
 _running = threading.local()  # `.scheduler`: whose batch this thread runs
-
-
-@dataclass(slots=True, eq=False)
-class Bucket:
-    """The tasks of one layout, and those who wait for room among them."""
-
-    queue: BatchQueue[ArrayTask] = field(init=False)
-    room: Room = field(default_factory=Room)
 
 
 class Batcher(Generic[A, R]):
@@ -84,15 +72,11 @@ class Batcher(Generic[A, R]):
         self.name = name if name is not None else getattr(function, "__name__", type(function).__name__)
         self.options = options if options is not None else QueueOptions()
         self._function = function
-        self._most_layouts = most_layouts
         self._owns_scheduler = scheduler is None
         self.scheduler = scheduler or SharedScheduler(1 if threads is None else threads, name=self.name)
         self._has_threads = self.scheduler.statistics().threads > 0
-        self._lock = threading.Lock()  # guards changes of what follows; looking a bucket up takes none
-        self._buckets: dict[Layout, Bucket] = {}
-        self._ending: list[BatchQueue[ArrayTask]] = []  # closed queues whose batches may still run
-        self._closed: str | None = None  # why
-        self._room = Room()  # for one more layout
+        self._queues = LayoutQueues(self.name, self.options, most_layouts, self.scheduler, self._run)
+        self._forked = False
         _all.add(self)
 
     def __call__(self, value: A, *, timeout_seconds: float | None = None) -> R:
@@ -114,8 +98,8 @@ class Batcher(Generic[A, R]):
             )
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         task = ArrayTask(value)
-        turn: Turn | None = None
-        while (turn := self._offer(task, turn)) is not None:
+        turn = None
+        while (turn := self._queues.offer(task, turn)) is not None:
             try:
                 self._wait(turn, deadline)
             except BaseException:
@@ -123,7 +107,7 @@ class Batcher(Generic[A, R]):
                 raise
             if not turn.done():
                 turn.leave()
-                self._schedule(task)  # which says what there is no room for
+                self._queues.schedule(task)  # which says what there is no room for
                 break
         pending = task.pending
         try:
@@ -149,7 +133,7 @@ class Batcher(Generic[A, R]):
             QueueClosed: the batcher, or its scheduler, has been closed.
         """
         task = ArrayTask(value)
-        self._schedule(task)
+        self._queues.schedule(task)
         return task.pending
 
     async def put(self, value: A, *, timeout_seconds: float | None = None) -> Pending[R]:
@@ -162,15 +146,15 @@ class Batcher(Generic[A, R]):
             InvalidTask, TaskTooLarge, QueueClosed: as `submit`.
         """
         task = ArrayTask(value)
-        turn: Turn | None = None
+        turn = None
         try:
             async with asyncio.timeout(timeout_seconds):
-                while (turn := self._offer(task, turn)) is not None:
+                while (turn := self._queues.offer(task, turn)) is not None:
                     await turn
         except TimeoutError:
             if turn is not None:
                 turn.leave()
-            self._schedule(task)  # which says what there is no room for
+            self._queues.schedule(task)  # which says what there is no room for
         except BaseException:
             if turn is not None:
                 turn.leave()
@@ -189,24 +173,14 @@ class Batcher(Generic[A, R]):
         Raises:
             RuntimeError: it would wait for the very thread that calls it, a batch thread.
         """
-        with self._lock:
-            if self._closed == _FORKED:
-                return
-            self._closed = "it has been closed"
-            buckets, self._buckets = tuple(self._buckets.values()), {}
-            self._ending += [bucket.queue for bucket in buckets]
-            ending = tuple(self._ending)
-        for queue in ending:
-            for task in queue.close(drain=drain, wait=False):
-                task.fail(errors.QueueClosed(f"{self.name!r} was closed before this task could run"))
-        for bucket in buckets:
-            bucket.room.let_all_in()
-        self._room.let_all_in()
+        if self._forked:
+            return  # its threads are the parent's
+        for task in self._queues.close("it has been closed", drain=drain):
+            task.fail(errors.QueueClosed(f"{self.name!r} was closed before this task could run"))
         if self._owns_scheduler:
             self.scheduler.close(wait=wait)
         elif wait:
-            for queue in ending:
-                queue.join()
+            self._queues.join()
 
     async def aclose(self, *, drain: bool = True) -> None:
         """As `close`, and waits for the end without keeping the loop waiting."""
@@ -225,78 +199,10 @@ class Batcher(Generic[A, R]):
         await self.aclose()
 
     def __repr__(self) -> str:
-        state = "open" if self._closed is None else "closed"
-        return f"<Batcher {self.name!r} {state}: {len(self._buckets)} layouts>"
+        state = "closed" if self._queues.closed else "open"
+        return f"<Batcher {self.name!r} {state}: {len(self._queues)} layouts>"
 
-    def _schedule(self, task: ArrayTask) -> None:
-        layout = task.layout
-        while True:
-            bucket = self._buckets.get(layout) or self._add_bucket(layout)
-            try:
-                bucket.queue.schedule(task)
-            except errors.QueueClosed:
-                if self._buckets.get(layout) is bucket:
-                    raise  # by the scheduler
-                # It made room for another layout, or the batcher was closed, between the two lines.
-            else:
-                return
-
-    def _add_bucket(self, layout: Layout) -> Bucket:
-        with self._lock:
-            if self._closed is not None:
-                raise errors.QueueClosed(f"{self.name!r} takes no task: {self._closed}")
-            if (found := self._buckets.get(layout)) is not None:
-                return found
-            if len(self._buckets) >= self._most_layouts:
-                self._remove_idle(layout)
-            bucket = Bucket()
-            bucket.queue = self.scheduler.add_queue(
-                f"{self.name} {arrays.describe(layout)}",
-                self.options,
-                functools.partial(self._process, bucket),
-                owner=self,
-            )
-            self._buckets[layout] = bucket
-            return bucket
-
-    def _remove_idle(self, wanted: Layout) -> None:
-        """Make room for one more layout. Requires: the lock."""
-        for layout, bucket in self._buckets.items():
-            if not bucket.queue.enqueued_tasks:
-                del self._buckets[layout]
-                bucket.queue.close(wait=False)  # whatever comes in before this line is still run
-                bucket.room.let_all_in()
-                self._ending = [queue for queue in self._ending if not _has_ended(queue)]
-                self._ending.append(bucket.queue)
-                return
-        raise errors.QueueFull(
-            f"{self.name!r} has tasks of {len(self._buckets)} layouts waiting, as many as most_layouts allows, and "
-            f"none of {arrays.describe(wanted)}"
-        )
-
-    def _offer(self, task: ArrayTask, turn: Turn | None) -> Turn | None:
-        """Queue a task, after a turn in line or the first time; without room return a turn to wait for."""
-        try:
-            self._schedule(task)
-        except errors.QueueFull:
-            bucket = self._buckets.get(task.layout)
-            again = (self._room if bucket is None else bucket.room).line_up(first=turn is not None)
-            try:
-                self._schedule(task)  # there may be room since; from now on its turn tells
-            except errors.QueueFull:
-                return again
-            except BaseException:
-                again.leave()
-                raise
-            again.leave()
-        if turn is not None:
-            turn.room.let_one_in()  # there may be room for more than one
-        return None
-
-    def _process(self, bucket: Bucket, batch: Batch[ArrayTask]) -> None:
-        """Run a batch. Its queue has room since it left."""
-        bucket.room.let_one_in()
-        self._room.let_one_in()
+    def _run(self, batch: Batch[ArrayTask]) -> None:
         outer = getattr(_running, "scheduler", None)
         _running.scheduler = self.scheduler
         try:
@@ -318,24 +224,14 @@ class Batcher(Generic[A, R]):
                     remaining = due if remaining is None else min(due, remaining)
             futures.wait((pending,), remaining)
 
-    def _forget_parent(self) -> None:
-        """Refuse tasks in a forked process, where locks may be held by threads that are not there."""
-        self._lock, self._room = threading.Lock(), Room()
-        self._buckets, self._ending = {}, []
-        self._closed = _FORKED
-
-
-def _has_ended(queue: BatchQueue[ArrayTask]) -> bool:
-    seen = queue.statistics()
-    return not seen.enqueued_batches and not seen.running_batches
-
 
 _all: weakref.WeakSet[Batcher[Any, Any]] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
     for batcher in _all:
-        batcher._forget_parent()  # noqa: SLF001 - the other half of the class
+        batcher._queues.forget(_FORKED)  # noqa: SLF001 - the other half of the class
+        batcher._forked = True  # noqa: SLF001 - likewise
     _running.__dict__.clear()
 
 

@@ -80,7 +80,11 @@ def test_padding_is_not_seen_by_callers(bench: Bench, function: Tripling) -> Non
 def test_a_task_larger_than_a_batch_is_split_and_joined(bench: Bench, function: Tripling) -> None:
     """Its caller sees one result, in its own order."""
     batcher = batcher_on(bench, function, max_batch_rows=4)
-    pending = [batcher.submit(np.arange(1)), batcher.submit(np.arange(1, 12)), batcher.submit(np.arange(12, 14))]
+    pending = [
+        batcher.submit(np.arange(1)),
+        batcher.submit(np.arange(1, 12)),
+        batcher.submit(np.arange(12, 14)),
+    ]
     bench.advance(TIMEOUT_SECONDS)
 
     assert [result(each) for each in pending] == [[0], [3 * x for x in range(1, 12)], [36, 39]]
@@ -207,7 +211,9 @@ def test_more_rows_than_can_be_held_are_refused(bench: Bench, function: Tripling
     """No retry helps, and the error says how many would be held."""
     batcher = batcher_on(bench, function, max_batch_rows=2, max_enqueued_batches=3)
 
-    with pytest.raises(errors.TaskTooLarge, match=r"7 rows is more than queue 'Tripling float64\[\]' holds \(6\)"):
+    with pytest.raises(
+        errors.TaskTooLarge, match=r"7 rows is more than queue 'Tripling float64\[\]' holds \(6\)"
+    ):
         batcher.submit(np.ones(7))
     with pytest.raises(errors.TaskTooLarge):
         batcher(np.ones(7))
@@ -475,7 +481,7 @@ def test_a_call_gives_up_after_its_time(bench: Bench, function: Tripling) -> Non
     batcher_with_room = batcher_on(bench, function)
     if bench.threads:
         with bench.all_threads_busy():
-            with pytest.raises(TimeoutError, match="'Tripling' gave no result for 1 rows within 0.001 s"):
+            with pytest.raises(TimeoutError, match=r"'Tripling' gave no result for 1 rows within 0\.001 s"):
                 batcher(np.array([1]), timeout_seconds=0.001)
             with pytest.raises(errors.QueueFull):
                 batcher(np.array([2]), timeout_seconds=0.001)
@@ -491,8 +497,8 @@ def test_a_function_that_would_wait_for_itself_is_refused(bench: Bench) -> None:
     """A call from a batch on the same scheduler could wait for ever; one on another scheduler is fine."""
     with Batcher(Tripling()) as other:
         inner = batcher_on(bench, Tripling())
-        outer = batcher_on(bench, lambda x: inner(x), batch_timeout_seconds=0)
-        fine = batcher_on(bench, lambda x: other(x), batch_timeout_seconds=0)
+        outer = batcher_on(bench, inner, batch_timeout_seconds=0)
+        fine = batcher_on(bench, other, batch_timeout_seconds=0)
         refused, taken = outer.submit(np.array([1])), fine.submit(np.array([1]))
         bench.settle()
 
