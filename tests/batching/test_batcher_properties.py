@@ -15,7 +15,6 @@ from batching import errors
 from batching.arrays import Array
 from batching.batcher import Batcher
 from batching.options import QueueOptions
-from batching.pending import Pending
 from tests.batching.bench import THREAD_COUNTS, Bench
 from tests.kit.waiting import PATIENCE_SECONDS
 
@@ -66,7 +65,7 @@ class Run:
     def __init__(self, threads: int, allowed: tuple[int, ...]) -> None:
         self.bench = Bench(threads)
         self.allowed = allowed
-        self.tasks: list[tuple[Array, Pending[Any]]] = []
+        self.tasks: list[tuple[Array, futures.Future[Any]]] = []
         self.ended: Counter[int] = Counter()
         self.cancelled: set[int] = set()
         self.failing: set[int] = set()
