@@ -98,7 +98,8 @@ class Joining:
             self._missing_rows -= rows
             if self._missing_rows:
                 return
-        pieces = [self._outputs[start] for start in sorted(self._outputs)]
+        wanted = self._outputs[0][0]
+        pieces = [arrays.reordered(*self._outputs[start], wanted) for start in sorted(self._outputs)]
         if any(arrays.layout_of(*piece) != arrays.layout_of(*pieces[0]) for piece in pieces):
             kinds = sorted({arrays.describe(arrays.layout_of(*piece)) for piece in pieces})
             self._pending.fail(

@@ -20,8 +20,7 @@ Layout = tuple[Form, tuple[tuple[np.dtype[Any], tuple[int, ...]], ...]]
 def take_apart(value: object) -> tuple[Form, list[Any]]:
     """Return the form and what is in it, checked for nothing; anything else is taken for one array."""
     if isinstance(value, Mapping):
-        names = tuple(sorted(value, key=str))
-        return names, [value[name] for name in names]
+        return tuple(value), list(value.values())
     if isinstance(value, tuple):
         return len(value), list(value)
     return None, [value]
@@ -43,6 +42,8 @@ def checked_input(value: object) -> tuple[Form, tuple[Array, ...], int]:
         InvalidTask: there is no array; something is none; one has no dimension of rows, or no rows; they differ in
             rows. The message names which.
     """
+    if isinstance(value, Mapping):
+        value = {name: value[name] for name in sorted(value, key=str)}  # in whatever order they come
     form, items = take_apart(value)
     if not items:
         raise errors.InvalidTask(
@@ -95,6 +96,13 @@ def describe(layout: Layout) -> str:
         f"{name}{dtype}[{','.join(map(str, shape))}]"
         for name, (dtype, shape) in zip(names, specs, strict=True)
     )
+
+
+def reordered(form: Form, items: Sequence[Array], wanted: Form) -> tuple[Form, Sequence[Array]]:
+    """Return arrays by name in the order of the wanted form, where that has the same names; others as they are."""
+    if form != wanted and isinstance(form, tuple) and isinstance(wanted, tuple) and set(form) == set(wanted):
+        return wanted, [items[form.index(name)] for name in wanted]
+    return form, items
 
 
 def _checked_array(form: Form, position: int, item: object) -> Array:

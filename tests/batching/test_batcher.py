@@ -118,6 +118,22 @@ def test_pieces_that_cannot_be_joined_fail_their_task(bench: Bench) -> None:
         torn.result(PATIENCE_SECONDS)
 
 
+def test_named_pieces_are_joined_by_name(bench: Bench) -> None:
+    """In whatever order the function names its arrays for each piece."""
+
+    def named(x: Array) -> dict[str, Array]:
+        return {"a": x, "b": -x} if x[0] else {"b": -x, "a": x}
+
+    torn = batcher_on(bench, named, max_batch_rows=2).submit(np.arange(4))
+    bench.settle()
+
+    joined = torn.result(PATIENCE_SECONDS)
+    assert {name: array.tolist() for name, array in joined.items()} == {
+        "a": [0, 1, 2, 3],
+        "b": [0, -1, -2, -3],
+    }
+
+
 def test_mappings_and_tuples_of_arrays(bench: Bench) -> None:
     """A function of named arrays gets and gives them by name, whatever their order; one of a tuple, a tuple."""
 

@@ -272,14 +272,6 @@ def test_a_batch_wakes_its_loop_once() -> None:
     function = Gated(is_open=False)
     calls: list[object] = []
 
-    class CountingLoop(asyncio.SelectorEventLoop):
-        """Counts how often other threads wake it."""
-
-        def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
-            """Count."""
-            calls.append(callback)
-            return super().call_soon_threadsafe(callback, *args, context=context)
-
     async def main() -> None:
         first = batcher.submit(np.array([0]))
         assert function.entered.acquire(timeout=PATIENCE_SECONDS)
@@ -287,13 +279,22 @@ def test_a_batch_wakes_its_loop_once() -> None:
         waiting = [asyncio.ensure_future(each) for each in pending]
         await asyncio.sleep(0)  # they wait, so that this is called after each of them has been woken
         pending[-1].add_done_callback(lambda _: done.set())
+        loop = asyncio.get_running_loop()
+        wake = loop.call_soon_threadsafe
+
+        def counted(callback: Callable[..., object], *args: Any) -> asyncio.Handle:
+            calls.append(callback)
+            return wake(callback, *args)
+
+        loop.call_soon_threadsafe = counted  # type: ignore[method-assign, assignment]
         function.gate.set()
         assert done.wait(PATIENCE_SECONDS)  # the loop stands still, and cannot come round in between
         assert [(await each).tolist() for each in waiting] == [[3 * x] for x in range(BATCH_ROWS)]
         assert (await first).tolist() == [0]
+        loop.call_soon_threadsafe = wake  # type: ignore[method-assign]
 
     done = threading.Event()
     options = QueueOptions(BATCH_ROWS)
-    with Batcher(function, options) as batcher, asyncio.Runner(loop_factory=CountingLoop) as runner:
-        runner.run(main())
+    with Batcher(function, options) as batcher:
+        run(main)
     assert len(calls) == 1
