@@ -21,16 +21,16 @@ def run(function: Function, batch: Batch[ArrayTask], allowed_batch_rows: Sequenc
     Raises:
         BaseException: what the function raised, or what is wrong with what it returned; each task has it too.
     """
-    tasks = [task for task in batch.tasks if task.start()]
-    if not tasks:
-        return
     try:
+        tasks = [task for task in batch.tasks if task.start()]
+        if not tasks:
+            return
         form, outputs = _call(function, tasks, allowed_batch_rows)
         for task, own in zip(tasks, zip(*outputs, strict=True), strict=True):
             task.finish(form, own)
     except BaseException as error:
-        for task in tasks:
-            task.fail(_own(error))
+        for task in batch.tasks:
+            task.fail(_own(error))  # those that have ended stay as they are
         raise
 
 

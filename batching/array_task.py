@@ -53,7 +53,10 @@ class ArrayTask:
         """Return whether it is to run now: not when it was cancelled, or failed in another piece. Asked once."""
         if self._joining is not None:
             return self._joining.start()
-        return self.pending.set_running_or_notify_cancel()
+        # Whoever was handed the future may have ended it in another way than by `cancel`.
+        return (
+            not self.pending.done() or self.pending.cancelled()
+        ) and self.pending.set_running_or_notify_cancel()
 
     def finish(self, form: Form, outputs: Sequence[Array]) -> None:
         """Give it its rows of what the function gave."""

@@ -420,6 +420,17 @@ def test_a_callback_that_raises_harms_nobody(bench: Bench, function: Tripling) -
     assert [result(each) for each in pending] == [[3], [6]]
 
 
+def test_a_future_that_its_caller_ended_harms_nobody(bench: Bench, function: Tripling) -> None:
+    """It stays as it is, and is not run; its neighbours have their results."""
+    batcher = batcher_on(bench, function)
+    pending = [batcher.submit(np.array([x])) for x in (1, 2)]
+    pending[0].set_result("mine")
+    bench.advance(TIMEOUT_SECONDS)
+
+    assert [result(each) for each in pending] == ["mine", [6]]
+    assert sizes(function) == [1]
+
+
 def test_close_drains(bench: Bench, function: Tripling) -> None:
     """What waits is run before the time-out; afterwards nothing is taken, and the given scheduler goes on."""
     with batcher_on(bench, function) as batcher:
