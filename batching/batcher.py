@@ -222,7 +222,7 @@ class Batcher(Generic[A, R]):
                 due = self.scheduler.seconds_until_due()
                 if due is not None:
                     remaining = due if remaining is None else min(due, remaining)
-            futures.wait((pending,), remaining)
+            futures.wait((pending,), None if remaining is None else min(remaining, threading.TIMEOUT_MAX))
 
 
 _all: weakref.WeakSet[Batcher[Any, Any]] = weakref.WeakSet()

@@ -188,6 +188,33 @@ def test_submit_refuses_at_once_and_put_waits_for_room() -> None:
     ]
 
 
+def test_one_batch_that_leaves_makes_room_for_many() -> None:
+    """Each that is let in lets in the next, so that those who wait fill the next batch together."""
+    steps, calls = threading.Semaphore(0), list[int]()
+    entered = threading.Semaphore(0)
+
+    def stepped(x: Array) -> Array:
+        calls.append(len(x))
+        entered.release()
+        assert steps.acquire(timeout=PATIENCE_SECONDS)
+        return x
+
+    async def main() -> None:
+        async with Batcher(stepped, QueueOptions(BATCH_ROWS, 0.0, 1)) as batcher:
+            batcher.submit(np.array([0]))
+            assert await asyncio.to_thread(entered.acquire, timeout=PATIENCE_SECONDS)
+            batcher.submit(np.arange(BATCH_ROWS))
+            waiting = [asyncio.ensure_future(batcher.put(np.array([x]))) for x in range(BATCH_ROWS)]
+            await asyncio.sleep(0)
+            steps.release()  # the full batch leaves the queue, and is not done
+            answers = [(await each) for each in waiting]
+            steps.release(2)
+            assert [(await each).tolist() for each in answers] == [[x] for x in range(BATCH_ROWS)]
+
+    run(main)
+    assert calls == [1, BATCH_ROWS, BATCH_ROWS]
+
+
 def test_closing_drains_without_holding_up_the_loop() -> None:
     """Whoever still awaits is answered while the batcher closes; whoever waits for room is told."""
     function = Gated(is_open=False)
