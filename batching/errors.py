@@ -37,3 +37,11 @@ class RowCountMismatch(BatchingError):
 
 class LayoutMismatch(BatchingError):
     """Arrays of unlike dtype or unlike inner shape were given to be merged."""
+
+
+class InvalidOutput(BatchingError):
+    """A function returned something else than arrays, so that its tasks have no results."""
+
+
+class FunctionFailed(BatchingError):
+    """A function raised what must not end its callers, such as SystemExit; that is this error's cause."""

@@ -1,0 +1,89 @@
+"""A function of arrays, run on a batch: rows together, rows apart, and an end for each task whatever happens."""
+
+import copy
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any
+
+from batching import arrays, errors, merging, padding
+from batching.array_task import ArrayTask
+from batching.batch import Batch
+
+Function = Callable[[Any], Any]
+
+
+def run(function: Function, batch: Batch[ArrayTask], allowed_batch_rows: Sequence[int]) -> None:
+    """Call a function with the rows of those tasks that are still wanted, and end each task of the batch.
+
+    Tasks that were cancelled are left out, and without any other the function is not called. The batch's tasks have
+    one layout.
+
+    Raises:
+        BaseException: what the function raised, or what is wrong with what it returned; each task has it too.
+    """
+    try:
+        tasks = [task for task in batch.tasks if task.start()]
+        if not tasks:
+            return
+        form, outputs = _call(function, tasks, allowed_batch_rows)
+        for task, own in zip(tasks, zip(*outputs, strict=True), strict=True):
+            task.finish(form, own)
+    except BaseException as error:
+        for task in batch.tasks:
+            task.fail(_own(error))  # those that have ended stay as they are
+        raise
+
+
+def _call(
+    function: Function, tasks: list[ArrayTask], allowed_batch_rows: Sequence[int]
+) -> tuple[arrays.Form, list[list[arrays.Array]]]:
+    """Return the form of the outputs and, for each array among them, each task's rows."""
+    rows = [task.rows for task in tasks]
+    padded_rows = padding.next_allowed(sum(rows), allowed_batch_rows)
+    merged = [
+        merging.merge(column, padded_rows) for column in zip(*(task.arrays for task in tasks), strict=True)
+    ]
+    form, outputs = arrays.checked_output(function(arrays.put_together(tasks[0].form, merged)))
+    return form, [_divided(output, tasks, rows, padded_rows) for output in outputs]
+
+
+def _divided(
+    output: arrays.Array, tasks: list[ArrayTask], rows: list[int], padded_rows: int
+) -> list[arrays.Array]:
+    """Return each task's rows of one output, as arrays that keep nobody else's rows in memory.
+
+    A piece's rows are copied when the pieces are joined, and the output of a single task is given to it as it is.
+    """
+    parts = merging.split_rows(output, rows, padded_rows)
+    return [
+        part if part is output or task.is_piece else part.copy()
+        for part, task in zip(parts, tasks, strict=True)
+    ]
+
+
+def _own(error: BaseException) -> BaseException:
+    """Return an error for one task: a copy, so that threads that raise it do not write into one traceback.
+
+    Where no faithful copy can be made the tasks share the error. What would end a caller's thread or loop is wrapped.
+    """
+    if not isinstance(error, Exception):
+        failed = errors.FunctionFailed(f"the function raised {type(error).__name__}: {error}")
+        failed.__cause__ = error
+        return failed
+    try:
+        copied = copy.copy(error)
+        faithful = type(copied) is type(error) and copied.args == error.args and str(copied) == str(error)
+    except Exception:  # noqa: BLE001 - an error's own methods may raise anything
+        return error
+    if not faithful:
+        return error
+    copied.__cause__, copied.__context__ = error.__cause__, error.__context__
+    copied.__suppress_context__ = error.__suppress_context__
+    return copied.with_traceback(_outside(error.__traceback__))
+
+
+def _outside(traceback: TracebackType | None) -> TracebackType | None:
+    """Return it without the frames of this module: they know every task, each of which would keep all others alive."""
+    while traceback is not None and traceback.tb_frame.f_globals is globals():
+        traceback = traceback.tb_next
+    return traceback

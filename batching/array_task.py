@@ -1,0 +1,117 @@
+"""The task of arrays: the rows that one caller put in, or a piece of them where they were too many for a batch."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from batching import arrays, errors
+from batching.arrays import Array, Form, Layout
+from batching.pending import Pending
+
+
+class ArrayTask:
+    """A batch task. Its arrays are the caller's own and must not change before it has ended.
+
+    Attributes:
+        arrays: with equal rows, in the order of the form.
+        form: how they are put together.
+        pending: what the caller waits for; the pieces of one task share it.
+        rows: of each array.
+    """
+
+    __slots__ = ("_joining", "_start", "arrays", "form", "pending", "rows")
+
+    def __init__(self, value: object) -> None:
+        """Make a task of what a caller put in.
+
+        Raises:
+            InvalidTask: it is no arrays, or none with rows.
+        """
+        self.form, self.arrays, self.rows = arrays.checked_input(value)
+        self.pending: Pending[Any] = Pending()
+        self._joining: Joining | None = None
+        self._start = 0
+
+    @property
+    def layout(self) -> Layout:
+        """What it shares with those that may be in one batch with it."""
+        return arrays.layout_of(self.form, self.arrays)
+
+    @property
+    def is_piece(self) -> bool:
+        """Whether other pieces are joined with it."""
+        return self._joining is not None
+
+    def split(self, rows: int) -> tuple[Self, Self]:
+        """Cut anywhere."""
+        joining = self._joining or Joining(self.pending, self.rows)
+        return self._piece(joining, 0, rows), self._piece(joining, rows, self.rows)
+
+    def start(self) -> bool:
+        """Return whether it is to run now: not when it was cancelled, or failed in another piece. Asked once."""
+        if self._joining is not None:
+            return self._joining.start()
+        # Whoever was handed the future may have ended it in another way than by `cancel`.
+        return (
+            not self.pending.done() or self.pending.cancelled()
+        ) and self.pending.set_running_or_notify_cancel()
+
+    def finish(self, form: Form, outputs: Sequence[Array]) -> None:
+        """Give it its rows of what the function gave."""
+        if self._joining is not None:
+            self._joining.finish(self._start, self.rows, form, outputs)
+        else:
+            self.pending.finish(arrays.put_together(form, outputs))
+
+    def fail(self, error: BaseException) -> None:
+        """End it with an error: the whole of it, where this is a piece. One that has ended stays as it is."""
+        self.pending.fail(error)
+
+    def _piece(self, joining: "Joining", start: int, stop: int) -> Self:
+        piece = object.__new__(type(self))
+        piece.form, piece.pending, piece.rows = self.form, self.pending, stop - start
+        piece.arrays = tuple(array[start:stop] for array in self.arrays)
+        piece._joining, piece._start = joining, self._start + start
+        return piece
+
+
+class Joining:
+    """Collects the outputs of one task's pieces, which run in any order and on any thread."""
+
+    def __init__(self, pending: Pending[Any], rows: int) -> None:
+        self._pending = pending
+        self._missing_rows = rows
+        self._outputs: dict[int, tuple[Form, Sequence[Array]]] = {}
+        self._started: bool | None = None
+        self._lock = threading.Lock()  # guards all of the above
+
+    def start(self) -> bool:
+        """Return whether a piece is to run. The first one that asks makes it too late to cancel."""
+        with self._lock:
+            if self._started is None:
+                self._started = self._pending.set_running_or_notify_cancel()
+            return self._started and not self._pending.done()
+
+    def finish(self, start: int, rows: int, form: Form, outputs: Sequence[Array]) -> None:
+        """Take the outputs for the rows from *start* on; with the last ones the task has its result."""
+        with self._lock:
+            self._outputs[start] = form, outputs
+            self._missing_rows -= rows
+            if self._missing_rows:
+                return
+        wanted = self._outputs[0][0]
+        pieces = [arrays.reordered(*self._outputs[start], wanted) for start in sorted(self._outputs)]
+        if any(arrays.layout_of(*piece) != arrays.layout_of(*pieces[0]) for piece in pieces):
+            kinds = sorted({arrays.describe(arrays.layout_of(*piece)) for piece in pieces})
+            self._pending.fail(
+                errors.LayoutMismatch(
+                    f"the task was run in {len(pieces)} pieces, for which the function gave {' and '.join(kinds)}"
+                )
+            )
+            return
+        columns = zip(*(outputs for _, outputs in pieces), strict=True)
+        self._pending.finish(
+            arrays.put_together(pieces[0][0], [np.concatenate(column) for column in columns])
+        )

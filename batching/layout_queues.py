@@ -1,0 +1,165 @@
+"""A queue for each layout of arrays, so that tasks of unlike shape never meet, with a bound on how many there are."""
+
+import functools
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from batching import arrays, errors
+from batching.array_task import ArrayTask
+from batching.arrays import Layout
+from batching.batch import Batch
+from batching.batch_queue import BatchQueue
+from batching.options import QueueOptions
+from batching.room import Room, Turn
+from batching.shared_scheduler import SharedScheduler
+
+
+@dataclass(slots=True, eq=False)
+class Bucket:
+    """The tasks of one layout, and those who wait for room among them."""
+
+    queue: BatchQueue[ArrayTask] = field(init=False)
+    room: Room = field(default_factory=Room)
+
+
+class LayoutQueues:
+    """Thread-safe. For a new layout the oldest queue in which nothing waits goes, once there are `most`.
+
+    A queue is made again in microseconds, so that it matters little which one goes. A refusal would be worse: with
+    inputs of many lengths, of which few are there at a time, it would come for good after the first `most`.
+
+    Args:
+        name: what queues and errors call it.
+        options: of each queue.
+        most: queues that there are at a time.
+        run: called with each batch, on the scheduler's threads.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        options: QueueOptions,
+        most: int,
+        scheduler: SharedScheduler,
+        run: Callable[[Batch[ArrayTask]], None],
+    ) -> None:
+        self._name = name
+        self._options = options
+        self._most = most
+        self._scheduler = scheduler
+        self._run = run
+        self._lock = threading.Lock()  # guards changes of what follows; looking a bucket up takes none
+        self._buckets: dict[Layout, Bucket] = {}
+        self._ending: list[BatchQueue[ArrayTask]] = []  # closed queues whose batches may still run
+        self._closed: str | None = None  # why
+        self._room = Room()  # for one more layout
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    @property
+    def closed(self) -> bool:
+        """Whether tasks are refused for good."""
+        return self._closed is not None
+
+    def schedule(self, task: ArrayTask) -> None:
+        """Queue a task, or raise as `BatchQueue.schedule` and leave it. Never waits."""
+        layout = task.layout
+        while True:
+            bucket = self._buckets.get(layout) or self._add(layout)
+            try:
+                bucket.queue.schedule(task)
+            except errors.QueueClosed:
+                if self._buckets.get(layout) is bucket:
+                    raise  # the scheduler was closed
+                # It made room for another layout, or all were closed, between the two lines.
+            else:
+                return
+
+    def offer(self, task: ArrayTask, turn: Turn | None) -> Turn | None:
+        """Queue a task, at first or when its *turn* has come; without room return a turn to wait for."""
+        try:
+            self.schedule(task)
+        except errors.QueueFull:
+            bucket = self._buckets.get(task.layout)
+            again = (self._room if bucket is None else bucket.room).line_up(first=turn is not None)
+            try:
+                self.schedule(task)  # there may be room since; from now on its turn tells
+            except errors.QueueFull:
+                return again
+            except BaseException:
+                again.leave()
+                raise
+            again.leave()
+        if turn is not None:
+            turn.room.let_one_in()  # there may be room for more than one
+        return None
+
+    def close(self, why: str, *, drain: bool) -> list[ArrayTask]:
+        """Refuse tasks, which are told why; return those that will not be run: none when draining. May be repeated."""
+        with self._lock:
+            self._closed = self._closed or why
+            buckets, self._buckets = tuple(self._buckets.values()), {}
+            self._ending += [bucket.queue for bucket in buckets]
+            ending = tuple(self._ending)
+        tasks = [task for queue in ending for task in queue.close(drain=drain, wait=False)]
+        for bucket in buckets:
+            bucket.room.let_all_in()
+        self._room.let_all_in()
+        return tasks
+
+    def join(self) -> None:
+        """Wait until each task is run. Requires: closed. Raises as `BatchQueue.join`."""
+        for queue in tuple(self._ending):
+            queue.join()
+
+    def forget(self, why: str) -> None:
+        """Refuse tasks in a forked process, where locks may be held by threads that are not there."""
+        self._lock, self._room = threading.Lock(), Room()
+        self._buckets, self._ending = {}, []
+        self._closed = why
+
+    def _add(self, layout: Layout) -> Bucket:
+        with self._lock:
+            if self._closed is not None:
+                raise errors.QueueClosed(f"{self._name!r} takes no task: {self._closed}")
+            if (found := self._buckets.get(layout)) is not None:
+                return found
+            if len(self._buckets) >= self._most:
+                self._remove_idle(layout)
+            bucket = Bucket()
+            bucket.queue = self._scheduler.add_queue(
+                f"{self._name} {arrays.describe(layout)}",
+                self._options,
+                functools.partial(self._process, bucket),
+                owner=self,
+            )
+            self._buckets[layout] = bucket
+            return bucket
+
+    def _remove_idle(self, wanted: Layout) -> None:
+        """Make room for one more layout. Requires: the lock."""
+        for layout, bucket in self._buckets.items():
+            if not bucket.queue.enqueued_tasks:
+                del self._buckets[layout]
+                bucket.queue.close(wait=False)  # whatever came in before this line is still run
+                bucket.room.let_all_in()
+                self._ending = [queue for queue in self._ending if not _has_ended(queue)]
+                self._ending.append(bucket.queue)
+                return
+        raise errors.QueueFull(
+            f"{self._name!r} has tasks of {len(self._buckets)} layouts waiting, as many as most_layouts allows, and "
+            f"none of {arrays.describe(wanted)}"
+        )
+
+    def _process(self, bucket: Bucket, batch: Batch[ArrayTask]) -> None:
+        # There is room since the batch has left its queue.
+        bucket.room.let_one_in()
+        self._room.let_one_in()
+        self._run(batch)
+
+
+def _has_ended(queue: BatchQueue[ArrayTask]) -> bool:
+    seen = queue.statistics()
+    return not seen.enqueued_batches and not seen.running_batches
