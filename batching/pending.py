@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, InvalidStateError
 from typing import Any, TypeVar
 
 from batching import doorbell
 
+E = TypeVar("E")
 R = TypeVar("R")
 
 logger = logging.getLogger(__name__)
@@ -40,18 +41,17 @@ class Pending(Future[R]):
 
     def finish(self, result: R) -> None:
         """End it with a result, unless it has ended. Never raises: whoever ends many ends them all."""
-        try:
-            self.set_result(result)
-        except InvalidStateError:
-            pass
-        except BaseException:
-            logger.exception("a callback of a future raised; the others go on")
+        _end(self.set_result, result)
 
     def fail(self, error: BaseException) -> None:
         """End it with an error, likewise."""
-        try:
-            self.set_exception(error)
-        except InvalidStateError:
-            pass
-        except BaseException:
-            logger.exception("a callback of a future raised; the others go on")
+        _end(self.set_exception, error)
+
+
+def _end(end: Callable[[E], None], how: E) -> None:
+    try:
+        end(how)
+    except InvalidStateError:
+        pass
+    except BaseException:
+        logger.exception("a callback of a future raised; the others go on")
