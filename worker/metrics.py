@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Info, ProcessCollector, disable
 
 from worker import metrics_list as names
 from worker.metrics_control import ControlMetrics
+from worker.metrics_counter import shown
 from worker.metrics_lazy import LazyMetrics
 from worker.metrics_making import MadeMetrics
 from worker.metrics_memory import MemoryMetrics
@@ -124,7 +125,7 @@ class Metrics:
 
         Each stands for *each* requests, the last for what is left of all these *requests*.
         """
-        self._latency.labels(model, _text(version)).observe_many(seconds, requests, each)
+        self._latency.labels(model, shown(version)).observe_many(seconds, requests, each)
 
     def dead_lettered(self, topic: str, reason: str, count: int = 1) -> None:
         """Count dead letters of a request topic; *reason* is the name of an error class."""
@@ -292,7 +293,3 @@ class Metrics:
             self._gone.add(model)
             self._of_batches.pop(model, None)
         self._made.forget(model, version)
-
-
-def _text(version: int | None) -> str:
-    return "" if version is None else str(version)

@@ -66,7 +66,7 @@ class BlockCounter(Collector):
         wanted = {self._labels.index(name): value for name, value in labels.items()}
         with self._lock:
             for values in list(self._children):
-                if all(_shown(values[place]) == value for place, value in wanted.items()):
+                if all(shown(values[place]) == value for place, value in wanted.items()):
                     del self._children[values]
 
     def describe(self) -> Iterable[Family]:
@@ -77,9 +77,10 @@ class BlockCounter(Collector):
         """The family with the values of now."""
         family = CounterMetricFamily(self._name, self._meaning, labels=self._labels)
         for values, count in self.values().items():
-            family.add_metric([_shown(value) for value in values], count)
+            family.add_metric([shown(value) for value in values], count)
         return [family]
 
 
-def _shown(value: str | int | None) -> str:
+def shown(value: str | int | None) -> str:
+    """A label's value as Prometheus has it."""
     return "" if value is None else str(value)

@@ -16,8 +16,7 @@ class MadeMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
-        self._by_model: list[BlockCounter | BlockHistogram | Counter | Gauge] = []
-        self._by_version: list[BlockCounter | BlockHistogram | Counter | Gauge] = []
+        self._by_model: list[tuple[Metric, BlockCounter | BlockHistogram | Counter | Gauge]] = []
 
     def counter(self, metric: Metric) -> Counter:
         """One that is counted up now and then."""
@@ -40,16 +39,12 @@ class MadeMetrics:
 
     def forget(self, model: str, version: str) -> None:
         """Remove every series of a version, or of a model if that is empty."""
-        if version:
-            for metric in self._by_version:
-                metric.remove_by_labels({"model": model, "version": version})
-        else:
-            for metric in self._by_model:
-                metric.remove_by_labels({"model": model})
+        labels = {"model": model, "version": version} if version else {"model": model}
+        for metric, made in self._by_model:
+            if labels.keys() <= set(metric.labels):
+                made.remove_by_labels(labels)
 
     def _kept(self, metric: Metric, made: M) -> M:
         if "model" in metric.labels:
-            self._by_model.append(made)
-        if "version" in metric.labels:
-            self._by_version.append(made)
+            self._by_model.append((metric, made))
         return made
