@@ -33,7 +33,7 @@ class Started:
             ChildProcessError: it has ended; with the end of what it wrote.
         """
         if (status := self._process.poll()) is not None:
-            raise ChildProcessError(f"process {self.pid} ended with status {status}{self._last_words()}")
+            raise ChildProcessError(f"process {self.pid} ended with status {status}{self.last_words()}")
 
     def finish(self) -> None:
         """Wait for its end, which it comes to by itself.
@@ -42,7 +42,7 @@ class Started:
             ChildProcessError: its exit status says that it failed.
         """
         if status := self._process.wait():
-            raise ChildProcessError(f"process {self.pid} ended with status {status}{self._last_words()}")
+            raise ChildProcessError(f"process {self.pid} ended with status {status}{self.last_words()}")
 
     def end(self) -> None:
         """Ask it to end (SIGTERM) and wait; by force when it takes too long. Nothing, when it has ended.
@@ -56,10 +56,10 @@ class Started:
         except subprocess.TimeoutExpired:
             self.kill()
             raise ChildProcessError(
-                f"process {self.pid} did not end within {END_SECONDS:g} s{self._last_words()}"
+                f"process {self.pid} did not end within {END_SECONDS:g} s{self.last_words()}"
             ) from None
         if status:
-            raise ChildProcessError(f"process {self.pid} ended with status {status}{self._last_words()}")
+            raise ChildProcessError(f"process {self.pid} ended with status {status}{self.last_words()}")
 
     def kill(self) -> None:
         """End it by force, if it still runs."""
@@ -67,7 +67,8 @@ class Started:
             self._process.kill()
             self._process.wait()
 
-    def _last_words(self) -> str:
+    def last_words(self) -> str:
+        """The end of what it has written so far, to go on in an error's text."""
         written = self._output.read_bytes()[-_TAIL_BYTES:].decode(errors="replace").strip()
         return f"; it wrote:\n{written}" if written else "; it wrote nothing"
 
@@ -92,6 +93,7 @@ def started(
 
     Raises:
         ChildProcessError: the block went well, and the end of the process did not.
+        TimeoutError: the block's own, with the end of what the process wrote as a note.
     """
     # Should this process be killed, the other goes with it, where the system offers that.
     guard = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
@@ -113,5 +115,8 @@ def started(
         try:
             yield running
             running.end()
+        except TimeoutError as error:  # why it kept its block waiting is in what it wrote
+            error.add_note(f"process {running.pid}{running.last_words()}")
+            raise
         finally:
             running.kill()

@@ -53,6 +53,21 @@ def test_one_that_fails_is_told_with_what_it_wrote() -> None:
         process.finish()
 
 
+def test_a_block_that_waited_in_vain_is_told_what_the_process_wrote() -> None:
+    """A worker that never answers has mostly said why."""
+    program = "import time; print('no model is set', flush=True); time.sleep(60)"
+
+    def wait_in_vain() -> None:
+        with processes.started(python(program)) as process:
+            while "no model" not in process.last_words():
+                process.check()
+            raise TimeoutError("0 of 10 replies")
+
+    with pytest.raises(TimeoutError) as caught:
+        wait_in_vain()
+    assert any("it wrote:\nno model is set" in note for note in caught.value.__notes__)
+
+
 def test_the_error_of_the_block_wins_and_the_process_is_killed() -> None:
     """What went wrong here is not hidden by how the process ended."""
     with pytest.raises(ZeroDivisionError), processes.started(python(WAITS)) as process:
