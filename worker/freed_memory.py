@@ -13,6 +13,7 @@ heaps.
 
 import contextlib
 import ctypes
+import threading
 from collections.abc import Iterator
 
 from lifecycle.loader import Loader
@@ -34,6 +35,8 @@ class FreedMemory:
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = min(most_bytes, 2**31 - 1)
+        self._lock = threading.Lock()  # guards the count, and what the C library was told of it
+        self._unloads = 0
 
     def keep(self) -> None:
         """From now on use freed memory again, in few heaps; called before there are threads."""
@@ -43,13 +46,18 @@ class FreedMemory:
 
     @contextlib.contextmanager
     def giving_back(self) -> Iterator[None]:
-        """Give back what is freed within; on an unload thread."""
-        _set(_M_TRIM_THRESHOLD, _USUAL_TRIM_THRESHOLD)
+        """Give back what is freed within; on any unload thread, whatever the others do."""
+        self._count(1)
         try:
             yield
             trim_memory()
         finally:
-            _set(_M_TRIM_THRESHOLD, self._most_bytes)
+            self._count(-1)
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self._unloads += change
+            _set(_M_TRIM_THRESHOLD, _USUAL_TRIM_THRESHOLD if self._unloads else self._most_bytes)
 
 
 class GivingLoader(LoaderAround):
