@@ -209,7 +209,7 @@ class Dispatcher:
 
     def _take_ahead(self) -> tuple[Lane[Any], Batch[Any]] | None:
         for lane in self._idling:
-            if lane.queue.holds_closed_batch and not lane.held:
+            if lane.queue.holds_closed_batch and not lane.held and self._order.goes_first(lane):
                 now = self._clock()
                 batch = lane.queue.take(now)
                 assert batch is not None, "a closed batch is due at once"

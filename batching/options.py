@@ -5,6 +5,10 @@ from dataclasses import dataclass
 
 from batching import errors, padding
 
+LOWEST_PRIORITY, HIGHEST_PRIORITY = 0, 9
+DEFAULT_PRIORITY = 4
+"""Ten priorities, the greater the sooner, and 4 for who says nothing: those of the Java Message Service."""
+
 
 @dataclass(frozen=True, slots=True)
 class QueueOptions:
@@ -30,12 +34,27 @@ class QueueOptions:
     allowed_batch_rows: tuple[int, ...] = ()
     """Sizes that the device may see, ascending and ending at `max_batch_rows`; empty: any size."""
 
+    priority: int = DEFAULT_PRIORITY
+    """0 to 9. While a batch of a queue with a higher one is due, none of this queue is taken, but for ageing."""
+
+    ageing_seconds: float = 10.0
+    """How long past its time-out a batch lets higher priorities go first, at least 0: then it is taken before all that
+    became due later, so that nothing starves. Has no effect while every queue of a scheduler has the same priority."""
+
     def __post_init__(self) -> None:
         if self.max_batch_rows < 1:
             raise errors.InvalidOptions(f"max_batch_rows must be at least 1, not {self.max_batch_rows}")
         if not (math.isfinite(self.batch_timeout_seconds) and self.batch_timeout_seconds >= 0):
             raise errors.InvalidOptions(
                 f"batch_timeout_seconds must be finite and at least 0, not {self.batch_timeout_seconds}"
+            )
+        if not LOWEST_PRIORITY <= self.priority <= HIGHEST_PRIORITY:
+            raise errors.InvalidOptions(
+                f"priority must be {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}, not {self.priority}"
+            )
+        if not (math.isfinite(self.ageing_seconds) and self.ageing_seconds >= 0):
+            raise errors.InvalidOptions(
+                f"ageing_seconds must be finite and at least 0, not {self.ageing_seconds}"
             )
         if self.max_enqueued_batches < 0:
             raise errors.InvalidOptions(

@@ -1,10 +1,12 @@
-"""Which queue is served next: a round of those that are due, a heap of those that will be.
+"""Which queue is served next: rounds of those that are due, a heap of those that will be.
 
 TensorFlow's scheduler walks over every queue under its lock to find one that is due. Here a queue enters the
-round when a batch of it becomes due and goes to the end of the round after each batch taken, which is the
-same fairness at a cost that does not grow with the number of idle queues.
+round of its priority when a batch of it becomes due and goes to the end of the round after each batch taken, which is
+the same fairness at a cost that does not grow with the number of idle queues. The round of the highest priority is
+served first; a batch that has aged goes before all rounds.
 """
 
+import bisect
 import heapq
 import itertools
 from collections import deque
@@ -17,6 +19,7 @@ from batching.task import T
 from batching.task_queue import TaskQueue
 
 IDLE_WEIGHT = 0.25
+Entry = tuple[float, int, "Lane[Any]"]
 
 
 @dataclass(slots=True, eq=False)
@@ -34,6 +37,8 @@ class Lane(Generic[T]):
     """What the order has counted for it."""
     timed_at: float | None = None
     """Time of its entry in the heap that counts; an entry with another time is out of date."""
+    ages_at: float | None = None
+    """Time of its entry among those that age; as above."""
     running_batches: int = 0
     dispatched_batches: int = 0
     idle_seconds: float = 0.0
@@ -42,6 +47,11 @@ class Lane(Generic[T]):
     def __post_init__(self) -> None:
         if self.owner is None:
             self.owner = self
+
+    @property
+    def priority(self) -> int:
+        """That of its queue."""
+        return self.queue.options.priority
 
     @property
     def finished(self) -> bool:
@@ -53,18 +63,31 @@ class Lane(Generic[T]):
         self.idle_seconds += (seconds - self.idle_seconds) * IDLE_WEIGHT
 
 
-class ReadyOrder:
-    """The round and the heap. Pure: takes `now`, holds no lock, calls nobody.
+class Round:
+    """Lanes of one priority that are due, in turns."""
 
-    A lane is at most once in the round. Heap entries are corrected when they come to the top, not when their
-    batch leaves early, so that the common case, a batch that fills up before its time, costs nothing.
+    __slots__ = ("lanes", "priority")
+
+    def __init__(self, priority: int) -> None:
+        self.priority = priority
+        self.lanes: deque[Lane[Any]] = deque()
+
+
+class ReadyOrder:
+    """The rounds and the heap. Pure: takes `now`, holds no lock, calls nobody.
+
+    A lane is at most once in a round. Heap entries are corrected when they come to the top, not when their
+    batch leaves early, so that the common case, a batch that fills up before its time, costs nothing. Lanes age
+    only where there are several priorities. The highest ages too: where even that is late, all go by their age.
     """
 
     def __init__(self) -> None:
         self.available_batches = 0
         """Batches that threads could take now."""
-        self._round: deque[Lane[Any]] = deque()
-        self._heap: list[tuple[float, int, Lane[Any]]] = []
+        self._rounds: list[Round] = []  # from the highest priority to the lowest
+        self._round_of: dict[int, Round] = {}
+        self._heap: list[Entry] = []
+        self._ageing: list[Entry] = []
         self._entries = itertools.count()  # decides between equal times, as lanes have no order
 
     def update(self, lane: Lane[Any], now: float) -> None:
@@ -76,7 +99,7 @@ class ReadyOrder:
             return
         if available:
             lane.in_round = True
-            self._round.append(lane)
+            self._join_round(lane)
             return
         due_at = lane.queue.due_at
         if due_at is not None and (lane.timed_at is None or due_at < lane.timed_at):
@@ -99,14 +122,22 @@ class ReadyOrder:
 
     def take(self, now: float) -> tuple[Lane[Any], Batch[Any]] | None:
         """Remove and return the next batch of the round; None when no lane is due. Promote first."""
-        while self._round:
-            lane = self._round.popleft()
+        while (lane := self._pop_aged(now) or self._pop()) is not None:
             lane.in_round = False
             batch = None if lane.held else lane.queue.take(now)
             self.update(lane, now)
             if batch is not None:
                 return lane, batch
         return None
+
+    def goes_first(self, lane: Lane[Any]) -> bool:
+        """Whether nothing of a higher priority is due, for one that is taken out of turn."""
+        for each in self._rounds:
+            if each.priority <= lane.priority:
+                return True
+            if each.lanes:
+                return False
+        return True
 
     def next_due_at(self) -> float | None:
         """When the first lane outside the round becomes due; None when none will."""
@@ -127,7 +158,54 @@ class ReadyOrder:
 
     def seconds_until_due(self, now: float) -> float | None:
         """How long until a lane is due: 0 when one is in the round, None when none will be."""
-        if self._round:
+        if any(each.lanes for each in self._rounds):
             return 0.0
         due_at = self.next_due_at()
         return None if due_at is None else max(0.0, due_at - now)
+
+    def _join_round(self, lane: Lane[Any]) -> None:
+        """Put a lane at the end of its round, and let it age where there are several."""
+        own = self._round_of.get(lane.priority)
+        if own is None:
+            own = self._add_round(lane.priority)
+        own.lanes.append(lane)
+        if len(self._rounds) > 1:
+            self._let_age(lane)
+
+    def _add_round(self, priority: int) -> Round:
+        own = self._round_of[priority] = Round(priority)
+        bisect.insort(self._rounds, own, key=lambda each: -each.priority)
+        if len(self._rounds) == 2:
+            for each in self._rounds:
+                for lane in each.lanes:
+                    self._let_age(lane)
+        return own
+
+    def _let_age(self, lane: Lane[Any]) -> None:
+        ages_at = lane.queue.ages_at
+        if ages_at is not None and (lane.ages_at is None or ages_at < lane.ages_at):
+            lane.ages_at = ages_at
+            heapq.heappush(self._ageing, (ages_at, next(self._entries), lane))
+
+    def _pop_aged(self, now: float) -> Lane[Any] | None:
+        """The lane in a round whose batch has aged for the longest, out of its round; None when none has."""
+        while self._ageing and self._ageing[0][0] <= now:
+            entry_at, _, lane = heapq.heappop(self._ageing)
+            if entry_at != lane.ages_at:
+                continue
+            lane.ages_at = None
+            if not lane.in_round:  # it joins again, and ages anew, when it is due
+                continue
+            ages_at = lane.queue.ages_at
+            if ages_at is not None and ages_at <= now:
+                self._round_of[lane.priority].lanes.remove(lane)
+                return lane
+            self._let_age(lane)
+        return None
+
+    def _pop(self) -> Lane[Any] | None:
+        """The first lane of the first round that has one."""
+        for each in self._rounds:
+            if each.lanes:
+                return each.lanes.popleft()
+        return None

@@ -63,6 +63,14 @@ class TaskQueue(Generic[T]):
             return AT_ONCE
         return first.enqueued_at[0] + self.options.batch_timeout_seconds
 
+    @property
+    def ages_at(self) -> float | None:
+        """When the first batch has let others go first for long enough; None when the queue is empty."""
+        if not self._batches:
+            return None
+        waits_seconds = self.options.batch_timeout_seconds + self.options.ageing_seconds
+        return self._batches[0].enqueued_at[0] + waits_seconds
+
     def seconds_until_due(self, now: float) -> float | None:
         """How long until the first batch may be taken, at least 0; None when the queue is empty."""
         due_at = self.due_at

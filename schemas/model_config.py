@@ -34,6 +34,9 @@ WARMUP_MODES = ("fail", "warn", "off")
 LOADING = "loading"
 """Likewise: when versions are loaded, one of `LOADING_MODES`."""
 
+PRIORITY = "priority"
+"""Likewise: that of its requests that say nothing themselves, a digit."""
+
 EAGER, LAZY = LOADING_MODES = ("eager", "lazy")
 """At once, for good (as where nothing is said); when the model is first asked for, for as long as there is room."""
 
@@ -110,6 +113,11 @@ class _NamedParameters:
     def loading(self) -> str | None:
         """When versions are loaded; None: at once."""
         return self._text(LOADING)
+
+    @property
+    def priority(self) -> str | None:
+        """That of its requests, one digit; None: the worker's own."""
+        return self._text(PRIORITY)
 
     def _text(self, name: str) -> str | None:
         text = self.parameters.get(name)

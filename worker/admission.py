@@ -1,10 +1,10 @@
-"""What a record's headers say, before its value is looked at: where the reply goes, until when it is wanted.
+"""What a record's headers say, before its value is looked at: where the reply goes, until when it is wanted, how soon.
 
 Most records have no headers and cost nothing here; those that have the same ones are admitted together.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from schemas import headers as names
 from schemas.errors import InvalidHeader
 from worker.header_columns import HeaderColumn, alike
 from worker.kafka.records import Headers
-from worker.polled_records import PolledRecords
+from worker.polled_records import NO_PRIORITY, PolledRecords
 from worker.reply_routes import ANY_PARTITION, Place, ReplyRoutes
 from worker.reply_routing import (
     REPLY_PARTITION,
@@ -67,7 +67,7 @@ class Admission:
         self._coordinates = coordinates
 
     def admit(self, records: PolledRecords) -> Exceptions:
-        """Fill in the records' routes and deadlines; returns those that do not simply go on."""
+        """Fill in the records' routes, deadlines and priorities; returns those that do not simply go on."""
         exceptions = Exceptions()
         for position in records.unreadable:
             exceptions.no_route[position] = NoRouteError(UNREADABLE)
@@ -87,7 +87,7 @@ class Admission:
 
         Raises:
             NoRouteError: the topic is there by now, and the partition that the request names is not.
-            InvalidHeader: the request can be answered by now, and its deadline cannot be read.
+            InvalidHeader: the request can be answered by now, and its deadline or its priority cannot be read.
         """
         assert records.headers is not None
         headers = records.headers[position]
@@ -98,7 +98,7 @@ class Admission:
             return False
         if self._coordinates:
             self._add_coordinates(records, [position])
-        self._note_deadline(records, position, headers)
+        self._note_wishes(records, position, headers)
         return True
 
     def _admit_alike(
@@ -114,7 +114,8 @@ class Admission:
         routing = self._routings[records.binding]
         try:
             places = _places(routing, columns, len(positions))
-            timeouts_ms = _timeouts_ms(columns)
+            timeouts_ms = _each(columns, names.TIMEOUT_MS, names.parse_timeout_ms)
+            priorities = _each(columns, names.PRIORITY, names.parse_priority)
         except (NoRouteError, ReplyTopicUnknownError, InvalidHeader):
             return False
         if places is None:
@@ -129,6 +130,8 @@ class Admission:
         if timeouts_ms is not None:
             deadlines_ms = _deadlines_ms(records)
             deadlines_ms[positions] = records.timestamps_ms_at(positions) + timeouts_ms
+        if priorities is not None:
+            _priorities(records)[positions] = np.minimum(priorities, routing.most_priority)
         records.header_bytes = max(records.header_bytes, size + HEADER_OVERHEAD_BYTES * len(columns))
         return True
 
@@ -142,7 +145,7 @@ class Admission:
             if size > self._header_bytes:
                 raise NoRouteError(_too_large(size, self._header_bytes))  # noqa: TRY301 - one place decides
             self._route(records, position, headers)
-            self._note_deadline(records, position, headers)
+            self._note_wishes(records, position, headers)
         except NoRouteError as error:
             exceptions.no_route[position] = error
         except ReplyTopicUnknownError as error:
@@ -163,12 +166,15 @@ class Admission:
             records.routes = ReplyRoutes(len(records), (own, ANY_PARTITION))
         return records.routes
 
-    @staticmethod
-    def _note_deadline(records: PolledRecords, position: int, headers: Headers) -> None:
+    def _note_wishes(self, records: PolledRecords, position: int, headers: Headers) -> None:
+        """Until when the reply is wanted, and how soon the request is to be run; what is there twice counts last."""
         for name, value in headers:
             if name == names.TIMEOUT_MS:
                 timeout_ms = names.parse_timeout_ms(value)
                 _deadlines_ms(records)[position] = records.timestamps_ms_at([position])[0] + timeout_ms
+            elif name == names.PRIORITY:
+                most = self._routings[records.binding].most_priority
+                _priorities(records)[position] = min(names.parse_priority(value), most)
 
     def _add_coordinates(self, records: PolledRecords, positions: Sequence[int]) -> None:
         carried = self._routes(records).headers
@@ -214,12 +220,14 @@ def _only(columns: Sequence[Sequence[bytes | None]]) -> Sequence[bytes | None] |
     return columns[0] if columns else ()
 
 
-def _timeouts_ms(columns: Sequence[HeaderColumn]) -> list[int] | None:
-    """Each record's time-out; None where they have none."""
+def _each(
+    columns: Sequence[HeaderColumn], name: str, parse: Callable[[bytes | None], int]
+) -> list[int] | None:
+    """What each record's header of that name says; None where they have none."""
     found = None
     for column in columns:
-        if column.name == names.TIMEOUT_MS:
-            known = {value: names.parse_timeout_ms(value) for value in set(column.values)}
+        if column.name == name:
+            known = {value: parse(value) for value in set(column.values)}
             found = list(map(known.__getitem__, column.values))
     return found
 
@@ -229,6 +237,13 @@ def _deadlines_ms(records: PolledRecords) -> "np.ndarray[tuple[int, ...], np.dty
     if records.deadlines_ms is None:
         records.deadlines_ms = np.full(len(records), np.inf)
     return records.deadlines_ms
+
+
+def _priorities(records: PolledRecords) -> "np.ndarray[tuple[int, ...], np.dtype[np.int8]]":
+    """The priorities, to be filled in."""
+    if records.priorities is None:
+        records.priorities = np.full(len(records), NO_PRIORITY, np.int8)
+    return records.priorities
 
 
 def _too_large(size: int, limit: int) -> str:

@@ -19,6 +19,7 @@ def admission_of(settings: Settings, directory: TopicDirectory, answer_topics: I
             forbidden=forbidden - {b.reply_topic},
             carried=settings.delivery.carried_headers,
             directory=directory,
+            most_priority=b.most_priority,
         )
         for b in settings.bindings
     }

@@ -1,12 +1,17 @@
 """What the intake says by itself: errors, dead letters, and nothing to requests that are another worker's."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
+from batching.options import QueueOptions
+from lifecycle.servable_handle import ServableHandle
+from lifecycle.signature import Signature
 from schemas.errors import Code
 from schemas.request_kind import RequestKind
 from worker.batch_queues import BatchQueues
 from worker.delivery import Answer, Origin
+from worker.polled_records import NO_PRIORITY
 from worker.publisher import Publisher
 from worker.request_block import Part, RequestBlock
 from worker.router import Routed, Router, wrong_rows
@@ -89,11 +94,33 @@ class Enqueuing:
                 self._answering.refuse_routed(part, routed, Code.RESOURCE_EXHAUSTED, message)
             else:
                 fitting.append(part)
-        if routed.signature.batchable and fitting:
-            self._queues.put(RequestBlock(kind, routed.handle, fitting), routed.signature, options)
-            return
         with routed.handle as handle:
-            for part in fitting:
-                for n in range(len(part)):
-                    block = RequestBlock(kind, handle.another(), [part.take(n, n + 1)], stackable=False)
-                    self._queues.put(block, routed.signature, options)
+            for of_these, alike in by_priority(fitting, options).items():
+                for block in _blocks(kind, handle, alike, routed.signature):
+                    self._queues.put(block, routed.signature, of_these)
+
+
+def _blocks(
+    kind: RequestKind, handle: ServableHandle, parts: Sequence[Part], signature: Signature
+) -> Iterator[RequestBlock]:
+    """One of all requests; one of each for a signature that takes one at a time."""
+    if signature.batchable:
+        yield RequestBlock(kind, handle.another(), parts)
+        return
+    for part in parts:
+        for n in range(len(part)):
+            yield RequestBlock(kind, handle.another(), [part.take(n, n + 1)], stackable=False)
+
+
+def by_priority(parts: Sequence[Part], options: QueueOptions) -> Mapping[QueueOptions, Sequence[Part]]:
+    """The parts by the options of the queue that they belong into: those of their version, with their own priority."""
+    if not parts:
+        return {}
+    if all(part.records.priorities is None for part in parts):
+        return {options: parts}
+    found: dict[QueueOptions, list[Part]] = {}
+    for part in parts:
+        for priority, same in part.by_priority():
+            own = options if priority == NO_PRIORITY else replace(options, priority=priority)
+            found.setdefault(own, []).append(same)
+    return found

@@ -1,11 +1,13 @@
-"""The batch queues of a worker: one for each version, signature, wanted outputs and tensor layout.
+"""The batch queues of a worker: one for each version, signature, wanted outputs, tensor layout and priority.
 
 Queues are made when a block first needs one and closed when too many layouts come by, the longest unused first. Options
-are part of what tells queues apart, so a model whose options change gets new queues and the old ones empty themselves.
+are part of what tells queues apart, priority among them, so a model whose options change gets new queues and the old
+ones empty themselves.
 """
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from batching import errors as batching_errors
@@ -88,7 +90,7 @@ class BatchQueues:
         options = self._options_of(servable_id)
         if signature.batchable:
             return options
-        return QueueOptions(max_batch_rows=1, max_enqueued_batches=options.max_enqueued_batches)
+        return replace(options, max_batch_rows=1, batch_timeout_seconds=0.0, allowed_batch_rows=())
 
     def put(self, block: RequestBlock, signature: Signature, options: QueueOptions) -> None:
         """Queue a block, or as much of it as fits; the rest waits its turn behind what waits already.

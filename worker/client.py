@@ -62,6 +62,7 @@ class RequestFields(TypedDict, total=False):
     signature: str
     outputs: Sequence[str]
     timeout_seconds: float | None
+    priority: int | None
     key: bytes | str | None
     headers: Headers
 
@@ -143,6 +144,7 @@ class Client:
         signature: str = "serving_default",
         outputs: Sequence[str] = (),
         timeout_seconds: float | None = None,
+        priority: int | None = None,
         key: bytes | str | None = None,
         headers: Headers = (),
     ) -> Future[Prediction]:
@@ -162,6 +164,7 @@ class Client:
             signature: the signature to run.
             outputs: the outputs wanted; none: all.
             timeout_seconds: how long to wait here; sent along, so that workers need not answer later.
+            priority: 0 to 9; those of a higher one are run first. By default what the model's config says.
             key: the record's key: equal keys go to one partition, and the reply has it too.
             headers: more headers for the record.
 
@@ -170,8 +173,10 @@ class Client:
                 together).
             ClientClosed: the client is closed, or has lost its connection for good.
             NotSent: the local queue stayed full for the whole time-out, or a large input could not be stored.
+            ValueError: the time-out or the priority is out of its range.
         """
         timeout = self._timeout_seconds if timeout_seconds is None else _checked_timeout(timeout_seconds)
+        wishes = [] if priority is None else [(names.PRIORITY, _priority_text(priority))]
         tensors = tuple(_tensor(*item) for item in inputs.items())
         request = PredictRequest(model, version, label, signature, tuple(outputs), tensors)
         request, places = self._claims.stored(request)
@@ -187,6 +192,7 @@ class Client:
             (names.PLAIN_CORRELATION_ID, call.correlation_id),
             *self._reply_header,
             (names.TIMEOUT_MS, b"%d" % max(1, round(timeout * 1000))),
+            *wishes,
             *headers,
         ]
         self._send(call, value, key.encode() if isinstance(key, str) else key, sent_headers)
@@ -244,6 +250,12 @@ def _not_sent(model: str, problem: KafkaProblem) -> NotSent:
     failure = NotSent(model, str(problem))
     failure.__cause__ = problem
     return failure
+
+
+def _priority_text(priority: int) -> bytes:
+    if priority not in range(10):
+        raise ValueError(f"priority is {priority}, expected 0 to 9")
+    return b"%d" % priority
 
 
 def _checked_timeout(seconds: float) -> float:

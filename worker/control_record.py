@@ -139,6 +139,7 @@ def check_config(config: ModelConfig, known: Known | None = None) -> None:
         *traffic_rules.problems(config),
         *_readiness_problems(config),
         *_batching_problems(config.batching),
+        *_priority_problems(config.priority),
     ]
     if known is not None:
         problems += _not_allowed(config, known)
@@ -273,6 +274,11 @@ def _batching_problems(batching: BatchingOptions | None) -> Iterator[str]:
         yield f"allowed_batch_rows {_shown(sizes)} must increase, from 1 or more"
     elif rows is not None and sizes[-1] != rows:
         yield f"allowed_batch_rows {_shown(sizes)} must end at max_batch_rows, {rows}"
+
+
+def _priority_problems(priority: str | None) -> Iterator[str]:
+    if priority is not None and not (len(priority) == 1 and priority.isascii() and priority.isdigit()):
+        yield f"priority is {priority[:32]!r}; expected one digit, 0 to 9"
 
 
 def _shown(numbers: Sequence[int]) -> str:

@@ -5,15 +5,15 @@ import logging
 from batching.errors import InvalidOptions
 from batching.options import QueueOptions
 from lifecycle.servable_id import ServableId
-from schemas.model_config import BatchingOptions
+from schemas.model_config import BatchingOptions, ModelConfig
 from worker.model_table import ModelTable
 from worker.settings_serving import BatchingSettings
 
 log = logging.getLogger(__name__)
 
 
-def combine(own: BatchingSettings, model: BatchingOptions | None) -> QueueOptions:
-    """The options of a model's queues.
+def combine(own: BatchingSettings, config: ModelConfig | None) -> QueueOptions:
+    """The options of the queues of a model with that config, of its requests that ask for no priority.
 
     A model that sets another `max_batch_rows` without sizes keeps the worker's sizes below it.
 
@@ -26,6 +26,10 @@ def combine(own: BatchingSettings, model: BatchingOptions | None) -> QueueOption
         own.max_enqueued_batches,
     )
     sizes = own.allowed_batch_rows
+    priority = own.priority
+    if config is not None and config.priority is not None:
+        priority = int(config.priority)
+    model: BatchingOptions | None = None if config is None else config.batching
     if model is not None:
         if model.batch_timeout_seconds is not None:
             timeout_seconds = model.batch_timeout_seconds
@@ -36,7 +40,9 @@ def combine(own: BatchingSettings, model: BatchingOptions | None) -> QueueOption
             sizes = (*(size for size in sizes if size < max_rows), max_rows) if sizes else ()
         if model.allowed_batch_rows is not None:
             sizes = model.allowed_batch_rows
-    return QueueOptions(max_rows, timeout_seconds, max_batches, sizes)
+    return QueueOptions(
+        max_rows, timeout_seconds, max_batches, sizes, priority=priority, ageing_seconds=own.ageing_seconds
+    )
 
 
 class ModelQueueOptions:
@@ -56,7 +62,7 @@ class ModelQueueOptions:
             return known[1]
         config = None if model is None else model.config
         try:
-            options = combine(self._own, None if config is None else config.batching)
+            options = combine(self._own, config)
         except InvalidOptions as error:
             log.error(  # noqa: TRY400 - the error says all
                 "a model's batching options cannot be used; the worker's own are used for it",

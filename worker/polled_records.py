@@ -25,6 +25,7 @@ MANY_RECORDS, TIMED_EVERY = 128, 8
 """Of a poll with so many records one in eight is asked for its timestamp, and stands for those about it: a fraction of
 a millisecond apart where so many come at once, and only the latency metric reads them. To ask each, and count each by
 itself, is more than a tenth of all that is done with a small record outside of Kafka and its model (measured)."""
+NO_PRIORITY = -1
 _milliseconds = itemgetter(1)
 
 
@@ -61,6 +62,7 @@ class PolledRecords:
         partitions: each record's partition number.
         routes: the replies' routes, or None where all take the binding's own without headers.
         deadlines_ms: each record's deadline (wall clock, ms), infinity for none; None where no record has one.
+        priorities: the priority that each record asks for, `NO_PRIORITY` for none; None where no record does.
         polled_ms: wall clock of the poll, ms.
         header_bytes: at least what the headers of any one record take up.
         lengths: bytes of each record's value; None where one has none.
@@ -89,6 +91,7 @@ class PolledRecords:
         "outcomes",
         "partitions",
         "polled_ms",
+        "priorities",
         "refusal",
         "routes",
         "settled",
@@ -114,6 +117,7 @@ class PolledRecords:
         self.partitions: list[int] = list(map(client.partition, messages))
         self.routes: ReplyRoutes | None = None
         self.deadlines_ms: npt.NDArray[np.float64] | None = None
+        self.priorities: npt.NDArray[np.int8] | None = None
         self.polled_ms = polled_ms
         self.header_bytes = 0
         self.outcomes: PollOutcomes | None = None
@@ -153,6 +157,8 @@ class PolledRecords:
         found.header_bytes = self.header_bytes
         if self.deadlines_ms is not None:
             found.deadlines_ms = self.deadlines_ms[np.array(positions, np.intp)]
+        if self.priorities is not None:
+            found.priorities = self.priorities[np.array(positions, np.intp)]
         if self.routes is not None:
             found.routes = self.routes.picked(positions)
         return found

@@ -44,6 +44,7 @@ class ReplyRouting:
         forbidden: topics that no request may name whatever the patterns say: control, status, request and
             dead-letter topics.
         carried: headers copied from request to reply.
+        most_priority: the highest that a request may ask for.
         directory: which topics exist.
     """
 
@@ -55,8 +56,10 @@ class ReplyRouting:
         forbidden: Collection[str],
         carried: Collection[str],
         directory: TopicDirectory,
+        most_priority: int = 9,
     ) -> None:
         self.reply_topic = reply_topic
+        self.most_priority = most_priority
         self._allowed = [re.compile(pattern) for pattern in allowed]
         self._forbidden = frozenset(forbidden)
         self.echoed = frozenset((names.CORRELATION_ID, names.PLAIN_CORRELATION_ID, *carried))

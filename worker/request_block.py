@@ -18,7 +18,7 @@ import numpy.typing as npt
 from lifecycle.servable_handle import ServableHandle
 from schemas.request_columns import RequestColumns
 from schemas.request_kind import RequestKind
-from worker.polled_records import PolledRecords
+from worker.polled_records import NO_PRIORITY, PolledRecords
 
 
 class Part:
@@ -92,6 +92,16 @@ class Part:
             key or request_id or records.place(position)
             for key, request_id, position in zip(keys, columns.ids, columns.indices, strict=False)
         ]
+
+    def by_priority(self) -> "list[tuple[int, Part]]":
+        """The requests apart by the priority that they ask for, `NO_PRIORITY` for none."""
+        if self.records.priorities is None:
+            return [(NO_PRIORITY, self)]
+        asked = self.records.priorities[self.columns.indices]
+        found = np.unique(asked).tolist()
+        if len(found) == 1:
+            return [(found[0], self)]
+        return [(priority, self.pick(np.flatnonzero(asked == priority).tolist())) for priority in found]
 
     def unexpired(self, now_ms: float) -> "tuple[list[Part], list[Part]]":
         """The parts that may still be answered in time, and those whose deadline has passed."""

@@ -90,6 +90,10 @@ class Binding(SettingsGroup):
     most 1). All shares together are at most 1, so that no binding starves another; hence 1 where there is
     only one."""
 
+    most_priority: Annotated[int, Field(ge=0, le=9)] = 9
+    """Highest priority that a request's header may ask for here (0 to 9); a higher one counts as this. 9, all of
+    them; less where those who may write requests should not go before everybody else."""
+
     @field_validator("allowed_reply_topics")
     @classmethod
     def _are_regular_expressions(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:

@@ -139,6 +139,16 @@ class BatchingSettings(SettingsGroup):
     """Batches that may wait in one queue (at least 1); past that the worker waits and pauses, it never
     answers a backlog with errors. 8 keeps a thread busy through a poll of any length."""
 
+    priority: Annotated[int, Field(ge=0, le=9)] = 4
+    """Priority of requests whose header `headrace-priority` and whose model say nothing (0 to 9). While requests of a
+    higher one can be run, none of a lower one is begun; 4 of 0 to 9, as in the Java Message Service, leaves room above
+    and below."""
+
+    ageing_seconds: Annotated[float, Field(ge=0, le=3600)] = 10.0
+    """Seconds past its time-out after which a batch goes before all that came later, whatever their priority (0 to
+    3,600), so that nothing starves. Ten: longer than a burst of urgent requests, and shorter than most requesters
+    wait."""
+
     threads: Annotated[int, Field(ge=0, le=64)] = 1
     """Threads that run models (0 to 64; 0 runs them in the poll loop). One, because TensorFlow uses all
     cores by itself; measured, a second costs 0.2 to 0.4 µs a record on small models. Models that wait for a

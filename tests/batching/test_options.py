@@ -12,7 +12,12 @@ from batching.options import QueueOptions
 def test_defaults_are_what_the_documentation_says() -> None:
     """A changed default is a change for every user, so it is made on purpose."""
     assert QueueOptions() == QueueOptions(
-        max_batch_rows=1024, batch_timeout_seconds=0.0, max_enqueued_batches=8, allowed_batch_rows=()
+        max_batch_rows=1024,
+        batch_timeout_seconds=0.0,
+        max_enqueued_batches=8,
+        allowed_batch_rows=(),
+        priority=4,
+        ageing_seconds=10.0,
     )
 
 
@@ -26,6 +31,10 @@ def test_defaults_are_what_the_documentation_says() -> None:
         ({"max_enqueued_batches": -1}, "max_enqueued_batches"),
         ({"allowed_batch_rows": (4, 2, 1024)}, "allowed_batch_rows"),
         ({"allowed_batch_rows": (2, 2048)}, "allowed_batch_rows"),
+        ({"priority": -1}, "priority"),
+        ({"priority": 10}, "priority"),
+        ({"ageing_seconds": -1.0}, "ageing_seconds"),
+        ({"ageing_seconds": math.inf}, "ageing_seconds"),
     ],
     ids=str,
 )

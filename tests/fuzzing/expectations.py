@@ -27,6 +27,8 @@ SURELY_MS = 60_000
 MESSAGE_BYTES = 16_400
 _OVERHEAD_BYTES = 1_000
 _LEGAL = re.compile(rb"[A-Za-z0-9._-]{1,249}")
+NUMBERS = {names.TIMEOUT_MS: rb"[0-9]{1,12}", names.PRIORITY: rb"[0-9]"}
+"""The headers whose values are numbers, and what these look like."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Route:
     Attributes:
         lost: why there is no way for a reply: nothing that a request may name, or something that does not exist.
         timeout_ms: from the record's timestamp; None for none.
-        wrong_timeout: whether a time-out cannot be read.
+        wrong: whether a time-out or a priority cannot be read.
     """
 
     topic: str = REPLIES
@@ -44,7 +46,7 @@ class Route:
     echoed: tuple[tuple[str, bytes | None], ...] = ()
     lost: Literal["NoRouteError", "ReplyTopicUnknownError"] | None = None
     timeout_ms: int | None = None
-    wrong_timeout: bool = False
+    wrong: bool = False
 
 
 NOT_NAMED = Route(lost="NoRouteError")
@@ -60,8 +62,10 @@ def route_of(headers: Headers | None) -> Route:
         return place
     echoed = tuple(header for header in headers if header[0] in ECHOED)
     timeouts = [value for name, value in headers if name == names.TIMEOUT_MS]
-    if any(value is None or not re.fullmatch(rb"[0-9]{1,12}", value) for value in timeouts):
-        return Route(*place, echoed, wrong_timeout=True)
+    if not all(
+        value is not None and re.fullmatch(NUMBERS[name], value) for name, value in headers if name in NUMBERS
+    ):
+        return Route(*place, echoed, wrong=True)
     return Route(*place, echoed, timeout_ms=int(timeouts[-1] or b"") if timeouts else None)
 
 
@@ -178,7 +182,7 @@ def expected(record: Record, verdict: Verdict, timestamp_ms: float, now_ms: floa
     else:
         verdict, unfetched = hostile_claims.resolved(verdict)
         codes, model, request_id = _codes(verdict, route, timestamp_ms, now_ms), verdict.model, verdict.id
-        if unfetched and not route.wrong_timeout:
+        if unfetched and not route.wrong:
             codes = (codes - {int(Code.OK), int(Code.INTERNAL)}) | unfetched
     beside = len(record.key or b"") + sum(len(name) + len(value or b"") + 8 for name, value in route.echoed)
     beside += len(model.encode()) + len(request_id.encode()) + _OVERHEAD_BYTES
@@ -197,7 +201,7 @@ def expected(record: Record, verdict: Verdict, timestamp_ms: float, now_ms: floa
 
 
 def _codes(request: PredictRequest, route: Route, timestamp_ms: float, now_ms: float) -> set[int]:
-    if route.wrong_timeout:
+    if route.wrong:
         return {int(Code.INVALID_ARGUMENT)}
     codes = {int(served.code_of(request))}
     if route.timeout_ms is not None:

@@ -157,6 +157,7 @@ def test_a_request_says_what_it_was_told_to_say(mock_place: Place) -> None:
             "signature": "twice",
             "outputs": ["y"],
             "timeout_seconds": 12.5,
+            "priority": 7,
         }
         client.predict("double", X, key="customer", headers=[("traceparent", b"00-1-2-01")], **fields)
         client.predict("double", X, label="stable", key=b"\xff")
@@ -172,6 +173,8 @@ def test_a_request_says_what_it_was_told_to_say(mock_place: Place) -> None:
     assert [message.key() for message in responder.seen] == [b"customer", b"\xff"]
     headers = dict(responder.seen[0].headers() or ())
     assert headers[names.TIMEOUT_MS] == b"12500"
+    assert headers[names.PRIORITY] == b"7"
+    assert names.PRIORITY not in dict(responder.seen[1].headers() or ())
     assert headers[names.PLAIN_REPLY_TOPIC] == b"replies"
     assert headers["traceparent"] == b"00-1-2-01"
     assert len(headers[names.PLAIN_CORRELATION_ID] or b"") == 16
@@ -290,6 +293,7 @@ def test_a_callback_may_close_the_client(mock_place: Place) -> None:
         (X, {"version": 1, "label": "stable"}, InvalidRequest),
         (X, {"timeout_seconds": 0}, ValueError),
         (X, {"timeout_seconds": float("nan")}, ValueError),
+        (X, {"priority": 10}, ValueError),
         (X, {"verson": 1}, TypeError),
     ],
 )

@@ -5,7 +5,16 @@ from dataclasses import replace
 import pytest
 
 from schemas import codec
-from schemas.model_config import GOLDEN, LOADING, SHADOW, SPLIT, WARMUP, BatchingOptions, ModelConfig
+from schemas.model_config import (
+    GOLDEN,
+    LOADING,
+    PRIORITY,
+    SHADOW,
+    SPLIT,
+    WARMUP,
+    BatchingOptions,
+    ModelConfig,
+)
 from schemas.predict_request import PredictRequest
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from worker import control_record
@@ -131,6 +140,8 @@ def test_a_config_comes_back_as_it_was_written() -> None:
         (replace(divided(f"{2**63}=1"), versions=AllVersions()), "expected at most 9223372036854775807"),
         (replace(CONFIG, parameters={WARMUP: b"maybe"}), "warmup is 'maybe'; expected fail or warn or off"),
         (replace(CONFIG, parameters={LOADING: b"Lazy"}), "loading is 'Lazy'; expected eager or lazy"),
+        (replace(CONFIG, parameters={PRIORITY: b"10"}), "priority is '10'; expected one digit, 0 to 9"),
+        (replace(CONFIG, parameters={PRIORITY: "²".encode()}), "priority is '²'; expected one digit"),
         (replace(CONFIG, parameters={GOLDEN: b"{}"}), "line 1 of golden: "),
         (
             replace(CONFIG, parameters={GOLDEN: b" " * 16_385}),

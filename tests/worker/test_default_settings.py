@@ -21,6 +21,7 @@ DEFAULTS = {
             "allowed_reply_topics": (),
             "dead_letter_topic": None,
             "share": 1.0,
+            "most_priority": 9,
         },
     ),
     "delivery": {
@@ -50,6 +51,8 @@ DEFAULTS = {
         "batch_timeout_seconds": 0.0,
         "allowed_batch_rows": (),
         "max_enqueued_batches": 8,
+        "priority": 4,
+        "ageing_seconds": 10.0,
         "threads": 1,
         "stuck_seconds": 0.05,
         "attempts": 3,

@@ -21,6 +21,7 @@ from schemas.model_config import (
     GOLDEN,
     LOADING,
     POLICY,
+    PRIORITY,
     SHADOW,
     SPLIT,
     WARMUP,
@@ -74,6 +75,7 @@ class _Model(_Part):
     warmup: str | None = None
     golden: str | list[dict[str, Any]] | None = None
     loading: str | None = None
+    priority: int | None = None
     comment: str = ""
 
 
@@ -186,6 +188,7 @@ def _config(model: _Model, folder: str, comment: str) -> ModelConfig:
         WARMUP: model.warmup,
         GOLDEN: _golden(model.golden, folder),
         LOADING: None if model.loading == EAGER else model.loading,
+        PRIORITY: None if model.priority is None else str(model.priority),
     }
     base_path = model.base_path
     if base_path and not is_uri(base_path):

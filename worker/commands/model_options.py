@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from batching.options import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from schemas.model_config import GOLDEN, SHADOW, SPLIT
 from schemas.traffic_shadow import TrafficShadow
 from schemas.traffic_split import TrafficSplit, part_of, target_of
@@ -177,6 +178,33 @@ def _warn(what: str, name: str, names: Sequence[str], problems: Sequence[str]) -
             "refuse the record",
             err=True,
         )
+
+
+def batching_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """How a model's requests become batches."""
+    options = (
+        click.option("--max-batch-rows", type=click.IntRange(min=1), help="Rows at which a batch closes."),
+        click.option(
+            "--batch-timeout-seconds",
+            type=click.FloatRange(min=0),
+            help="How long a batch waits for more rows.",
+        ),
+        click.option(
+            "--allowed-batch-rows",
+            callback=row_sizes,
+            metavar="8,32,…",
+            help="Batch sizes that the model is run at; smaller batches are padded.",
+        ),
+        click.option(
+            "--priority",
+            type=click.IntRange(LOWEST_PRIORITY, HIGHEST_PRIORITY),
+            help="Of requests that do not say it themselves, 0 to 9: those of a higher one are run first. Default: "
+            "what batching.priority says on the workers.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def wait_options(command: Callable[..., Any]) -> Callable[..., Any]:

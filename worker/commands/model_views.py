@@ -64,11 +64,17 @@ def config_document(config: ModelConfig | PastConfig) -> dict[str, Any]:
         "warmup": config.warmup,
         "golden": golden_document(config),
         "loading": config.loading,
+        "priority": priority_document(config),
         "revision": config.revision,
         "author": config.author,
         "time": time_text(config.time),
         "comment": config.comment,
     }
+
+
+def priority_document(config: ModelConfig | PastConfig) -> int | None:
+    """The number; of what another program wrote and means nothing, nothing."""
+    return int(config.priority) if (config.priority or "").isdecimal() else None  # type: ignore[arg-type]
 
 
 def split_document(config: ModelConfig | PastConfig) -> dict[str, float] | None:
@@ -174,4 +180,5 @@ _SHOWN: Mapping[str, Callable[[ModelConfig | PastConfig], str]] = {
     "warm-up": lambda config: config.warmup or "",
     "golden": golden_text,
     "loading": lambda config: config.loading or "",
+    "priority": lambda config: config.priority or "",
 }

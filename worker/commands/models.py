@@ -11,6 +11,7 @@ from schemas.model_config import (
     LOADING,
     LOADING_MODES,
     POLICY,
+    PRIORITY,
     WARMUP,
     WARMUP_MODES,
     BatchingOptions,
@@ -34,10 +35,10 @@ from worker.commands.model_options import (
     SplitParam,
     VersionsParam,
     absolute,
+    batching_options,
     golden_parameter,
     loader_name,
     policy_name,
-    row_sizes,
     split_parameter,
     wait_options,
     warn_of_loader,
@@ -132,16 +133,7 @@ for command in (label, split, shadow, promote, rollback, history, freeze, unfree
     help="When versions are loaded: at once, or when the model is first asked for, until others need the room.",
 )
 @click.option("--comment", default="", help="Why; kept with the record and in its history.")
-@click.option("--max-batch-rows", type=click.IntRange(min=1), help="Rows at which a batch closes.")
-@click.option(
-    "--batch-timeout-seconds", type=click.FloatRange(min=0), help="How long a batch waits for more rows."
-)
-@click.option(
-    "--allowed-batch-rows",
-    callback=row_sizes,
-    metavar="8,32,…",
-    help="Batch sizes that the model is run at; smaller batches are padded.",
-)
+@batching_options
 @wait_options
 @settings_options
 @output_option
@@ -157,6 +149,7 @@ def set_model(
     warmup: str | None,
     golden: Path | None,
     loading: str,
+    priority: int | None,
     comment: str,
     max_batch_rows: int | None,
     batch_timeout_seconds: float | None,
@@ -174,7 +167,12 @@ def set_model(
     from worker.commands.model_actions import set_model  # noqa: PLC0415 - likewise
 
     options = (max_batch_rows, batch_timeout_seconds, allowed_batch_rows)
-    chosen = {POLICY: policy, WARMUP: warmup, LOADING: LAZY if loading == LAZY else None}
+    chosen = {
+        POLICY: policy,
+        WARMUP: warmup,
+        LOADING: LAZY if loading == LAZY else None,
+        PRIORITY: None if priority is None else str(priority),
+    }
     named = {name: text.encode() for name, text in chosen.items() if text is not None}
     config = ModelConfig(
         absolute(base_path),

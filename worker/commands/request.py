@@ -58,6 +58,12 @@ DEFAULT_SIGNATURE = "serving_default"
     show_default=True,
     help="How long to wait for the reply.",
 )
+@click.option(
+    "--priority",
+    metavar="0-9",
+    type=click.IntRange(0, 9),
+    help="Requests of a higher one are run first. Default: what the model's config says.",
+)
 @click.option("--key", help="Key of the request record; the reply has it too.")
 @click.option(
     "--output",
@@ -93,7 +99,15 @@ def request(
     document = _parse(text, path)
     signature = _signature(fields["signature"], document.signature)
     document = replace(document, signature=signature)
-    question = Question(name, document, fields["version"], fields["label"], fields["timeout"], fields["key"])
+    question = Question(
+        name,
+        document,
+        fields["version"],
+        fields["label"],
+        fields["timeout"],
+        fields["key"],
+        fields["priority"],
+    )
     settings = loaded.settings
     known = look_up(access_of(settings).watching, name)
     with _client(settings, binding_of(settings, name)) as client:
@@ -111,6 +125,7 @@ class Question:
     label: str | None
     timeout_seconds: float
     key: str | None
+    priority: int | None = None
 
 
 def look_up(watching: "Callable[[], AbstractContextManager[FleetReader]]", model: str) -> "KnownModel":
@@ -149,6 +164,7 @@ def ask(
         "signature": signature,
         "timeout_seconds": question.timeout_seconds,
         "key": question.key,
+        "priority": question.priority,
     }
     began = time.monotonic()
     try:

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from schemas.model_config import GOLDEN, LOADING, SHADOW, SPLIT, WARMUP, BatchingOptions, ModelConfig
+from schemas.model_config import (
+    GOLDEN,
+    LOADING,
+    PRIORITY,
+    SHADOW,
+    SPLIT,
+    WARMUP,
+    BatchingOptions,
+    ModelConfig,
+)
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from tests.worker.commands.control_world import CONFIG, World
 from worker.commands import model_actions
@@ -26,6 +35,7 @@ shadow = { to = 4, share = 0.25, topic = "prices.shadow" }
 warmup = "warn"
 golden = [{ inputs = [[0.5]], outputs = { y = [1] }, relative_tolerance = 0.01 }]
 loading = "lazy"
+priority = 7
 comment = "two of them"
 batching = { max_batch_rows = 8, batch_timeout_seconds = 1, allowed_batch_rows = [4, 8] }
 
@@ -45,6 +55,7 @@ PRICES = ModelConfig(
         WARMUP: b"warn",
         GOLDEN: b'{"inputs":[[0.5]],"outputs":{"y":[1]},"relative_tolerance":0.01}',
         LOADING: b"lazy",
+        PRIORITY: b"7",
     },
 )
 
@@ -101,6 +112,13 @@ def test_json_says_the_same(tmp_path: Path, name: str) -> None:
 def test_a_file_without_a_telling_name_may_be_toml(tmp_path: Path) -> None:
     """A table begins with a bracket, as a list of JSON does."""
     assert read(tmp_path, '[models.m]\nbase_path = "/m"', "models") == {"m": ModelConfig("/m", comment="why")}
+
+
+def test_a_priority_out_of_range_is_refused(tmp_path: Path) -> None:
+    """With the range."""
+    assert "priority is '10'; expected one digit, 0 to 9" in refusal(
+        tmp_path, '[models.m]\nbase_path = "/m"\npriority = 10'
+    )
 
 
 def test_what_is_loaded_at_once_is_not_said_and_what_is_neither_is_refused(tmp_path: Path) -> None:

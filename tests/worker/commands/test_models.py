@@ -207,6 +207,7 @@ def test_set_writes_the_record_and_says_what_has_changed(capsys: pytest.CaptureF
             "warmup": None,
             "golden": None,
             "loading": None,
+            "priority": None,
             "revision": 2,
             "author": "ann@host",
             "time": "1970-01-01T00:00:01Z",

@@ -180,6 +180,17 @@ def test_standard_input_is_a_file(
     assert deployment.asked[0].label == "stable"
 
 
+def test_a_request_may_be_urgent(deployment: Deployment) -> None:
+    """The command says so by the header that programs use."""
+    with deployment.answering(add) as responder:
+        told = ("--json", '{"inputs": {"a": [1], "b": [1]}}')
+        assert deployment.request("sum", *told, "--priority", "9") == 0
+        assert deployment.request("sum", *told) == 0
+
+    asked = [dict(message.headers() or ()).get("headrace-priority") for message in responder.seen]
+    assert asked == [b"9", None]
+
+
 def test_an_error_reply_is_exit_status_1(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
     """The worker's code and message, on standard error."""
     refused = PredictReply("sum", error=Status(Code.UNAVAILABLE, "version 7 is loading"))
