@@ -208,9 +208,9 @@ class Dispatcher:
         return taken
 
     def _take_ahead(self) -> tuple[Lane[Any], Batch[Any]] | None:
+        now = self._clock()
         for lane in self._idling:
-            if lane.queue.holds_closed_batch and not lane.held and self._order.goes_first(lane):
-                now = self._clock()
+            if lane.queue.holds_closed_batch and not lane.held and self._order.may_go_ahead(lane, now):
                 batch = lane.queue.take(now)
                 assert batch is not None, "a closed batch is due at once"
                 lane.running_batches += 1

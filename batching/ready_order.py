@@ -9,6 +9,7 @@ served first; a batch that has aged goes before all rounds.
 import bisect
 import heapq
 import itertools
+import math
 from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from batching.task import T
 from batching.task_queue import TaskQueue
 
 IDLE_WEIGHT = 0.25
+URGENT_SECONDS = 1.0
+"""For so long after a batch of a higher priority nothing lower is taken out of turn: the next one may come any moment,
+and would find a device with two batches before it instead of one."""
 Entry = tuple[float, int, "Lane[Any]"]
 
 
@@ -66,11 +70,13 @@ class Lane(Generic[T]):
 class Round:
     """Lanes of one priority that are due, in turns."""
 
-    __slots__ = ("lanes", "priority")
+    __slots__ = ("lanes", "priority", "served_at")
 
     def __init__(self, priority: int) -> None:
         self.priority = priority
         self.lanes: deque[Lane[Any]] = deque()
+        self.served_at = -math.inf
+        """When a batch of it was taken last, as far as anybody may ask."""
 
 
 class ReadyOrder:
@@ -127,15 +133,17 @@ class ReadyOrder:
             batch = None if lane.held else lane.queue.take(now)
             self.update(lane, now)
             if batch is not None:
+                if len(self._rounds) > 1:
+                    self._round_of[lane.priority].served_at = now
                 return lane, batch
         return None
 
-    def goes_first(self, lane: Lane[Any]) -> bool:
-        """Whether nothing of a higher priority is due, for one that is taken out of turn."""
+    def may_go_ahead(self, lane: Lane[Any], now: float) -> bool:
+        """Whether a batch may be taken out of turn: nothing of a higher priority is due, or was of late."""
         for each in self._rounds:
             if each.priority <= lane.priority:
                 return True
-            if each.lanes:
+            if each.lanes or now - each.served_at < URGENT_SECONDS:
                 return False
         return True
 

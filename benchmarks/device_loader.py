@@ -36,11 +36,32 @@ def environment(site: Path) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH"))))}
 
 
-def write(version: Path, *, batch_seconds: float, journal: Path) -> None:
-    """Write a version's directory: how long the device takes for a batch, and the folder that its journal goes to."""
+def write(version: Path, *, batch_seconds: float, journal: Path, device: str = "") -> None:
+    """Write a version's directory: how long the device takes for a batch, and the folder that its journal goes to.
+
+    Versions that name the same *device* share it; those that name none have one each.
+    """
     version.mkdir(parents=True)
-    config = {"batch_seconds": batch_seconds, "journal": str(journal)}
+    config = {"batch_seconds": batch_seconds, "journal": str(journal), "device": device}
     (version / _FILE_NAME).write_text(json.dumps(config), encoding="utf-8")
+
+
+class Line:
+    """What stands before a device: when it has done all that it was given."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # held for an addition, never while the device works
+        self._free_at = 0.0
+
+    def join(self, seconds: float) -> tuple[float, float]:
+        """Stand behind all others with a batch that takes so long; its beginning and its end."""
+        with self._lock:
+            start = max(time.monotonic(), self._free_at)
+            self._free_at = end = start + seconds
+        return start, end
+
+
+_lines: dict[str, Line] = {}
 
 
 class Device:
@@ -50,17 +71,14 @@ class Device:
     the thread that waits for the first has noticed or not. Time without a batch is lost.
     """
 
-    def __init__(self, batch_seconds: float, journal: Journal) -> None:
+    def __init__(self, batch_seconds: float, journal: Journal, line: Line) -> None:
         self._batch_seconds = batch_seconds
         self._journal = journal
-        self._lock = threading.Lock()  # held for an addition, never while the device works
-        self._free_at = 0.0
+        self._line = line
 
     def run(self, rows: int) -> None:
         """Give it a batch and return when that is done; waits without holding the interpreter."""
-        with self._lock:
-            start = max(time.monotonic(), self._free_at)
-            self._free_at = end = start + self._batch_seconds
+        start, end = self._line.join(self._batch_seconds)
         threading.Event().wait(end - time.monotonic())
         self._journal.add(Run(start, end, rows))
 
@@ -100,7 +118,8 @@ class DeviceLoader:
         """Read what `write` has written, and begin the journal; on a load thread."""
         config = json.loads(self._file.read_text(encoding="utf-8"))
         self._journal = Journal(Path(config["journal"]))
-        self._servable = DeviceServable(Device(config["batch_seconds"], self._journal))
+        line = _lines.setdefault(config["device"], Line()) if config["device"] else Line()
+        self._servable = DeviceServable(Device(config["batch_seconds"], self._journal, line))
 
     def unload(self) -> None:
         """End the journal; on an unload thread."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batching.options import QueueOptions
-from batching.ready_order import Lane, ReadyOrder
+from batching.ready_order import URGENT_SECONDS, Lane, ReadyOrder
 from batching.task_queue import TaskQueue
 from tests.batching.bench import Rows
 
@@ -241,15 +241,18 @@ def test_a_priority_that_comes_later_lets_what_waits_age() -> None:
 
 
 def test_a_batch_out_of_turn_waits_for_higher_priorities() -> None:
-    """Who works ahead of a device leaves the lower priority where it is while a higher one is due."""
+    """Who works ahead of a device leaves the lower priority where it is while a higher one is due, or was of late."""
     order = Order()
+    order.now = 5.0
     order.add("l", priority=0)
     order.add("m", priority=4)
-    assert not order.order.goes_first(order.lanes["l"])
-    assert order.order.goes_first(order.lanes["m"])
+    assert not order.order.may_go_ahead(order.lanes["l"], 5.0)
+    assert order.order.may_go_ahead(order.lanes["m"], 5.0)
 
-    order.take()
-    assert order.order.goes_first(order.lanes["l"])
+    assert order.take() == "m"
+    assert not order.order.may_go_ahead(order.lanes["l"], 5.0)
+    assert not order.order.may_go_ahead(order.lanes["l"], 5.0 + URGENT_SECONDS / 2)
+    assert order.order.may_go_ahead(order.lanes["l"], 5.0 + URGENT_SECONDS)
 
 
 def test_ageing_entries_do_not_pile_up() -> None:
