@@ -55,6 +55,19 @@ class Batch(Generic[T]):
         self.padded_rows = padded_rows
         self.close_reason = reason
 
+    def drop_first(self) -> None:
+        """Let go of the first task, which leaves in another batch. Requires: the batch is not handed over yet."""
+        self.rows -= self.tasks.pop(0).rows
+        del self.enqueued_at[0]
+
+    def fill_up(self, tasks: list[T], enqueued_at: list[float], padded_rows: int) -> None:
+        """Take tasks of lower priorities behind its own. Requires: the batch is closed and not handed over yet."""
+        assert self.close_reason is not None, f"{self!r} is open and is filled by its own queue"
+        self.tasks += tasks
+        self.enqueued_at += enqueued_at
+        self.rows += sum(task.rows for task in tasks)
+        self.padded_rows = padded_rows
+
     def __repr__(self) -> str:
         state = (
             "open"

@@ -67,6 +67,7 @@ class Dispatcher:
                     f"no queue {lane.queue.name!r} can be added: the scheduler is closed"
                 )
             self._lanes[lane] = None
+            self._order.add(lane)
             lane.held = lane.owner in self._running.held
 
     def schedule(self, lane: Lane[T], task: T) -> None:
@@ -249,6 +250,7 @@ class Dispatcher:
     def _forget_if_finished(self, lane: Lane[Any]) -> None:
         if lane.finished:
             self._lanes.pop(lane, None)
+            self._order.forget(lane)
             self._drained.notify_all()
 
     def _sleep(self) -> None:

@@ -1,5 +1,6 @@
 """How one queue forms its batches; the names and meanings are those of TensorFlow's `QueueOptions`."""
 
+import enum
 import math
 from dataclasses import dataclass
 
@@ -8,6 +9,17 @@ from batching import errors, padding
 LOWEST_PRIORITY, HIGHEST_PRIORITY = 0, 9
 DEFAULT_PRIORITY = 4
 """Ten priorities, the greater the sooner, and 4 for who says nothing: those of the Java Message Service."""
+
+
+class Filling(enum.StrEnum):
+    """What a batch that is not full takes of lower priorities' queues when it leaves; the values are for settings."""
+
+    NONE = "none"
+    """Nothing: each batch holds tasks of one priority."""
+    ALLOWED = "allowed"
+    """As many rows as it would be padded by, so that they cost it nothing."""
+    MAX = "max"
+    """As many as there is room for up to `max_batch_rows`: more a batch, and a longer run for those that are urgent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +52,9 @@ class QueueOptions:
     ageing_seconds: float = 10.0
     """How long past its time-out a batch lets higher priorities go first, at least 0: then it is taken before all that
     became due later, so that nothing starves. Has no effect while every queue of a scheduler has the same priority."""
+
+    filling: Filling = Filling.ALLOWED
+    """What a batch takes of the queues of lower priorities in the same family (`SharedScheduler.add_queue`), if any."""
 
     def __post_init__(self) -> None:
         if self.max_batch_rows < 1:

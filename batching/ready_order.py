@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Generic
 
 from batching.batch import Batch
+from batching.options import Filling
 from batching.task import T
 from batching.task_queue import TaskQueue
 
@@ -32,6 +33,8 @@ class Lane(Generic[T]):
 
     queue: TaskQueue[T]
     process: Callable[[Batch[T]], None]
+    family: Hashable = None
+    """Queues of one family share a callback, and may fill each other's batches; None: the lane has none."""
     owner: Hashable = None
     """Whose threads are counted together when batches are stuck; None: the lane stands for itself."""
     held: bool = False
@@ -92,9 +95,23 @@ class ReadyOrder:
         """Batches that threads could take now."""
         self._rounds: list[Round] = []  # from the highest priority to the lowest
         self._round_of: dict[int, Round] = {}
+        self._families: dict[Hashable, list[Lane[Any]]] = {}  # each from the highest priority to the lowest
         self._heap: list[Entry] = []
         self._ageing: list[Entry] = []
         self._entries = itertools.count()  # decides between equal times, as lanes have no order
+
+    def add(self, lane: Lane[Any]) -> None:
+        """Take a lane in; only one with a family need be."""
+        if lane.family is not None:
+            bisect.insort(self._families.setdefault(lane.family, []), lane, key=lambda each: -each.priority)
+
+    def forget(self, lane: Lane[Any]) -> None:
+        """Fill no batch from it any more."""
+        family = self._families.get(lane.family, [])
+        if lane in family:
+            family.remove(lane)
+            if not family:
+                del self._families[lane.family]
 
     def update(self, lane: Lane[Any], now: float) -> None:
         """Put a lane where it belongs. Called whenever its queue has changed, and when its time has come."""
@@ -135,8 +152,18 @@ class ReadyOrder:
             if batch is not None:
                 if len(self._rounds) > 1:
                     self._round_of[lane.priority].served_at = now
+                    self.fill(lane, batch, now)
                 return lane, batch
         return None
+
+    def fill(self, lane: Lane[Any], batch: Batch[Any], now: float) -> None:
+        """Let a batch that has just been taken from a lane have tasks of lower priorities, as its options say."""
+        if lane.family is None or lane.queue.options.filling is Filling.NONE:
+            return
+        for lower in self._families[lane.family]:
+            if lower.priority < lane.priority and lower.queue.enqueued_rows:
+                lane.queue.fill(batch, lower.queue)
+                self.update(lower, now)
 
     def may_go_ahead(self, lane: Lane[Any], now: float) -> bool:
         """Whether a batch may be taken out of turn: nothing of a higher priority is due, or was of late."""

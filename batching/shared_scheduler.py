@@ -97,10 +97,13 @@ class SharedScheduler:
         options: QueueOptions,
         process: Callable[[Batch[T]], None],
         owner: Hashable = None,
+        family: Hashable = None,
     ) -> BatchQueue[T]:
         """Add a queue, at any time, from any thread; `BatchQueue.close` removes it again.
 
-        Queues of one *owner* are stuck together: give those the same that lead to the same model or device.
+        Queues of one *owner* are stuck together: give those the same that lead to the same model or device. Queues of
+        one *family* have callbacks that take each other's tasks: a batch of one may be filled from those with a lower
+        priority (`QueueOptions.filling`).
 
         `process` is called with each batch, on a batch thread, by several threads at a time where there are
         several. It owns the batch: it has to finish each task in it, whatever happens. If it raises, the
@@ -109,7 +112,7 @@ class SharedScheduler:
         Raises:
             QueueClosed: the scheduler has been closed.
         """
-        lane = Lane(TaskQueue[T](name, options), process, owner)
+        lane = Lane(TaskQueue[T](name, options), process, family, owner)
         self._dispatcher.add(lane)
         return BatchQueue(lane, self._dispatcher, self._join)
 

@@ -24,28 +24,32 @@ def plan(task: T, room_rows: int, max_batch_rows: int) -> tuple[T | None, list[T
     if task.rows <= room_rows:
         return task, []
     filler, rest = None, task
-    if room_rows and (cut := _cut(task, room_rows)):
-        filler, rest = cut
+    if room_rows and (first := cut(task, room_rows)):
+        filler, rest = first
     parts = []
     while rest.rows > max_batch_rows:
-        cut = _cut(rest, max_batch_rows)
-        if cut is None:
+        pieces = cut(rest, max_batch_rows)
+        if pieces is None:
             raise errors.TaskTooLarge(
                 f"a task of {rest.rows} rows does not split, and a batch holds {max_batch_rows}"
             )
-        head, rest = cut
+        head, rest = pieces
         parts.append(head)
     parts.append(rest)
     return filler, parts
 
 
-def _cut(task: T, rows: int) -> tuple[T, T] | None:
-    """Return the task's own split, checked: a wrong one would lose rows without a trace."""
-    cut = task.split(rows)
-    if cut is not None:
-        head, tail = cut[0].rows, cut[1].rows
+def cut(task: T, rows: int) -> tuple[T, T] | None:
+    """Return the task's own split, checked: a wrong one would lose rows without a trace.
+
+    Raises:
+        InvalidTask: it does not add up.
+    """
+    pieces = task.split(rows)
+    if pieces is not None:
+        head, tail = pieces[0].rows, pieces[1].rows
         if not 1 <= head <= rows or head + tail != task.rows:
             raise errors.InvalidTask(
                 f"a task of {task.rows} rows was split at {rows} into {head} and {tail} rows"
             )
-    return cut
+    return pieces

@@ -9,7 +9,7 @@ from typing import Generic
 
 from batching import errors, padding, splitting
 from batching.batch import Batch, CloseReason
-from batching.options import QueueOptions
+from batching.options import Filling, QueueOptions
 from batching.task import T
 
 AT_ONCE = float("-inf")
@@ -138,6 +138,33 @@ class TaskQueue(Generic[T]):
         self._count(-len(batch.tasks), -batch.rows)
         return batch
 
+    def fill(self, batch: Batch[T], lower: "TaskQueue[T]") -> None:
+        """Let a batch that has just been taken from here have of a lower priority what its options say."""
+        options = self.options
+        most = batch.padded_rows if options.filling is Filling.ALLOWED else options.max_batch_rows
+        tasks, enqueued_at = lower.give(most - batch.rows)
+        if tasks:
+            rows = batch.rows + sum(task.rows for task in tasks)
+            batch.fill_up(tasks, enqueued_at, padding.next_allowed(rows, options.allowed_batch_rows))
+
+    def give(self, rows: int) -> tuple[list[T], list[float]]:
+        """Remove and return the first tasks that have so many rows at most, and their times, in order.
+
+        A batch that was closed leaves with what it has left. A task that cannot be cut stays with those behind it.
+        """
+        tasks: list[T] = []
+        enqueued_at: list[float] = []
+        while rows > 0 and self._batches:
+            first = self._batches[0]
+            at = first.enqueued_at[0]
+            task = self._take_first(first, rows)
+            if task is None:
+                break
+            tasks.append(task)
+            enqueued_at.append(at)
+            rows -= task.rows
+        return tasks, enqueued_at
+
     def close(self) -> None:
         """Refuse further tasks and make what is there due at once. Closing again does nothing."""
         self.closed = True
@@ -150,6 +177,29 @@ class TaskQueue(Generic[T]):
         self._batches.clear()
         self.enqueued_tasks = self.enqueued_rows = 0
         return tasks
+
+    def _take_first(self, batch: Batch[T], rows: int) -> T | None:
+        """Take the first task out of a batch, or as many rows of it as are wanted; None where it cannot be cut."""
+        task: T | None = batch.tasks[0]
+        assert task is not None
+        if task.rows <= rows:
+            batch.drop_first()
+            self._count(-1, -task.rows)
+        else:
+            try:
+                pieces = splitting.cut(task, rows)
+            except Exception:  # noqa: BLE001 - no caller of the task is here, and its batch needs no cut
+                pieces = None
+            if pieces is None:
+                return None
+            task, batch.tasks[0] = pieces
+            batch.rows -= task.rows
+            self._count(0, -task.rows)
+        if not batch.tasks:
+            self._batches.popleft()
+        elif batch.close_reason is not None:
+            batch.padded_rows = padding.next_allowed(batch.rows, self.options.allowed_batch_rows)
+        return task
 
     def _close(self, batch: Batch[T], reason: CloseReason) -> None:
         batch.close(reason, padding.next_allowed(batch.rows, self.options.allowed_batch_rows))

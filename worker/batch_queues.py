@@ -13,7 +13,7 @@ from typing import Protocol
 from batching import errors as batching_errors
 from batching.batch import Batch
 from batching.batch_queue import BatchQueue
-from batching.options import QueueOptions
+from batching.options import DEFAULT_PRIORITY, QueueOptions
 from batching.shared_scheduler import SharedScheduler
 from lifecycle.servable_id import ServableId
 from lifecycle.signature import Signature
@@ -191,7 +191,11 @@ class BatchQueues:
         def process(batch: Batch[RequestBlock]) -> None:
             self._inference.process(batch, signature, options.allowed_batch_rows)
 
-        queue = self._scheduler.add_queue(f"{servable_id}:{of_signature}", options, process, servable_id)
+        # Those that differ in nothing but priority may fill each other's batches.
+        family = (*key.facts[:-1], replace(options, priority=DEFAULT_PRIORITY))
+        queue = self._scheduler.add_queue(
+            f"{servable_id}:{of_signature}", options, process, servable_id, family
+        )
         self._queues[key] = queue
         return queue
 

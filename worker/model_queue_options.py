@@ -41,7 +41,13 @@ def combine(own: BatchingSettings, config: ModelConfig | None) -> QueueOptions:
         if model.allowed_batch_rows is not None:
             sizes = model.allowed_batch_rows
     return QueueOptions(
-        max_rows, timeout_seconds, max_batches, sizes, priority=priority, ageing_seconds=own.ageing_seconds
+        max_rows,
+        timeout_seconds,
+        max_batches,
+        sizes,
+        priority=priority,
+        ageing_seconds=own.ageing_seconds,
+        filling=own.filling,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from batching.options import Filling
 from worker.settings_group import PositiveInt, PositiveSeconds, Seconds, SettingsGroup, Share
 
 
@@ -148,6 +149,12 @@ class BatchingSettings(SettingsGroup):
     """Seconds past its time-out after which a batch goes before all that came later, whatever their priority (0 to
     3,600), so that nothing starves. Ten: longer than a burst of urgent requests, and shorter than most requesters
     wait."""
+
+    filling: Filling = Filling.ALLOWED
+    """What a batch that is not full takes of requests of lower priorities of the same kind: `none`; as many rows as it
+    would be padded by (`allowed`, where there are `allowed_batch_rows`); or up to `max_batch_rows` (`max`). `allowed`,
+    because those rows cost the urgent ones nothing; `max` answers more where bulk work waits, and makes the batches of
+    urgent requests longer."""
 
     threads: Annotated[int, Field(ge=0, le=64)] = 1
     """Threads that run models (0 to 64; 0 runs them in the poll loop). One, because TensorFlow uses all

@@ -1,5 +1,6 @@
 """Batching options change on the control topic while requests flow: batches follow, and nobody else notices."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,10 @@ def test_options_change_under_load_and_nothing_is_lost(
             wait_until(lambda: traffic.sent >= first + 500, "requests that flow")
             return batches_above(worker, SMALL) == before
 
+        def goes_beyond(batches: float) -> bool:
+            """Whether there were so many batches by now that are larger than the small ones may be."""
+            return batches_above(worker, SMALL) >= batches
+
         wait_until(lambda: traffic.sent >= 200 and deployed.replies_written() > 0, "requests that flow")
         for options in CHANGES:
             large = batches_above(worker, SMALL)
@@ -68,7 +73,7 @@ def test_options_change_under_load_and_nothing_is_lost(
             if options[1] == str(SMALL):
                 wait_until(stays_small, f"batches of at most {SMALL} rows")
             else:
-                wait_until(lambda large=large: batches_above(worker, SMALL) >= large + 20, "large batches")
+                wait_until(partial(goes_beyond, large + 20), "large batches")
     deployed.wait_until_answered()
 
     found = deployed.account()

@@ -41,6 +41,7 @@ def test_each_option_and_its_default_are_there() -> None:
     defaults = {each.name: each.default for each in dataclasses.fields(QueueOptions)}
 
     assert {name: told[name] for name in defaults} == {
-        name: "any size" if default == () else f"{default:g}" for name, default in defaults.items()
+        name: "any size" if default == () else str(default).removesuffix(".0")
+        for name, default in defaults.items()
     }
     assert told["most_layouts"] == str(MOST_LAYOUTS)

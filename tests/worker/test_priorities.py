@@ -170,3 +170,31 @@ def test_what_has_aged_is_run_in_the_order_in_which_it_came() -> None:
     worker.until_committed(2)
 
     assert runs.order == "lh"
+
+
+@pytest.mark.parametrize(
+    ("filling", "batches"),
+    [
+        ("none", ["hij", "abcde"]),
+        ("allowed", ["hija", "bcde"]),
+        ("max", ["hijabcde"]),
+    ],
+)
+def test_a_batch_that_would_be_padded_takes_requests_of_lower_priorities(
+    filling: str, batches: list[str]
+) -> None:
+    """Of the same kind, behind its own, and as many as the settings say; each gets its own answer."""
+    lab = Lab()
+    lab.set_model()
+    batching = {"max_batch_rows": 8, "allowed_batch_rows": (4, 8), "filling": filling}
+    runs, worker = Runs(lab), lab.worker(batching=batching).join()
+    send(lab, [(name, b"1") for name in "abcde"])
+    send(lab, [(name, b"9") for name in "hij"])
+
+    worker.until_committed(8)
+
+    # Padded rows repeat the last one.
+    assert ["".join(dict.fromkeys(batch)) for batch in runs.batches] == batches
+    assert set(lab.codes().values()) == {0}
+    answers = {reply.id: reply.outputs[0].to_numpy()[0, 0] for reply in lab.replies()}
+    assert answers == {name: 2 * ord(name) + 1 for name in "abcdehij"}
