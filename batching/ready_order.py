@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Generic
 
-from batching.batch import Batch
+from batching.batch import NEVER, Batch
 from batching.task import T
 from batching.task_queue import TaskQueue
 
@@ -36,6 +36,13 @@ class Lane(Generic[T]):
     """Time of its entry in the heap that counts; an entry with another time is out of date."""
     running_batches: int = 0
     dispatched_batches: int = 0
+    expired: Callable[[T], None] | None = None
+    """Whom to hand tasks that are out of time; None: its tasks have no deadline."""
+    expires_at: float = NEVER
+    """Time of its entry that counts among those of deadlines."""
+    expiring_tasks: int = 0
+    """Tasks out of time that have not been handed over yet, or are just being."""
+    expired_tasks: int = 0
     idle_seconds: float = 0.0
     """How long one of its batches keeps its thread waiting, of late: for a device, a lock, or a turn on a core."""
 
@@ -46,7 +53,8 @@ class Lane(Generic[T]):
     @property
     def finished(self) -> bool:
         """Whether nothing more will come of it."""
-        return self.queue.closed and not self.queue.enqueued_batches and not self.running_batches
+        at_work = self.queue.enqueued_batches or self.running_batches or self.expiring_tasks
+        return self.queue.closed and not at_work
 
     def note_idle(self, seconds: float) -> None:
         """Take in how long a batch has kept its thread waiting; one among many counts little."""
