@@ -1,6 +1,10 @@
-"""The batch: tasks that will be processed together. It is open, then closed, and never opened again."""
+"""The batch: tasks that will be processed together. It is open, then closed, and then taken.
+
+One that waits is opened again only where tasks of it have expired.
+"""
 
 import enum
+import math
 from typing import Generic
 
 from batching.task import T
@@ -19,14 +23,27 @@ class CloseReason(enum.StrEnum):
     """Its queue was closed."""
 
 
+NEVER = math.inf
+"""The deadline of a task that has none."""
+
+
 class Batch(Generic[T]):
     """Tasks in the order in which they came, with the times at which they came.
 
-    Filled by a queue under the scheduler's lock; handed, closed, to the process callback, which then owns it
-    and each task in it. Not thread-safe by itself.
+    Of deadlines only those that there are take room and time. Filled by a queue under the scheduler's lock; handed,
+    closed, to the process callback, which then owns it and each task in it. Not thread-safe by itself.
     """
 
-    __slots__ = ("close_reason", "enqueued_at", "padded_rows", "rows", "tasks", "waited_seconds")
+    __slots__ = (
+        "_deadlines",
+        "close_reason",
+        "deadline",
+        "enqueued_at",
+        "padded_rows",
+        "rows",
+        "tasks",
+        "waited_seconds",
+    )
 
     def __init__(self) -> None:
         self.tasks: list[T] = []
@@ -40,6 +57,9 @@ class Batch(Generic[T]):
         """None while the batch is open."""
         self.waited_seconds = 0.0
         """From its first task until a thread took it. Set when taken."""
+        self.deadline = NEVER
+        """The earliest of its tasks' deadlines (the scheduler's clock)."""
+        self._deadlines: dict[int, float] | None = None  # by place among the tasks; None: there are none
 
     def add(self, task: T, now: float) -> None:
         """Append a task. Requires: the batch is open and has room."""
@@ -47,6 +67,42 @@ class Batch(Generic[T]):
         self.tasks.append(task)
         self.enqueued_at.append(now)
         self.rows += task.rows
+
+    def limit(self, first: int, deadline: float) -> None:
+        """Give the tasks from place `first` on a deadline."""
+        if self._deadlines is None:
+            self._deadlines = {}
+        self._deadlines.update(dict.fromkeys(range(first, len(self.tasks)), deadline))
+        self.deadline = min(self.deadline, deadline)
+
+    def expire(self, now: float) -> list[T]:
+        """Remove and return the tasks whose deadline has passed. Requires: nobody has taken the batch."""
+        deadlines = self._deadlines or {}
+        late = {place for place, deadline in deadlines.items() if deadline <= now}
+        expired = [self.tasks[place] for place in sorted(late)]
+        kept = [place for place in range(len(self.tasks)) if place not in late]
+        self.tasks = [self.tasks[place] for place in kept]
+        self.enqueued_at = [self.enqueued_at[place] for place in kept]
+        self.rows -= sum(task.rows for task in expired)
+        self._deadlines = {new: deadlines[old] for new, old in enumerate(kept) if old in deadlines}
+        self.deadline = min(self._deadlines.values(), default=NEVER)
+        return expired
+
+    def absorb(self, other: "Batch[T]") -> None:
+        """Append another batch's tasks, with their times. Requires: both wait."""
+        theirs = other._deadlines  # noqa: SLF001 - of the same class
+        if theirs:
+            places = len(self.tasks)
+            moved = {places + place: deadline for place, deadline in theirs.items()}
+            self._deadlines = {**(self._deadlines or {}), **moved}
+            self.deadline = min(self.deadline, other.deadline)
+        self.tasks += other.tasks
+        self.enqueued_at += other.enqueued_at
+        self.rows += other.rows
+
+    def reopen(self) -> None:
+        """Take tasks again, as some have expired. Requires: nobody has taken the batch."""
+        self.close_reason, self.padded_rows = None, 0
 
     def close(self, reason: CloseReason, padded_rows: int) -> None:
         """Take no more tasks. Requires: the batch is open and not empty."""
@@ -59,6 +115,9 @@ class Batch(Generic[T]):
         """Let go of the first task, which leaves in another batch. Requires: the batch is not handed over yet."""
         self.rows -= self.tasks.pop(0).rows
         del self.enqueued_at[0]
+        if self._deadlines:
+            self._deadlines = {place - 1: at for place, at in self._deadlines.items() if place}
+            self.deadline = min(self._deadlines.values(), default=NEVER)
 
     def fill_up(self, tasks: list[T], enqueued_at: list[float], padded_rows: int) -> None:
         """Take tasks of lower priorities behind its own. Requires: the batch is closed and not handed over yet."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Generic
 
-from batching import queue_statistics
+from batching import errors, queue_statistics
 from batching.dispatcher import Dispatcher
 from batching.options import QueueOptions
 from batching.queue_statistics import QueueStatistics
@@ -19,11 +19,16 @@ class BatchQueue(Generic[T]):
     """
 
     def __init__(
-        self, lane: Lane[T], dispatcher: Dispatcher, join: Callable[[Lane[T], float | None], bool]
+        self,
+        lane: Lane[T],
+        dispatcher: Dispatcher,
+        join: Callable[[Lane[T], float | None], bool],
+        keep_deadlines: Callable[[], None],
     ) -> None:
         self._lane = lane
         self._dispatcher = dispatcher
         self._join = join
+        self._keep_deadlines = keep_deadlines
 
     @property
     def name(self) -> str:
@@ -55,17 +60,28 @@ class BatchQueue(Generic[T]):
         """Whether it refuses tasks for good."""
         return self._lane.queue.closed
 
-    def schedule(self, task: T) -> None:
+    def schedule(self, task: T, *, deadline: float | None = None) -> None:
         """Take the task as a whole, or raise and leave it, unchanged, with the caller. Never waits.
+
+        A task that still waits at its *deadline*, in seconds of the scheduler's clock, leaves the queue then: it is
+        handed to the queue's `expired` and never runs. Of a task that was split each part that waits does; the others
+        run on.
 
         Raises:
             QueueFull: not now (retriable). There is room again when the observer hears of a batch of this
-                queue.
+                queue, or `expired` of a task.
+            DeadlineExceeded: the deadline has passed already.
             TaskTooLarge: never: it does not split into pieces that this queue can hold.
             QueueClosed: the queue, or the scheduler, has been closed.
-            InvalidTask: the task has no rows, or split itself wrongly.
+            InvalidTask: the task has no rows, or split itself wrongly, or has a deadline where there is no `expired`.
         """
-        self._dispatcher.schedule(self._lane, task)
+        if deadline is not None:
+            if self._lane.expired is None:
+                raise errors.InvalidTask(
+                    f"queue {self.name!r} takes no deadlines: it has no `expired` to tell"
+                )
+            self._keep_deadlines()
+        self._dispatcher.schedule(self._lane, task, deadline)
 
     def close(self, *, drain: bool = True, wait: bool = True) -> tuple[T, ...]:
         """Take no more tasks, process what waits (`drain`), and wait for the end of it (`wait`).
@@ -82,7 +98,7 @@ class BatchQueue(Generic[T]):
         return tuple(tasks)
 
     def join(self, timeout_seconds: float | None = None) -> bool:
-        """Wait until each task of the closed queue is processed; return whether that is so within the time.
+        """Wait until each task of the closed queue is processed or expired; return whether that is so within the time.
 
         Raises:
             RuntimeError: as `close`.

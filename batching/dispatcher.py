@@ -14,7 +14,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from batching import errors
+from batching.ahead import Ahead
 from batching.batch import Batch
+from batching.expiry import Expiry
 from batching.ready_order import Lane, ReadyOrder
 from batching.running import Running, Stuck
 from batching.task import T
@@ -26,9 +28,9 @@ R = TypeVar("R")
 class Dispatcher:
     """Thread-safe; starts no thread, calls no callback, holds its lock for decisions only.
 
-    Every private attribute is guarded by the lock. Threads sleep on `work`, the timekeeper on `timer`, the one that
-    works ahead on `ahead`, those who wait for an end on `drained`. While any thread sleeps, as many are on their way
-    as batches can be taken.
+    Every private attribute is guarded by the lock. Threads sleep on `work`, the timekeeper on `timer`, those who wait
+    for an end on `drained`; the one that works ahead and the one that keeps deadlines have their own. While any thread
+    sleeps, as many are on their way as batches can be taken.
 
     Args:
         idle_seconds: a queue whose batches leave their threads idle for so long is one to work ahead on.
@@ -47,10 +49,7 @@ class Dispatcher:
         self._work: Condition = make_condition(self._lock)
         self._timer: Condition = make_condition(self._lock)
         self._drained: Condition = make_condition(self._lock)
-        self._ahead: Condition = make_condition(self._lock)
-        self._idle_seconds = idle_seconds
-        self._idling: dict[Lane[Any], None] = {}  # lanes whose running batches leave their threads idle
-        self._ahead_sleeps = False
+        self._ahead = Ahead(make_condition(self._lock), idle_seconds)
         self._order = ReadyOrder()
         self._lanes: dict[Lane[Any], None] = {}
         self._sleeping = 0  # threads on `work` that have not been notified
@@ -58,26 +57,34 @@ class Dispatcher:
         self._watch: Watch | None = None  # None: no thread keeps the time, or it has been notified
         self._closed = False
         self._running = Running(threads)
+        self.expiry = Expiry(
+            self._lock, clock, make_condition, self._order, self._wake_enough, self._forget_if_finished
+        )
 
     def add(self, lane: Lane[T]) -> None:
         """Take a queue into the order. Raises QueueClosed after `close`."""
         with self._lock:
             if self._closed:
-                raise errors.QueueClosed(
-                    f"no queue {lane.queue.name!r} can be added: the scheduler is closed"
-                )
+                raise errors.QueueClosed(f"no queue {lane.queue.name!r} can be added: it is closed")
             self._lanes[lane] = None
             self._order.add(lane)
             lane.held = lane.owner in self._running.held
 
-    def schedule(self, lane: Lane[T], task: T) -> None:
+    def schedule(self, lane: Lane[T], task: T, deadline: float | None = None) -> None:
         """Put a task into its queue and wake a thread for each batch to take; raises as the queue does."""
         with self._lock:
             now = self._clock()
-            lane.queue.add(task, now)
+            try:
+                lane.queue.add(task, now, deadline)
+            except errors.QueueFull:
+                if not self.expiry.look(now):
+                    raise
+                lane.queue.add(task, now, deadline)
+            if deadline is not None:
+                self.expiry.note(lane, deadline)
             self._order.update(lane, now)
             self._wake_enough()
-            self._wake_ahead(lane)
+            self._ahead.wake(lane)
 
     def next_batch(self, *, stands_in: bool = False) -> tuple[Lane[Any], Batch[Any]] | None:
         """Wait for a batch and return it with its lane; None when closed and nothing is left.
@@ -114,9 +121,7 @@ class Dispatcher:
         """Wait for a closed batch behind one that leaves its thread idle; None when closed. For one thread only."""
         with self._lock:
             while (taken := self._take_ahead()) is None and not self._closed:
-                self._ahead_sleeps = True
-                self._ahead.wait()
-                self._ahead_sleeps = False
+                self._ahead.sleep()
             return taken
 
     def poll_batch(self) -> tuple[Lane[Any], Batch[Any]] | None:
@@ -130,6 +135,7 @@ class Dispatcher:
         """Return one lane's next batch out of turn, or None. The order finds out later that it is gone."""
         with self._lock:
             now = self._clock()
+            self.expiry.look(now)
             batch = lane.queue.take(now)
             if batch is not None:
                 self._started(lane)
@@ -144,7 +150,7 @@ class Dispatcher:
             if self._running.finished(threading.get_ident()):
                 self._hold(self._clock())
             if not lane.running_batches:
-                self._idling.pop(lane, None)
+                self._ahead.finished(lane)
             self._forget_if_finished(lane)
 
     def close_lane(self, lane: Lane[T], *, drain: bool) -> list[T]:
@@ -161,7 +167,9 @@ class Dispatcher:
             tasks = [task for lane in tuple(self._lanes) for task in self._close(lane, drain=drain)]
             self._wake_sleeping(self._sleeping)
             self._wake_timekeeper()
-            self._ahead.notify()
+            self._ahead.end()
+            if not self._lanes:
+                self.expiry.end()
             return tasks
 
     def wait_until_finished(self, lane: Lane[Any] | None, timeout_seconds: float | None) -> bool:
@@ -179,9 +187,11 @@ class Dispatcher:
             return True
 
     def seconds_until_due(self) -> float | None:
-        """How long until a batch can be taken; None when nothing waits."""
+        """How long until a batch can be taken or a task is out of time; None when nothing waits."""
         with self._lock:
-            return self._order.seconds_until_due(self._clock())
+            now = self._clock()
+            due = self._order.seconds_until_due(now)
+            return due if due is None else max(0.0, min(due, self.expiry.next_at - now))
 
     def lanes(self) -> tuple[Lane[Any], ...]:
         """Return every lane that is not finished."""
@@ -202,6 +212,7 @@ class Dispatcher:
 
     def _take(self) -> tuple[Lane[Any], Batch[Any]] | None:
         now = self._clock()
+        self.expiry.look(now)
         self._order.promote(now)
         taken = self._order.take(now)
         if taken is not None:
@@ -210,35 +221,21 @@ class Dispatcher:
 
     def _take_ahead(self) -> tuple[Lane[Any], Batch[Any]] | None:
         now = self._clock()
-        for lane in self._idling:
-            if lane.queue.holds_closed_batch and not lane.held and self._order.may_go_ahead(lane, now):
-                batch = lane.queue.take(now)
-                assert batch is not None, "a closed batch is due at once"
-                lane.running_batches += 1
-                lane.dispatched_batches += 1
-                self._order.update(lane, now)
-                return lane, batch
-        return None
+        self.expiry.look(now)
+        return self._ahead.take(self._order, now)
 
     def _started(self, lane: Lane[Any]) -> None:
         """Count a batch that a thread has taken, and let the next one be worked on ahead where that helps."""
         lane.running_batches += 1
         lane.dispatched_batches += 1
         self._running.started(threading.get_ident(), lane, self._clock())
-        if lane.idle_seconds >= self._idle_seconds:
-            self._idling[lane] = None
-            self._wake_ahead(lane)
+        self._ahead.started(lane)
 
     def _hold(self, now: float) -> None:
         """Let the batches of stuck owners wait, and those of others go on."""
         for lane in self._lanes:
             self._order.hold(lane, lane.owner in self._running.held, now)
         self._wake_enough()
-
-    def _wake_ahead(self, lane: Lane[Any]) -> None:
-        if self._ahead_sleeps and lane in self._idling and lane.queue.holds_closed_batch:
-            self._ahead_sleeps = False
-            self._ahead.notify()
 
     def _close(self, lane: Lane[T], *, drain: bool) -> list[T]:
         lane.queue.close()
@@ -251,7 +248,10 @@ class Dispatcher:
         if lane.finished:
             self._lanes.pop(lane, None)
             self._order.forget(lane)
+            self.expiry.remove(lane)
             self._drained.notify_all()
+            if self._closed and not self._lanes:
+                self.expiry.end()
 
     def _sleep(self) -> None:
         """Wait to be woken, or, as the timekeeper, for the next batch's time."""

@@ -23,6 +23,10 @@ class QueueClosed(BatchingError):
     """The queue, or the scheduler as a whole, has been closed and takes nothing more."""
 
 
+class DeadlineExceeded(BatchingError, TimeoutError):
+    """The task's deadline passed before it could begin; it does not run. A `TimeoutError`, as of any other wait."""
+
+
 class InvalidTask(BatchingError):
     """The task breaks the protocol: it has no rows, or its split does not add up."""
 

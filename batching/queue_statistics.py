@@ -24,6 +24,8 @@ class QueueStatistics:
     """Batches in the process callback."""
     dispatched_batches: int
     """Batches handed to the process callback since the queue was added."""
+    expired_tasks: int
+    """Tasks that left the queue at their deadline since it was added; parts of a split task count one by one."""
     closed: bool
 
 
@@ -48,5 +50,6 @@ def read(lane: Lane[Any], now: float) -> QueueStatistics:
         oldest_seconds=queue.oldest_seconds(now),
         running_batches=lane.running_batches,
         dispatched_batches=lane.dispatched_batches,
+        expired_tasks=lane.expired_tasks,
         closed=queue.closed,
     )

@@ -12,10 +12,10 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic
 
-from batching.batch import Batch
+from batching.batch import NEVER, Batch
 from batching.options import Filling
 from batching.task import T
 from batching.task_queue import TaskQueue
@@ -35,6 +35,8 @@ class Lane(Generic[T]):
     process: Callable[[Batch[T]], None]
     family: Hashable = None
     """Queues of one family share a callback, and may fill each other's batches; None: the lane has none."""
+    relatives: list["Lane[T]"] = field(default_factory=list, repr=False)
+    """The lanes of its family, itself among them, from the highest priority to the lowest; empty without one."""
     owner: Hashable = None
     """Whose threads are counted together when batches are stuck; None: the lane stands for itself."""
     held: bool = False
@@ -48,6 +50,13 @@ class Lane(Generic[T]):
     """Time of its entry among those that age; as above."""
     running_batches: int = 0
     dispatched_batches: int = 0
+    expired: Callable[[T], None] | None = None
+    """Whom to hand tasks that are out of time; None: its tasks have no deadline."""
+    expires_at: float = NEVER
+    """Time of its entry that counts among those of deadlines."""
+    expiring_tasks: int = 0
+    """Tasks out of time that have not been handed over yet, or are just being."""
+    expired_tasks: int = 0
     idle_seconds: float = 0.0
     """How long one of its batches keeps its thread waiting, of late: for a device, a lock, or a turn on a core."""
 
@@ -63,7 +72,8 @@ class Lane(Generic[T]):
     @property
     def finished(self) -> bool:
         """Whether nothing more will come of it."""
-        return self.queue.closed and not self.queue.enqueued_batches and not self.running_batches
+        at_work = self.queue.enqueued_batches or self.running_batches or self.expiring_tasks
+        return self.queue.closed and not at_work
 
     def note_idle(self, seconds: float) -> None:
         """Take in how long a batch has kept its thread waiting; one among many counts little."""
@@ -103,14 +113,14 @@ class ReadyOrder:
     def add(self, lane: Lane[Any]) -> None:
         """Take a lane in; only one with a family need be."""
         if lane.family is not None:
-            bisect.insort(self._families.setdefault(lane.family, []), lane, key=lambda each: -each.priority)
+            lane.relatives = self._families.setdefault(lane.family, [])
+            bisect.insort(lane.relatives, lane, key=lambda each: -each.priority)
 
     def forget(self, lane: Lane[Any]) -> None:
         """Fill no batch from it any more."""
-        family = self._families.get(lane.family, [])
-        if lane in family:
-            family.remove(lane)
-            if not family:
+        if lane in lane.relatives:
+            lane.relatives.remove(lane)
+            if not lane.relatives:
                 del self._families[lane.family]
 
     def update(self, lane: Lane[Any], now: float) -> None:
@@ -152,16 +162,18 @@ class ReadyOrder:
             if batch is not None:
                 if len(self._rounds) > 1:
                     self._round_of[lane.priority].served_at = now
-                    self.fill(lane, batch, now)
+                if len(lane.relatives) > 1:
+                    self._fill(lane, batch, now)
                 return lane, batch
         return None
 
-    def fill(self, lane: Lane[Any], batch: Batch[Any], now: float) -> None:
+    def _fill(self, lane: Lane[Any], batch: Batch[Any], now: float) -> None:
         """Let a batch that has just been taken from a lane have tasks of lower priorities, as its options say."""
-        if lane.family is None or lane.queue.options.filling is Filling.NONE:
+        if lane.queue.options.filling is Filling.NONE:
             return
-        for lower in self._families[lane.family]:
-            if lower.priority < lane.priority and lower.queue.enqueued_rows:
+        for lower in lane.relatives:
+            # A closed queue empties itself: somebody may be waiting for the end of its last batch.
+            if lower.priority < lane.priority and lower.queue.enqueued_rows and not lower.queue.closed:
                 lane.queue.fill(batch, lower.queue)
                 self.update(lower, now)
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 from batching import errors, queue_statistics
 from batching.batch import Batch
 from batching.batch_queue import BatchQueue
+from batching.deadline_keeper import DeadlineKeeper
 from batching.dispatcher import Dispatcher
 from batching.observer import BatchObserver, SilentObserver
 from batching.options import QueueOptions
@@ -34,7 +35,7 @@ class SharedScheduler:
     Thread-safe. It guarantees that
 
     1. each task accepted is handed to its queue's callback once, in the order of its queue, or returned by
-       `close`;
+       `close`, or, where its deadline passes while it waits, handed at that moment to its queue's `expired`;
     2. no batch has more than its queue's `max_batch_rows`, and none is empty;
     3. a batch is handed over as soon as it is full, or timed out, and a thread is free, wherever other queues
        stand;
@@ -88,6 +89,7 @@ class SharedScheduler:
         self._fixed_threads = len(works)
         self._stood_in = 0
         self._threads: list[threading.Thread] = []
+        self._keeper = DeadlineKeeper(self._dispatcher.expiry, f"{name}-deadlines")
         for own, work in works.items():
             self._start(own, work)
 
@@ -98,6 +100,7 @@ class SharedScheduler:
         process: Callable[[Batch[T]], None],
         owner: Hashable = None,
         family: Hashable = None,
+        expired: Callable[[T], None] | None = None,
     ) -> BatchQueue[T]:
         """Add a queue, at any time, from any thread; `BatchQueue.close` removes it again.
 
@@ -109,12 +112,19 @@ class SharedScheduler:
         several. It owns the batch: it has to finish each task in it, whatever happens. If it raises, the
         observer hears of it and the scheduler goes on; nobody else finishes those tasks.
 
+        `expired` is called with each task whose deadline passed while it waited, outside every lock, and has to finish
+        it, quickly: one thread, which starts with the first deadline, calls it for all queues.
+
         Raises:
             QueueClosed: the scheduler has been closed.
         """
-        lane = Lane(TaskQueue[T](name, options), process, family, owner)
+        lane = Lane(TaskQueue[T](name, options), process, family, owner=owner, expired=expired)
         self._dispatcher.add(lane)
-        return BatchQueue(lane, self._dispatcher, self._join)
+        return BatchQueue(lane, self._dispatcher, self._join, self._keep_deadlines)
+
+    def now(self) -> float:
+        """Return the seconds on its clock, in which deadlines are meant."""
+        return self._clock()
 
     def relieve(self) -> None:
         """Start threads to stand in for those that are stuck, where batches wait. From one thread; it never waits."""
@@ -140,15 +150,19 @@ class SharedScheduler:
         return found if len(found) >= takers > 0 else []
 
     def step(self) -> bool:
-        """Process one batch that is due on the calling thread; return whether there was one. Never waits."""
+        """Process one batch that is due on the calling thread; return whether there was one. Never waits.
+
+        Tasks that are out of time are handed over before.
+        """
         taken = self._dispatcher.poll_batch()
+        self._keeper.hand_over()
         if taken is None:
             return False
         self._process(*taken)
         return True
 
     def seconds_until_due(self) -> float | None:
-        """How long until `step` finds a batch: 0 when there is one, None when no task waits."""
+        """How long until `step` finds a batch or a deadline: 0 when there is one, None when no task waits."""
         return self._dispatcher.seconds_until_due()
 
     def close(self, *, drain: bool = True, wait: bool = True) -> tuple[Any, ...]:
@@ -174,6 +188,7 @@ class SharedScheduler:
         if finished:
             for thread in self._threads:
                 thread.join()
+            self._keeper.join()
         return finished
 
     def statistics(self) -> SchedulerStatistics:
@@ -192,7 +207,7 @@ class SharedScheduler:
         return f"<SharedScheduler {self.name!r}: {len(self._threads)} threads, {self._dispatcher!r}>"
 
     def _join(self, lane: Lane[Any] | None, timeout_seconds: float | None) -> bool:
-        if threading.current_thread() in self._threads:
+        if threading.current_thread() in (*self._threads, self._keeper.thread):
             raise RuntimeError(
                 "a batch thread cannot wait for batches, its own among them: close with wait=False"
             )
@@ -203,7 +218,9 @@ class SharedScheduler:
                 pass
         else:
             while (batch := self._dispatcher.poll_lane(lane)) is not None:
+                self._keeper.hand_over()
                 self._process(lane, batch)
+            self._keeper.hand_over()
         return self._dispatcher.wait_until_finished(lane, 0)
 
     def _work(self) -> None:
@@ -218,6 +235,11 @@ class SharedScheduler:
         while (taken := self._dispatcher.next_batch(stands_in=True)) is not None:
             self._process(*taken)
             del taken  # as above
+
+    def _keep_deadlines(self) -> None:
+        """See to it that deadlines are kept, where there are threads."""
+        if self._threads:
+            self._keeper.start()
 
     def _start(self, name: str, work: Callable[[], None]) -> None:
         thread = threading.Thread(target=work, name=name, daemon=True)

@@ -4,11 +4,12 @@ TensorFlow's `internal::Queue` (`shared_batch_scheduler.h`) without its lock and
 queue, with priorities say, would have to offer what is public here.
 """
 
+import itertools
 from collections import deque
 from typing import Generic
 
 from batching import errors, padding, splitting
-from batching.batch import Batch, CloseReason
+from batching.batch import NEVER, Batch, CloseReason
 from batching.options import Filling, QueueOptions
 from batching.task import T
 
@@ -93,10 +94,16 @@ class TaskQueue(Generic[T]):
         """How long the oldest task has waited; 0 when the queue is empty."""
         return now - self._batches[0].enqueued_at[0] if self._batches else 0.0
 
-    def add(self, task: T, now: float) -> None:
-        """Take the whole task, or raise and take nothing of it.
+    @property
+    def deadline(self) -> float:
+        """The earliest deadline of a task that waits; `NEVER` where none has one."""
+        return min((batch.deadline for batch in self._batches), default=NEVER)
+
+    def add(self, task: T, now: float, deadline: float | None = None) -> None:
+        """Take the whole task, or raise and take nothing of it. A split task's parts have its deadline.
 
         Raises:
+            DeadlineExceeded: it is out of time already.
             QueueClosed: the queue takes nothing more.
             QueueFull: not now; the batches that it needs would be more than may wait.
             TaskTooLarge: never; see the error.
@@ -104,6 +111,9 @@ class TaskQueue(Generic[T]):
         """
         if self.closed:
             raise errors.QueueClosed(f"queue {self.name!r} is closed")
+        if deadline is not None:
+            self._add_limited(task, now, deadline)
+            return
         rows = task.rows
         room_rows = self.room_rows
         if 0 < rows < room_rows:
@@ -125,8 +135,19 @@ class TaskQueue(Generic[T]):
                 self._close(batch, CloseReason.FULL)
         self._count(len(parts) + (filler is not None), rows)
 
+    def expire(self, now: float) -> list[T]:
+        """Remove and return the tasks whose deadline has passed, in order; their room is free again."""
+        expired = [task for batch in self._batches if batch.deadline <= now for task in batch.expire(now)]
+        if expired:
+            self._count(-len(expired), -sum(task.rows for task in expired))
+            self._close_up()
+        return expired
+
     def take(self, now: float) -> Batch[T] | None:
-        """Remove and return the first batch, closed; None when it is not due or there is none."""
+        """Remove and return the first batch, closed; None when it is not due or there is none.
+
+        Requires: tasks whose deadline has passed have been removed.
+        """
         due_at = self.due_at
         if due_at is None or now < due_at:
             return None
@@ -200,6 +221,32 @@ class TaskQueue(Generic[T]):
         elif batch.close_reason is not None:
             batch.padded_rows = padding.next_allowed(batch.rows, self.options.allowed_batch_rows)
         return task
+
+    def _add_limited(self, task: T, now: float, deadline: float) -> None:
+        """Take a task with a deadline: the parts of it are what has come to the end of the queue."""
+        if not deadline > now:
+            raise errors.DeadlineExceeded(f"queue {self.name!r} takes no task that is out of time")
+        before = max(0, len(self._batches) - 1)
+        places = len(self._batches[-1].tasks) if self._batches else 0
+        self.add(task, now)
+        for batch in itertools.islice(self._batches, before, None):
+            if places < len(batch.tasks):  # nothing of it may have gone into the batch that was there
+                batch.limit(places, deadline)
+            places = 0
+
+    def _close_up(self) -> None:
+        """Give the room of tasks that have gone to those behind, as far as whole batches fit, and to those to come."""
+        waiting, self._batches = self._batches, deque()
+        for batch in waiting:
+            if self._batches and self._batches[-1].rows + batch.rows <= self.options.max_batch_rows:
+                self._batches[-1].absorb(batch)
+            elif batch.rows:
+                self._batches.append(batch)
+        for batch in self._batches:
+            reason = batch.close_reason or CloseReason.FULL
+            batch.reopen()
+            if batch is not self._batches[-1] or batch.rows == self.options.max_batch_rows or self.closed:
+                self._close(batch, reason)
 
     def _close(self, batch: Batch[T], reason: CloseReason) -> None:
         batch.close(reason, padding.next_allowed(batch.rows, self.options.allowed_batch_rows))

@@ -27,6 +27,7 @@ OWNERS = {
     "sklearn": {"worker.demo.training"},
 }
 STARTS_THREADS = {
+    "batching.deadline_keeper",
     "batching.shared_scheduler",
     "lifecycle.threads",
     "worker.client",

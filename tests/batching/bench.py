@@ -64,6 +64,10 @@ class Bench:
         self.clock = FakeClock()
         self.observer = RecordingObserver()
         self.batches: list[Batch[Rows]] = []
+        self.expired: list[tuple[float, Rows]] = []
+        """When, and which task."""
+        self.keeper = 0
+        """1 as soon as a task has had a deadline and a thread keeps it."""
         self.scheduler = SharedScheduler(
             threads, clock=self.clock, observer=self.observer, make_condition=self.clock.condition
         )
@@ -71,12 +75,24 @@ class Bench:
 
     def queue(self, name: str = "q", /, **options: Any) -> BatchQueue[Rows]:
         """Add a queue whose batches are kept."""
-        return self.scheduler.add_queue(name, QueueOptions(**options), self.batches.append)
+        return self.scheduler.add_queue(
+            name, QueueOptions(**options), self.batches.append, expired=self.expire
+        )
+
+    def expire(self, task: Rows) -> None:
+        """Keep a task that is out of time."""
+        self.expired.append((self.clock(), task))
+
+    def schedule(self, queue: BatchQueue[Rows], task: Rows, seconds: float | None = None) -> None:
+        """Schedule a task with so many seconds of time."""
+        if seconds is not None:
+            self.keeper = 1 if self.threads else 0
+        queue.schedule(task, deadline=None if seconds is None else self.clock() + seconds)
 
     def settle(self) -> None:
         """Let every batch that is due be processed; afterwards each thread sleeps."""
         if self.threads:
-            self.clock.wait_for_sleepers(self.threads)
+            self.clock.wait_for_sleepers(self.threads + self.keeper)
         else:
             while self.scheduler.step():
                 pass

@@ -22,6 +22,8 @@ class Arrival:
     queue: int
     rows: int
     cut: int
+    ticks_left: float | None = None
+    """Its time; None: any."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ ARRIVALS = st.builds(
     queue=st.integers(0, len(TIMEOUT_TICKS) - 1),
     rows=st.integers(1, 20),
     cut=st.integers(0, 3),
+    ticks_left=st.sampled_from([None, None, None, 0.5, 1, 1.5, 2.5, 4]),
 )
 EVENTS = st.lists(
     st.one_of(
@@ -63,6 +66,8 @@ class Run:
         self.allowed = allowed
         self.accepted: list[list[Rows]] = [[] for _ in TIMEOUT_TICKS]
         self.batches: list[list[Batch[Rows]]] = [[] for _ in TIMEOUT_TICKS]
+        self.deadlines: list[list[float | None]] = [[] for _ in TIMEOUT_TICKS]
+        """Of each row that was taken."""
         self.queues = [
             self.bench.queue(
                 str(number),
@@ -80,15 +85,22 @@ class Run:
         task = Rows(str(arrival.queue), arrival.rows, arrival.cut, sum(task.rows for task in accepted))
         before = (queue.enqueued_tasks, queue.enqueued_rows, queue.capacity_rows)
         try:
-            queue.schedule(task)
+            seconds = None if arrival.ticks_left is None else arrival.ticks_left * TICK_SECONDS
+            self.bench.schedule(queue, task, seconds)
         except errors.BatchingError:
             assert (queue.enqueued_tasks, queue.enqueued_rows, queue.capacity_rows) == before
             taken = False
         else:
             accepted.append(task)
+            deadline = None if seconds is None else self.bench.clock() + seconds
+            self.deadlines[arrival.queue] += [deadline] * arrival.rows
             taken = True
-        if arrival.cut == 1 and not self.bench.threads:
+        if arrival.cut == 1 and not self.bench.threads and not self.has_late_tasks():
             assert taken == (arrival.rows <= before[2])
+
+    def has_late_tasks(self) -> bool:
+        """Whether tasks may wait that would make room for others."""
+        return any(at is not None and at <= self.bench.clock() for own in self.deadlines for at in own)
 
     def play(self, events: list[Arrival | Pause | Burst]) -> None:
         """Play all events, then close."""
@@ -131,17 +143,34 @@ class Run:
                 assert ticks == 0
 
     def check_delivery(self) -> None:
-        """Each row of each task taken is in exactly one batch, in the order in which it came."""
+        """Each row of each task taken is in exactly one batch, in the order in which it came, or has expired once."""
         batches = sorted(self.bench.batches, key=lambda batch: batch.tasks[0].start)
         for number, accepted in enumerate(self.accepted):
-            delivered = [
-                task.start + row
-                for batch in batches
-                for task in batch.tasks
-                if task.name == str(number)
-                for row in range(task.rows)
-            ]
-            assert delivered == list(range(sum(task.rows for task in accepted)))
+            delivered = [row for batch in batches for task in batch.tasks for row in rows_of(task, number)]
+            expired = [row for _, task in self.bench.expired for row in rows_of(task, number)]
+            assert delivered == sorted(delivered)
+            assert sorted(delivered + expired) == list(range(sum(task.rows for task in accepted)))
+
+    def check_deadlines(self) -> None:
+        """No row began out of time, and none that had time expired; who was told, was told when it was so."""
+        for batch in self.bench.batches:
+            taken_at = batch.enqueued_at[0] + batch.waited_seconds
+            for number, deadlines in enumerate(self.deadlines):
+                for task in batch.tasks:
+                    for row in rows_of(task, number):
+                        deadline = deadlines[row]
+                        assert deadline is None or taken_at < deadline
+        for at, task in self.bench.expired:
+            for number, deadlines in enumerate(self.deadlines):
+                for row in rows_of(task, number):
+                    deadline = deadlines[row]
+                    assert deadline is not None
+                    assert at >= deadline
+
+
+def rows_of(task: Rows, queue: int) -> range:
+    """Return the rows of a task that came to this queue."""
+    return range(task.start, task.start + task.rows) if task.name == str(queue) else range(0)
 
 
 @pytest.mark.parametrize("threads", THREAD_COUNTS)
@@ -153,12 +182,13 @@ class Run:
 def test_any_sequence_of_tasks_and_times_is_batched_rightly(
     threads: int, events: list[Arrival | Pause | Burst], allowed: tuple[int, ...]
 ) -> None:
-    """Each row is delivered once and in order, no batch is too large or empty, none is late."""
+    """Each row is delivered once and in order, or expires in time; no batch is too large or empty, none is late."""
     run = Run(threads, allowed)
     run.play(events)
 
     run.check_batches()
     run.check_delivery()
+    run.check_deadlines()
 
 
 @settings(deadline=None)

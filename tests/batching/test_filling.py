@@ -144,6 +144,38 @@ def test_another_family_gives_nothing(bench: Bench) -> None:
     assert sorted(bench.contents()) == [[("high", 1)], [("other", 1)]]
 
 
+def test_a_queue_that_is_closing_empties_itself(bench: Bench) -> None:
+    """Whoever waits for the end of it waits for its own batches."""
+    high, low = pair(bench, Filling.MAX)
+    with bench.all_threads_busy():
+        put(low, 1)
+        put(high, 1)
+        low.close(wait=False)
+    low.join()
+
+    assert sorted(bench.contents()) == [[("high", 1)], [("low", 1)]]
+
+
+def test_a_deadline_moves_with_its_task(bench: Bench) -> None:
+    """What left in another batch runs; what stayed is out of time when its own deadline comes."""
+    high, _ = pair(bench, Filling.ALLOWED)
+    options = QueueOptions(
+        max_batch_rows=8, allowed_batch_rows=SIZES, batch_timeout_seconds=9.0, priority=LOW
+    )
+    low = bench.scheduler.add_queue(
+        "low", options, bench.batches.append, family="model", expired=bench.expire
+    )
+    with bench.all_threads_busy():
+        for number in range(3):
+            bench.schedule(low, Rows(f"low {number}", 1), 1.0 + number)
+        put(high, 3)
+    for _ in range(3):
+        bench.advance(1.0)
+
+    assert bench.contents() == [[("high", 3), ("low 0", 1)]]
+    assert [(at, task.name) for at, task in bench.expired] == [(2.0, "low 1"), (3.0, "low 2")]
+
+
 def test_a_closed_queue_is_forgotten_by_its_family(bench: Bench) -> None:
     """What waited in it was drained, and nobody looks there any more."""
     high, low = pair(bench, Filling.MAX)
