@@ -33,8 +33,8 @@ is), `running` (who is stuck), `waiting` (what threads sleep on), `ahead` (of a 
 out of time), `dispatcher` (the lock, and who wakes whom), `queue_statistics`, `observer` (what is reported),
 `batch_queue` (the caller's side), `deadline_keeper` (a thread), `shared_scheduler` (the others); by itself
 `merging` (rows of arrays). Then the front door for functions of arrays: `arrays` (what they take and give),
-`doorbell` (waking coroutines), `pending` (the future), `array_task`, `array_batches` (a function on a batch),
-`room` (waiting for it), `layout_queues` (a queue for each shape), `batcher`.
+`doorbell` (waking coroutines), `pending` (the future), `array_task`, `bisection` (who made a batch fail),
+`array_batches` (a function on a batch), `room` (waiting for it), `layout_queues` (a queue for each shape), `batcher`.
 
 One lock guards all queues of a scheduler (`dispatcher`); it is held for decisions, never while a callback
 runs. Threads start in `shared_scheduler` and `deadline_keeper` only. Of the front door's own locks only that of

@@ -1,4 +1,7 @@
-"""A function of arrays, run on a batch: rows together, rows apart, and an end for each task whatever happens."""
+"""A function of arrays, run on a batch: rows together, rows apart, and an end for each task whatever happens.
+
+A task that makes the function fail fails alone: the batch is searched for it (`batching.bisection`).
+"""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -8,30 +11,61 @@ from typing import Any
 from batching import arrays, errors, merging, padding
 from batching.array_task import ArrayTask
 from batching.batch import Batch
+from batching.bisection import Bisection
 
 Function = Callable[[Any], Any]
 
 
-def run(function: Function, batch: Batch[ArrayTask], allowed_batch_rows: Sequence[int]) -> None:
+def run(
+    function: Function, batch: Batch[ArrayTask], allowed_batch_rows: Sequence[int], *, bisect: bool = True
+) -> None:
     """Call a function with the rows of those tasks that are still wanted, and end each task of the batch.
 
     Tasks that were cancelled are left out, and without any other the function is not called. The batch's tasks have
-    one layout.
+    one layout. Where the function raises an `Exception` it is called with either half of the tasks, and so on,
+    as far as `Bisection` lets it, unless not to *bisect*: who made it fail is the only one to get that.
 
     Raises:
-        BaseException: what the function raised, or what is wrong with what it returned; each task has it too.
+        BaseException: what the function raised, or what is wrong with what it returned, where no task has a result;
+            each has it too.
     """
     try:
         tasks = [task for task in batch.tasks if task.start()]
-        if not tasks:
-            return
-        form, outputs = _call(function, tasks, allowed_batch_rows)
-        for task, own in zip(tasks, zip(*outputs, strict=True), strict=True):
-            task.finish(form, own)
+        if tasks:
+            _search(function, tasks, allowed_batch_rows, bisect=bisect)
     except BaseException as error:
         for task in batch.tasks:
             task.fail(_own(error))  # those that have ended stay as they are
         raise
+
+
+def _search(
+    function: Function, tasks: list[ArrayTask], allowed_batch_rows: Sequence[int], *, bisect: bool
+) -> None:
+    """Run the tasks together, and then in halves where that fails; raise what no part of them got through."""
+    search = Bisection(len(tasks))
+    groups = [tasks]
+    any_result = False
+    while groups:
+        group = groups.pop()
+        try:
+            form, outputs = _call(function, group, allowed_batch_rows)
+        except Exception as error:
+            # What comes back wrong is the function's own fault, whatever it is given.
+            worth_it = search.failed() and bisect and not isinstance(error, errors.BatchingError)
+            if worth_it and len(group) > 1:
+                middle = len(group) // 2
+                groups += [group[middle:], group[:middle]]
+                continue
+            if not groups and not any_result:
+                raise
+            for task in group:
+                task.fail(_own(error))
+            continue
+        search.succeeded()
+        any_result = True
+        for task, own in zip(group, zip(*outputs, strict=True), strict=True):
+            task.finish(form, own)
 
 
 def _call(

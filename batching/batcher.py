@@ -34,7 +34,8 @@ class Batcher(Generic[A, R]):
     A task is an array with rows first, a tuple of arrays, or a mapping of names to arrays, with equal rows; the
     function takes the same with more rows (a mapping as a dict) and returns any of the three with as many rows as it
     got. It must not depend on which rows it gets together. It runs on the batch threads, on several at a time where
-    there are several, and must not change what it is given: a task that is alone in its batch is not copied.
+    there are several, and must not change what it is given: a task that is alone in its batch is not copied. When it
+    raises it is called again with either half of the tasks, and so on, so that only those at fault fail.
 
     Tasks whose names, dtypes or shapes after dimension 0 differ never meet: each such *layout* has a queue of its own
     by `options`, and the queues take turns. At most `most_layouts` queues are kept; for a new one the oldest in which
@@ -44,18 +45,20 @@ class Batcher(Generic[A, R]):
     which drain. In a process that was forked it is closed, as threads do not come along.
 
     Args:
-        function: of arrays; what it raises, each task of that batch gets.
+        function: of arrays; what it raises, the tasks that make it do so get, or each of the batch if it always does.
         options: of each layout's queue.
         threads: that run batches, 1 unless a scheduler is given; with 0 somebody has to call `step`.
         scheduler: whose threads run the batches, in turn with those of whoever else uses it. It stays its owner's, who
             closes it after the batchers.
         name: what queues and errors call it; the function's own name unless given.
+        bisect: whether a batch that fails is searched for the tasks at fault; without it each task of the batch fails,
+            and the function is called once for each batch.
 
     Raises:
         InvalidOptions: both threads and a scheduler, or a number out of range.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its options, each by its name
         self,
         function: Callable[[A], R],
         options: QueueOptions | None = None,
@@ -64,6 +67,7 @@ class Batcher(Generic[A, R]):
         scheduler: SharedScheduler | None = None,
         name: str | None = None,
         most_layouts: int = MOST_LAYOUTS,
+        bisect: bool = True,
     ) -> None:
         if scheduler is not None and threads is not None:
             raise errors.InvalidOptions("give either threads or a scheduler, which has its own, and not both")
@@ -72,6 +76,7 @@ class Batcher(Generic[A, R]):
         self.name = name if name is not None else getattr(function, "__name__", type(function).__name__)
         self.options = options if options is not None else QueueOptions()
         self._function = function
+        self._bisect = bisect
         self._owns_scheduler = scheduler is None
         self.scheduler = scheduler or SharedScheduler(1 if threads is None else threads, name=self.name)
         self._has_threads = self.scheduler.statistics().threads > 0
@@ -206,7 +211,7 @@ class Batcher(Generic[A, R]):
         outer = getattr(_running, "scheduler", None)
         _running.scheduler = self.scheduler
         try:
-            array_batches.run(self._function, batch, self.options.allowed_batch_rows)
+            array_batches.run(self._function, batch, self.options.allowed_batch_rows, bisect=self._bisect)
         finally:
             _running.scheduler = outer
 

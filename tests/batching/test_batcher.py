@@ -168,7 +168,7 @@ def test_tasks_of_unlike_layout_never_meet(bench: Bench, function: Tripling) -> 
     for failed in pending[8:]:
         with pytest.raises(FloatingPointError):
             failed.result(PATIENCE_SECONDS)
-    assert sizes(function) == [2, 2, 2, 2, 4]
+    assert sizes(function) == [1, 1, 2, 2, 2, 2, 4], "of the two that fail each is run alone, too"
 
 
 def test_an_idle_layout_makes_room_for_a_new_one(bench: Bench, function: Tripling) -> None:
@@ -247,23 +247,64 @@ def test_a_full_queue_refuses_at_once(bench: Bench, function: Tripling) -> None:
     assert sizes(function) == [1, 1]
 
 
-def test_an_error_goes_to_each_task_of_its_batch_alone(bench: Bench, function: Tripling) -> None:
-    """Each has an error object of its own, with where it was raised; the batcher and its observer go on."""
+def test_a_task_that_makes_the_function_fail_fails_alone(bench: Bench, function: Tripling) -> None:
+    """Of 256 callers in one batch 255 have their rows, after few more calls; nothing has failed as a whole."""
     batcher = batcher_on(bench, function)
-    failed = [batcher.submit(np.array([x])) for x in (1, -2, 3)]
-    bench.advance(TIMEOUT_SECONDS)
-    caught = [each.exception(PATIENCE_SECONDS) for each in failed]
-    good = batcher.submit(np.array([4]))
+    pending = [batcher.submit(np.array([-2 if n == 100 else n])) for n in range(256)]
     bench.advance(TIMEOUT_SECONDS)
 
-    assert [type(error) for error in caught] == [FloatingPointError] * 3
-    assert len({id(error) for error in caught}) == 3
+    with pytest.raises(FloatingPointError, match="-2 is too hard"):
+        pending.pop(100).result(PATIENCE_SECONDS)
+    assert [result(each) for each in pending] == [[3 * n] for n in range(256) if n != 100]
+    assert len(function.calls) <= 1 + 2 * 8
+    assert bench.observer.failed == []
+
+
+def test_tasks_of_several_rows_are_not_cut_to_find_who_fails(bench: Bench, function: Tripling) -> None:
+    """One bad row fails its caller's others, as they were put in together, and padding is as ever."""
+    batcher = batcher_on(bench, function, max_batch_rows=8, allowed_batch_rows=(4, 8))
+    pending = [batcher.submit(np.array(x)) for x in ([1, 2, 3], [4, -5], [6, 7, 8])]
+    bench.advance(TIMEOUT_SECONDS)
+
+    assert [result(each) for each in pending[::2]] == [[3, 6, 9], [18, 21, 24]]
+    with pytest.raises(FloatingPointError):
+        pending[1].result(PATIENCE_SECONDS)
+    assert {len(call) for call in function.calls} == {4, 8}
+
+
+def test_an_error_that_all_have_goes_to_each_of_them(bench: Bench) -> None:
+    """Each has an error object of its own, with where it was raised; the batcher and its observer go on."""
+    calls = []
+
+    def broken(x: Array) -> Array:
+        calls.append(x)
+        raise FloatingPointError("broken")
+
+    batcher = batcher_on(bench, broken)
+    failed = [batcher.submit(np.array([x])) for x in range(256)]
+    bench.advance(TIMEOUT_SECONDS)
+    caught = [each.exception(PATIENCE_SECONDS) for each in failed]
+
+    assert {type(error) for error in caught} == {FloatingPointError}
+    assert len({id(error) for error in caught}) == 256
     for error in caught:
         assert error is not None
         frames = [entry.tb_frame.f_code.co_name for entry in tracebacks(error)]
-        assert frames == ["__call__"], "the function's own frames, which know no other task"
-    assert result(good) == [12]
+        assert frames == ["broken"], "the function's own frames, which know no other task"
+    assert len(calls) <= 4 * 9, "it is given up, not searched"
     assert [type(error) for _, _, error in bench.observer.failed] == [FloatingPointError]
+
+
+def test_a_function_that_is_called_once_a_batch_fails_it_as_a_whole(bench: Bench, function: Tripling) -> None:
+    """That is how it is asked for where calls have effects of their own."""
+    batcher = Batcher(
+        function, QueueOptions(batch_timeout_seconds=TIMEOUT_SECONDS), scheduler=bench.scheduler, bisect=False
+    )
+    failed = [batcher.submit(np.array([x])) for x in (1, -2, 3)]
+    bench.advance(TIMEOUT_SECONDS)
+
+    assert {type(each.exception(PATIENCE_SECONDS)) for each in failed} == {FloatingPointError}
+    assert sizes(function) == [3]
 
 
 def tracebacks(error: BaseException) -> Iterator[Any]:

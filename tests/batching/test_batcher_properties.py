@@ -129,22 +129,25 @@ class Run:
                 self.cancelled.add(index)
 
     def check(self) -> None:
-        """Each task ended once: cancelled without having run, by the error of its batch, or with its own rows."""
+        """Each task ended once: cancelled without having run, by its own row's error, or with its own rows.
+
+        Only where many fail may others fail with them, as not all are searched for.
+        """
         assert self.ended == Counter(range(len(self.tasks)))
-        assert set(self.seen.values()) <= {1}, "no row is run twice"
+        assert self.failing or set(self.seen.values()) <= {1}, "no row is run twice for nothing"
         for index, (x, pending) in enumerate(self.tasks):
             assert pending.cancelled() == (index in self.cancelled)
             numbers = x.reshape(len(x), -1)[:, 0]
             if index in self.cancelled:
                 assert not any(self.seen[number] for number in numbers.tolist())
             elif pending.exception(0) is None:
-                assert all(self.seen[number] == 1 for number in numbers.tolist())
+                assert all(self.seen[number] for number in numbers.tolist())
                 assert not self.failing.intersection(numbers.tolist())
                 assert pending.result(0)["row"].tolist() == numbers.tolist()
                 assert pending.result(0)["wide"].tolist() == (2 * x).tolist()
             else:
                 assert isinstance(pending.exception(0), FloatingPointError)
-                assert self.failing
+                assert len(self.failing) > 2 or self.failing.intersection(numbers.tolist())
 
 
 @pytest.mark.parametrize("threads", THREAD_COUNTS)
