@@ -1,13 +1,17 @@
 """The gauges of what waits in batch queues, read when somebody asks."""
 
+from typing import TYPE_CHECKING
+
 from prometheus_client import CollectorRegistry
 
-from batching.batch_queue import BatchQueue
 from batching.options import QueueOptions
 from batching.shared_scheduler import SharedScheduler
 from tests.fakes.clock import FakeClock
 from worker.metrics import Metrics
 from worker.queue_depths import Depth, QueueName, depths
+
+if TYPE_CHECKING:
+    from batching.batch_queue import BatchQueue
 
 QUEUE = QueueName("m", "1", "serving_default")
 
