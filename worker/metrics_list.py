@@ -116,7 +116,10 @@ MODEL_STUCK = gauge(
     "model",
 )
 QUEUE_ROWS = gauge(
-    "queue_rows", "rows", "Rows that wait in the batch queues, or for room in a full one.", *OF_QUEUES
+    "queue_rows",
+    "rows",
+    "Rows that wait in the batch queues, or (as of the last second) for room in a full one.",
+    *OF_QUEUES,
 )
 QUEUE_TASKS = gauge(
     "queue_tasks",
