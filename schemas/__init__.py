@@ -4,8 +4,8 @@ In reading order.
 
 The records: `errors` (one tree, each with its code), `dtype`, `tensor`, `claim` (where the data of a tensor
 lies that is too large for its record), `predict_request`, `status`, `predict_reply`; `version_selection`,
-`traffic_split`, `traffic_shadow` and `model_config` of the control topic; `signature_spec`, `servable_status`
-and `worker_status` of the status topic; their schemas in `avsc`.
+`traffic_split`, `traffic_shadow` and `model_config` of the control topic; `signature_spec`, `queue_report`,
+`servable_status` and `worker_status` of the status topic; their schemas in `avsc`.
 
 One record to bytes and back: `wire_limits` (how much a record may claim), `varint`, `framing` (the first
 ten bytes), `marks`, `scalar_walkers`, `block_walker` and `structure_walk` (the look through a record before

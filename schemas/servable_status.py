@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
+from schemas import queue_report
+from schemas.queue_report import QueueReport
 from schemas.signature_spec import SignatureSpec
 
 LOAD_SECONDS = "load_seconds"
@@ -18,6 +20,9 @@ REQUESTS_ANSWERED = "requests_answered"
 
 REQUESTS_FAILED = "requests_failed"
 """Likewise, of those that it was chosen for and whose reply is an error."""
+
+QUEUES = "queues"
+"""The name, likewise, of what its batch queues did since that was last said, as `schemas.queue_report` encodes it."""
 
 ASLEEP = "asleep"
 """The name, likewise, of what a version of a lazy model says that nobody has asked for: it is not loaded until then."""
@@ -98,6 +103,11 @@ class ServableStatus:
     def requests_failed(self) -> int | None:
         """How many of its requests have an error as their reply; None where nobody says it."""
         return self._count(REQUESTS_FAILED)
+
+    @property
+    def queues(self) -> tuple[QueueReport, ...]:
+        """What the batch queues of an available version have done of late, by signature; empty where nobody says it."""
+        return queue_report.decode(self.parameters.get(QUEUES, b""))
 
     def _count(self, name: str) -> int | None:
         digits = self.parameters.get(name, b"")

@@ -16,7 +16,8 @@ The way of a request:
 * `intake`, `admission`, `admission_settings`, `header_columns`, `reply_routing`, `reply_routes` (p): from messages to
   blocks, replies, dead letters, or a wait
 * `router`, `model_choice`, `traffic_shares`, `told_reasons` (p): which version answers, or why none does
-* `request_block`, `batch_queues`, `model_queue_options`, `batch_sizes`: blocks, and the queues they wait in
+* `request_block`, `queue_depths`, `batch_queues`, `model_queue_options`, `batch_sizes`: blocks, and the queues they
+  wait in
 * `held_requests` (p): what waits for a model or a topic
 * `answering`, `routing` (p): what the intake says by itself, and how it queues what goes to one version or to several
 * `shadowing` (p), `shadow_room`, `shadow_runs`, `shadow_replies`: what another version is tried on, unnoticed
@@ -54,7 +55,7 @@ Models:
   `fetched_loader`, `version_copies`, `copy_folder`, `file_locks` (their copies here)
 * `joining`, `control_loop`, `control_thread` (c): when requests may be taken; what the control thread does
 * `model_log`: what becomes of versions, in the log
-* `status_topic`, `servable_reports`, `worker_lease` (c): what this worker says of itself
+* `status_topic`, `queue_reports`, `servable_reports`, `worker_lease` (c): what this worker says of itself
 
 For commands and clients:
 
@@ -79,9 +80,9 @@ The process:
 * `settings`, `settings_group`, `settings_kafka`, `settings_serving`, `settings_lifecycle`, `settings_model_cache`,
   `settings_claims`, `settings_operation`, `settings_rules`, `settings_sources`, `settings_loading`,
   `settings_secrets`, `settings_display`, `settings_docs`: what can be set
-* `log`, `metrics`, `metrics_list`, `metrics_making`, `metrics_counter`, `metrics_histogram`, `metrics_observers`,
-  `metrics_models`, `metrics_memory`, `metrics_control`, `metrics_requests`, `metrics_lazy`, `metrics_shadow`,
-  `metrics_docs`, `health`: what can be seen
+* `log`, `metrics`, `metrics_kinds`, `metrics_list`, `metrics_making`, `metrics_counter`, `metrics_histogram`,
+  `metrics_observers`, `metrics_models`, `metrics_memory`, `metrics_control`, `metrics_requests`, `metrics_lazy`,
+  `metrics_shadow`, `metrics_queues`, `metrics_docs`, `health`: what can be seen
 * `exit_codes`, `process_end`, `release`: how it ends; which one it is
 * `kafka`: the seam to the client library
 """

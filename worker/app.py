@@ -32,6 +32,7 @@ from worker.metrics_requests import requests_of_versions
 from worker.model_queue_options import ModelQueueOptions
 from worker.model_table import ModelTable
 from worker.policies import ModelPolicies
+from worker.queue_reports import QueueReports
 from worker.request_clients import request_clients
 from worker.request_path import RequestPath
 from worker.servable_reports import ServableReports
@@ -185,6 +186,7 @@ def _control_side(
         aspirations.follows,
         status,
         requests=functools.partial(requests_of_versions, metrics.requests),
+        queues=QueueReports(metrics.queues.counts),
     )
     manager.bus.subscribe(reports.heard)
     identity = WorkerIdentity(

@@ -19,6 +19,7 @@ from lifecycle.servable_id import ServableId
 from lifecycle.signature import Signature
 from schemas.request_kind import TensorLayout
 from worker import batch_sizes
+from worker.queue_depths import QueueName
 from worker.request_block import RequestBlock
 
 Facts = tuple[ServableId, str, tuple[str, ...], tuple[TensorLayout, ...], QueueOptions]
@@ -129,6 +130,15 @@ class BatchQueues:
         for key, blocks in self._waiting.items():
             servable_id, signature, *_ = key.facts
             name = (servable_id.name, servable_id.version, signature)
+            rows[name] = rows.get(name, 0) + sum(block.rows for block, _ in blocks)
+        return rows
+
+    def rows_outside(self) -> dict[QueueName, int]:
+        """Rows that wait for room in a queue."""
+        rows: dict[QueueName, int] = {}
+        for key, blocks in self._waiting.items():
+            servable_id, signature, *_ = key.facts
+            name = QueueName(servable_id.name, str(servable_id.version), signature)
             rows[name] = rows.get(name, 0) + sum(block.rows for block, _ in blocks)
         return rows
 

@@ -35,7 +35,6 @@ class Gauges:
         self._flow = flow
         self._watch = watch
         self._next = 0.0
-        self._queued: dict[str, int] = {}
         self._stuck: dict[str, float] = {}
         self._occasionally = Occasionally(log, seconds=60.0)
 
@@ -53,7 +52,7 @@ class Gauges:
             self._tell_partitions(self._consumer, self._flow)
         if self._watch is not None:
             self._watch.step(now)
-        self._tell_queues(self._parts.queues.enqueued_rows())
+        self._metrics.queues.waiting_for_room(self._parts.queues.rows_outside())
         stuck = self._parts.queues.stuck(STUCK_SECONDS)
         for model, seconds in self._parts.shadowing.stuck(STUCK_SECONDS).items():
             stuck[model] = max(seconds, stuck.get(model, 0.0))
@@ -66,14 +65,6 @@ class Gauges:
             end, done = consumer.cached_high(partition), self._parts.tracker.position(partition)
             if end is not None and done is not None:
                 self._metrics.lag(partition.topic, partition.partition, max(0, end - done))
-
-    def _tell_queues(self, rows: Mapping[tuple[str, int, str], int]) -> None:
-        by_model = dict.fromkeys(self._queued, 0)
-        for (model, _, _), count in rows.items():
-            by_model[model] = by_model.get(model, 0) + count
-        for model, count in by_model.items():
-            self._metrics.queued(model, count)
-        self._queued = {model: count for model, count in by_model.items() if count}
 
     def _tell_stuck(self, seconds: Mapping[str, float]) -> None:
         for model in {*self._stuck, *seconds}:

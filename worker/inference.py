@@ -38,7 +38,7 @@ Arrays = Mapping[str, npt.NDArray[np.generic]]
 class RunObserver(Protocol):
     """Hears of each run of a model; implemented by the metrics. Called on the batch threads."""
 
-    def batch_ran(self, model: str, version: int, seconds: float) -> None:
+    def batch_ran(self, model: str, version: int, signature: str, seconds: float) -> None:
         """A run ended, well or badly."""
         ...
 
@@ -199,7 +199,7 @@ class _Run:
         finally:
             seconds = self._clock() - start
             self._giving_way.leave(seconds)
-            self._observer.batch_ran(self._id.name, self._id.version, seconds)
+            self._observer.batch_ran(self._id.name, self._id.version, self._signature.name, seconds)
 
     def _padded_rows(self, parts: Sequence[Part]) -> int:
         """The rows that the model sees; no rows at all have nothing to pad with."""

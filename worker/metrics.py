@@ -5,7 +5,6 @@ metrics there are is said in `worker.metrics_list`.
 """
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +16,8 @@ from worker.metrics_counter import shown
 from worker.metrics_lazy import LazyMetrics
 from worker.metrics_making import MadeMetrics
 from worker.metrics_memory import MemoryMetrics
+from worker.metrics_queues import QueueMetrics
 from worker.metrics_shadow import ShadowMetrics
-
-if TYPE_CHECKING:
-    from worker.metrics_histogram import HistogramChild
 
 STATES = ("START", "LOADING", "AVAILABLE", "UNLOADING", "END")
 """The public states of a version, as `lifecycle.servable_state` names them."""
@@ -42,15 +39,13 @@ class Metrics:
     """Every metric of a worker on one registry.
 
     Thread-safe: the poll thread, batch threads and the control thread call it. What a requester writes is
-    never a label: callers give an empty model, and an empty signature, for one that does not exist. It is the
-    `worker.inference.RunObserver` too; `worker.metrics_observers` adapts it to the other packages.
+    never a label: callers give an empty model, and an empty signature, for one that does not exist.
+    `worker.metrics_observers` adapts it to the other packages.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
         make = self._made = MadeMetrics(registry)
-        self._gone: set[str] = set()
-        self._of_batches: dict[str, tuple[HistogramChild, HistogramChild]] = {}
         self._consumed = make.block_counter(names.RECORDS_CONSUMED)
         self.requests = make.block_counter(names.REQUESTS)
         self._latency = make.histogram(names.REQUEST_LATENCY)
@@ -59,15 +54,8 @@ class Metrics:
         self._released = make.counter(names.REQUESTS_RELEASED)
         self._refused = make.counter(names.REPLIES_REFUSED)
         self._reproduced = make.counter(names.REPLIES_REPRODUCED)
-        self._batch_rows = make.histogram(names.BATCH_ROWS)
-        self._padded_rows = make.counter(names.BATCH_PADDED_ROWS)
-        self._queue_seconds = make.histogram(names.BATCH_QUEUE_SECONDS)
-        self._run_seconds = make.histogram(names.BATCH_RUN_SECONDS)
-        self._batches_closed = make.block_counter(names.BATCHES_CLOSED)
-        self._batch_failures = make.counter(names.BATCH_FAILURES)
-        self._tried_again = make.counter(names.BATCHES_TRIED_AGAIN)
+        self.queues = QueueMetrics(make, registry)
         self._stuck = make.gauge(names.MODEL_STUCK)
-        self._queue_rows = make.gauge(names.QUEUE_ROWS)
         self._in_flight_rows = make.gauge(names.IN_FLIGHT_ROWS)
         self._in_flight_bytes = make.gauge(names.IN_FLIGHT_BYTES)
         self._budget_rows = make.gauge(names.BUDGET_ROWS)
@@ -149,41 +137,9 @@ class Metrics:
 
     # Batches
 
-    def batch_formed(
-        self, model: str, rows: int, padded_rows: int, waited_seconds: float, reason: str
-    ) -> None:
-        """Count a batch that leaves its queue; *padded_rows* is the size that it is run at."""
-        children = self._of_batches.get(model)
-        if children is None:
-            children = self._batch_rows.labels(model), self._queue_seconds.labels(model)
-            self._of_batches[model] = children
-        children[0].observe(rows)
-        children[1].observe(waited_seconds)
-        if padded_rows > rows:
-            self._padded_rows.labels(model).inc(padded_rows - rows)
-        self._batches_closed.labels(reason).add(1)
-
-    def batch_ran(self, model: str, version: int, seconds: float) -> None:
-        """Count the time that one call of a model took."""
-        self._run_seconds.labels(model, str(version)).observe(seconds)
-
-    def batch_tried_again(self, model: str, version: int) -> None:
-        """Count another run of a batch whose failure may pass."""
-        self._tried_again.labels(model, str(version)).inc()
-
-    def batch_failed(self, model: str, version: str) -> None:
-        """Count a batch that failed as a whole."""
-        self._batch_failures.labels(model, version).inc()
-
     def stuck(self, model: str, seconds: float) -> None:
         """Say for how long a model has been with one batch; 0: not for long."""
         self._stuck.labels(model).set(seconds)
-
-    def queued(self, model: str, rows: int) -> None:
-        """Say how many rows wait in the queues of a model; empty ones outlive it."""
-        if model in self._gone and not rows:
-            return
-        self._queue_rows.labels(model).set(rows)
 
     # What is held back
 
@@ -261,7 +217,7 @@ class Metrics:
 
     def model_state(self, model: str, version: int, state: str, *, failed: bool = False) -> None:
         """Say the state of a version. One that has ended well is forgotten, one that failed stays."""
-        self._gone.discard(model)
+        self.queues.back(model, str(version))
         if state == "END" and not failed:
             self._model_state.remove_by_labels({"model": model, "version": str(version)})
             return
@@ -289,7 +245,5 @@ class Metrics:
 
     def forget(self, model: str, version: str = "") -> None:
         """Show nothing more of a version, or of a model if none is named, until something happens to it again."""
-        if not version:
-            self._gone.add(model)
-            self._of_batches.pop(model, None)
         self._made.forget(model, version)
+        self.queues.forget(model, version)

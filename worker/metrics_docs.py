@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from worker.metrics_list import METRICS, Kind, Metric
+from worker.metrics_kinds import Kind, Metric
+from worker.metrics_list import METRICS
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
 
@@ -24,6 +25,9 @@ Useful queries:
 (rate(headrace_request_latency_seconds_bucket[5m])))` |
 | mean rows of a batch | `sum by (model) (rate(headrace_batch_rows_sum[1m])) / sum by (model) \
 (rate(headrace_batch_rows_count[1m]))` |
+| padding's share of what a model is given | `sum by (model) (rate(headrace_batch_padded_rows_total[5m])) / \
+(sum by (model) (rate(headrace_batch_padded_rows_total[5m])) + sum by (model) (rate(headrace_batch_rows_sum[5m])))` |
+| age of the oldest waiting task | `max by (model, version, signature) (headrace_queue_oldest_seconds)` |
 | records behind | `sum by (topic) (headrace_consumer_lag_records)` |
 | versions that failed | `headrace_model_state{state="END"} == 1` |
 """

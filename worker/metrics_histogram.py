@@ -108,6 +108,13 @@ class BlockHistogram(Collector):
                 child = self._children.setdefault(values, HistogramChild(self._bounds))
         return child
 
+    def totals(self) -> dict[tuple[str, ...], tuple[int, float]]:
+        """How many values there are and their sum, by their labels' values, in the labels' order."""
+        with self._lock:
+            children = list(self._children.items())
+        snapshots = {values: child.snapshot() for values, child in children}
+        return {values: (counts[-1], total) for values, (counts, total) in snapshots.items()}
+
     def remove_by_labels(self, labels: Mapping[str, str]) -> None:
         """Forget the children that have these values of these labels; one that somebody has kept counts unseen."""
         wanted = {self._labels.index(name): value for name, value in labels.items()}

@@ -6,25 +6,21 @@ from typing import Any
 from batching.batch import Batch
 from lifecycle.servable_state import ServableEvent, ServableState
 from worker.metrics import Metrics
-
-
-def version_of_queue(queue_name: str) -> tuple[str, str]:
-    """The model and the version of a queue named as `worker.batch_queues` does: `model/version:signature`."""
-    model, _, rest = queue_name.partition("/")
-    return model, rest.partition(":")[0]
+from worker.metrics_queues import QueueMetrics
+from worker.queue_depths import QueueName
 
 
 class BatchMetrics:
-    """A `batching.observer.BatchObserver`: counts each batch of each queue under its model. Thread-safe."""
+    """A `batching.observer.BatchObserver`: counts each batch of each queue under its signature. Thread-safe."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: QueueMetrics) -> None:
         self._metrics = metrics
 
     def batch_formed(self, queue_name: str, batch: Batch[Any]) -> None:
         """Count a batch that leaves its queue."""
-        (model, _), reason = version_of_queue(queue_name), batch.close_reason
+        name, reason = QueueName.of(queue_name), batch.close_reason
         self._metrics.batch_formed(
-            model, batch.rows, batch.padded_rows, batch.waited_seconds, reason.value if reason else "unknown"
+            name, batch.rows, batch.padded_rows, batch.waited_seconds, reason.value if reason else "unknown"
         )
 
     def process_failed(
@@ -34,7 +30,8 @@ class BatchMetrics:
         error: BaseException,  # noqa: ARG002 - likewise
     ) -> None:
         """Count a batch whose processing raised."""
-        self._metrics.batch_failed(*version_of_queue(queue_name))
+        name = QueueName.of(queue_name)
+        self._metrics.batch_failed(name.model, name.version)
 
 
 class ModelMetrics:

@@ -25,7 +25,7 @@ class ShadowMetrics:
         """Count replies that were not written to the shadow's topic; *reason* is the name of an error class."""
         self._failures.labels(model, reason).inc(count)
 
-    def batch_ran(self, model: str, version: int, seconds: float) -> None:
+    def batch_ran(self, model: str, version: int, signature: str, seconds: float) -> None:  # noqa: ARG002 - the observer's
         """Count the time that one call of a shadow took."""
         self._run_seconds.labels(model, str(version)).observe(seconds)
 

@@ -41,6 +41,7 @@ from worker.path_parts import PathParts
 from worker.polled_records import PolledRecords
 from worker.producer_pool import ProducerPool
 from worker.publisher import Publisher
+from worker.queue_depths import depths
 from worker.queue_reading import QueueReading
 from worker.read_ahead import ReadAhead
 from worker.refusals import Refusals
@@ -156,16 +157,17 @@ class RequestPath:
         self.scheduler = SharedScheduler(
             settings.batching.threads,
             clock=clock,
-            observer=BatchMetrics(metrics),
+            observer=BatchMetrics(metrics.queues),
             name="batch",
             overlap_seconds=settings.batching.overlap_seconds,
             stuck_seconds=settings.batching.stuck_seconds,
         )
+        metrics.queues.watch(lambda: depths(self.scheduler.statistics()))
         self._queues = BatchQueues(
             self.scheduler,
             Inference(
                 self._publisher,
-                metrics,
+                metrics.queues,
                 wall=wall,
                 giving_way=GivingWay(settings.batching.overlap_seconds),
                 attempts=Attempts(settings.batching.attempts, settings.batching.attempts_seconds),

@@ -7,7 +7,7 @@ takes away what is gone.
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -19,12 +19,15 @@ from lifecycle.servable_id import ServableId
 from lifecycle.servable_state import ServableEvent
 from lifecycle.signature import Signature
 from lifecycle.signature import TensorSpec as LoadedSpec
+from schemas import queue_report
 from schemas.dead_letter import cut
 from schemas.errors import Code
+from schemas.queue_report import QueueReport
 from schemas.servable_status import (
     ASLEEP,
     LOAD_SECONDS,
     MEMORY_BYTES,
+    QUEUES,
     REQUESTS_ANSWERED,
     REQUESTS_FAILED,
     ServableState,
@@ -99,6 +102,7 @@ class ServableReports:
         out: the status topic.
         wall: wall clock in seconds.
         requests: counts the requests of each version.
+        queues: tells of the batch queues of each version what has not been told yet; called once for each `count`.
     """
 
     def __init__(  # noqa: PLR0913 - what it tells of, and where
@@ -111,6 +115,7 @@ class ServableReports:
         wall: Callable[[], float] = time.time,
         *,
         requests: Callable[[], Mapping[Key, Requests]] = dict,
+        queues: Callable[[], Mapping[Key, Iterable[QueueReport]]] = dict,
     ) -> None:
         self._worker = worker
         self._table = table
@@ -119,6 +124,7 @@ class ServableReports:
         self._out = out
         self._wall = wall
         self._requests = requests
+        self._queues = queues
         self._events: deque[ServableEvent] = deque()  # append and popleft are atomic
         self._said: dict[Key, ServableStatus] = {}
 
@@ -163,16 +169,20 @@ class ServableReports:
         return any(s.state is ServableState.END and s.code == Code.OK for s in self._said.values())
 
     def count(self) -> None:
-        """Say of each available version how many requests it has answered, where that has changed. Call it rarely."""
-        counted = self._requests()
+        """Say of each available version what it has answered and what its queues did, where that has changed.
+
+        Call it rarely.
+        """
+        counted, queues = self._requests(), self._queues()
         for key, status in self._said.items():
-            requests = counted.get(key)
-            if requests is None or status.state is not ServableState.AVAILABLE:
+            if status.state is not ServableState.AVAILABLE:
                 continue
-            said = {
-                REQUESTS_ANSWERED: b"%d" % requests.answered,
-                REQUESTS_FAILED: b"%d" % requests.failed,
-            }
+            said = {}
+            if (requests := counted.get(key)) is not None:
+                said[REQUESTS_ANSWERED] = b"%d" % requests.answered
+                said[REQUESTS_FAILED] = b"%d" % requests.failed
+            if key in queues:
+                said[QUEUES] = queue_report.encode(queues[key])
             if said.items() <= status.parameters.items():
                 continue
             self._said[key] = replace(status, parameters={**status.parameters, **said})

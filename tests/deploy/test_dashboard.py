@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from worker.metrics_list import METRICS, PREFIX
+from worker.metrics_kinds import PREFIX
+from worker.metrics_list import METRICS
 from worker.settings_loading import load_settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -19,7 +20,7 @@ LABELS = {series: {*metric.labels} for metric in METRICS for series in metric.se
 PROCESS = {"process_resident_memory_bytes", "process_cpu_seconds_total"}
 FROM_PROMETHEUS = {"instance", "job"}
 WORDS = {
-    *("sum", "by", "rate", "increase", "histogram_quantile"),
+    *("sum", "max", "by", "rate", "increase", "histogram_quantile"),
     *FROM_PROMETHEUS,
     "le",
 }

@@ -34,6 +34,30 @@ def test_what_waits_for_a_queue_goes_in_order() -> None:
     assert [reply.id for reply in lab.replies()] == [f"{n:02}" for n in range(31)]
 
 
+def test_what_waits_is_shown_with_what_waits_for_room() -> None:
+    """By version and signature; how long the oldest has waited is read when somebody asks."""
+    lab = Lab()
+    lab.set_model()
+    options = {"max_batch_rows": 2, "max_enqueued_batches": 1, "batch_timeout_seconds": 50.0}
+    worker = lab.worker(batching=options).join()
+    lab.send(request(1, id="first"))
+    worker.run_for(2.0)
+    queue = {"model": "m", "version": "1", "signature": "serving_default"}
+    assert worker.metric("headrace_queue_rows", **queue) == 1
+    assert worker.metric("headrace_queue_tasks", **queue) == 1
+    waited = worker.metric("headrace_queue_oldest_seconds", **queue)
+    lab.clock.advance(5.0)
+    assert worker.metric("headrace_queue_oldest_seconds", **queue) == waited + 5.0 > 6.0
+
+    for n in range(31):
+        lab.send(request(n, id=f"{n}"))
+    worker.until_committed(32)
+    worker.run_for(1.1)
+    assert worker.metric("headrace_queue_rows", **queue) == 0
+    assert worker.metric("headrace_queue_oldest_seconds", **queue) == 0
+    assert worker.metric("headrace_batches_closed_total", **queue, reason="full") == 16
+
+
 def test_one_full_queue_does_not_hold_up_another() -> None:
     """Two models in one poll, one with no room: the other's requests are answered meanwhile."""
     lab = Lab()

@@ -20,6 +20,7 @@ from lifecycle.threads import Executor
 from schemas import codec
 from schemas.errors import Code
 from schemas.model_config import LAZY, LOADING, ModelConfig
+from schemas.queue_report import QueueReport
 from schemas.servable_status import ServableState, ServableStatus
 from schemas.version_selection import LatestVersions, SpecificVersions
 from schemas.worker_status import WorkerState, WorkerStatus
@@ -81,6 +82,7 @@ class World:
         self.failures: list[Exception] = []
         self.size = 0
         self.requests: dict[tuple[str, int], Requests] = {}
+        self.queues: dict[tuple[str, int], tuple[QueueReport, ...]] = {}
         self.observer = Observer()
         self.table = ModelTable({"fake"})
         options = AspiredVersionsManagerOptions(
@@ -107,6 +109,7 @@ class World:
             out,
             self.wall,
             requests=lambda: self.requests,
+            queues=lambda: self.queues,
         )
         self.manager.bus.subscribe(reports.heard)
         lease = WorkerLease(WorkerIdentity("w", "g", "h", "1.0"), out, self.wall)
@@ -482,6 +485,29 @@ def test_the_requests_of_a_version_are_said_once_a_minute_where_they_have_change
     world.set(replace(CONFIG, comment="nothing new"))
     world.step()
     assert world.said()[1].requests_answered == 8
+
+
+def test_the_queues_of_a_version_are_said_once_a_minute_where_they_have_changed() -> None:
+    """Beside its requests; the last word of a version that is idle stays, and other news does not take it away."""
+    world = World()
+    world.set()
+    world.step()
+    busy, idle = QueueReport("serving_default", 1, 4, 0.5, batches=3, rows=12), QueueReport("serving_default")
+    world.queues = {("m", 1): (busy,), ("m", 3): (busy,)}
+    world.requests = {("m", 1): Requests(7, 2)}
+    world.step(COUNT_SECONDS)
+    assert (world.said()[1].queues, world.said()[1].requests_answered) == ((busy,), 7)
+    assert list(world.said()) == [1]
+
+    world.queues = {("m", 1): (idle,)}
+    for _ in range(3):
+        world.step(COUNT_SECONDS)
+    world.step(1.0)
+    assert [said.queues for said in world.all_said() if said.queues] == [(busy,), (idle,)]
+
+    world.set(replace(CONFIG, comment="nothing new"))
+    world.step()
+    assert world.said()[1].queues == (idle,)
 
 
 def test_a_look_that_takes_its_time_is_reported_as_soon_as_it_ends() -> None:

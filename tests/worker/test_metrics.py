@@ -6,6 +6,9 @@ from prometheus_client import CollectorRegistry
 
 from worker import metrics_list
 from worker.metrics import STATES, Metrics, new_registry
+from worker.queue_depths import QueueName
+
+QUEUE = QueueName("digits", "3", "serving_default")
 
 
 @pytest.fixture
@@ -74,11 +77,11 @@ def test_a_latency_that_cannot_be_counts_as_none(registry: CollectorRegistry, me
 
 def test_a_batch_counts_rows_and_padding_apart(registry: CollectorRegistry, metrics: Metrics) -> None:
     """Padding is no work that somebody asked for."""
-    metrics.batch_formed("digits", 100, 128, 0.001, "timeout")
-    metrics.batch_formed("digits", 64, 64, 0.001, "full")
+    metrics.queues.batch_formed(QUEUE, 100, 128, 0.001, "timeout")
+    metrics.queues.batch_formed(QUEUE, 64, 64, 0.001, "full")
 
-    assert value(registry, "headrace_batch_rows_sum", model="digits") == 164
-    assert value(registry, "headrace_batch_padded_rows_total", model="digits") == 28
+    assert value(registry, "headrace_batch_rows_sum", **QUEUE._asdict()) == 164
+    assert value(registry, "headrace_batch_padded_rows_total", **QUEUE._asdict()) == 28
 
 
 def test_a_version_is_in_one_state_at_a_time(registry: CollectorRegistry, metrics: Metrics) -> None:
@@ -137,10 +140,10 @@ def test_the_remaining_counts_reach_their_metric(registry: CollectorRegistry, me
     metrics.dead_lettered("requests", "UnknownFraming", 2)
     metrics.replies_refused("too_large")
     metrics.replies_reproduced(20)
-    metrics.batch_formed("digits", 3, 3, 0.002, "idle")
-    metrics.batch_ran("digits", 3, 0.5)
-    metrics.batch_failed("digits", "3")
-    metrics.queued("digits", 5)
+    metrics.queues.batch_formed(QUEUE, 3, 3, 0.002, "idle")
+    metrics.queues.batch_ran("digits", 3, "serving_default", 0.5)
+    metrics.queues.batch_failed("digits", "3")
+    metrics.queues.waiting_for_room({QUEUE: 5})
     metrics.budget("default", 100, 1000)
     metrics.in_flight("default", 10, 90)
     metrics.held("loading", 4)
@@ -157,11 +160,11 @@ def test_the_remaining_counts_reach_their_metric(registry: CollectorRegistry, me
         value(registry, "headrace_dead_letters_total", topic="requests", reason="UnknownFraming"),
         value(registry, "headrace_replies_refused_total", reason="too_large"),
         value(registry, "headrace_replies_reproduced_total"),
-        value(registry, "headrace_batch_queue_seconds_sum", model="digits"),
-        value(registry, "headrace_batch_run_seconds_sum", model="digits", version="3"),
-        value(registry, "headrace_batches_closed_total", reason="idle"),
+        value(registry, "headrace_batch_queue_seconds_sum", **QUEUE._asdict()),
+        value(registry, "headrace_batch_run_seconds_sum", **QUEUE._asdict()),
+        value(registry, "headrace_batches_closed_total", **QUEUE._asdict(), reason="idle"),
         value(registry, "headrace_batch_failures_total", model="digits", version="3"),
-        value(registry, "headrace_queue_rows", model="digits"),
+        value(registry, "headrace_queue_rows", **QUEUE._asdict()),
         value(registry, "headrace_budget_rows", binding="default"),
         value(registry, "headrace_budget_bytes", binding="default"),
         value(registry, "headrace_in_flight_rows", binding="default"),

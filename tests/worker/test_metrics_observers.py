@@ -22,11 +22,11 @@ class Rows:
 
 def observer_on(registry: CollectorRegistry) -> BatchObserver:
     """What the scheduler is given."""
-    return BatchMetrics(Metrics(registry))
+    return BatchMetrics(Metrics(registry).queues)
 
 
-def test_a_batch_is_counted_under_the_version_of_its_queue() -> None:
-    """The queue's name leads to the model and the version."""
+def test_a_batch_is_counted_under_the_signature_of_its_queue() -> None:
+    """The queue's name leads to the model, the version and the signature."""
     registry = CollectorRegistry()
     observer = observer_on(registry)
     batch = Batch[Rows]()
@@ -37,9 +37,11 @@ def test_a_batch_is_counted_under_the_version_of_its_queue() -> None:
     observer.batch_formed("digits/3:serving_default", batch)
     observer.process_failed("digits/3:serving_default", batch, ValueError())
 
-    assert registry.get_sample_value("headrace_batch_queue_seconds_sum", {"model": "digits"}) == 0.25
-    assert registry.get_sample_value("headrace_batches_closed_total", {"reason": "idle"}) == 1
     labels = {"model": "digits", "version": "3"}
+    queue = {**labels, "signature": "serving_default"}
+    assert registry.get_sample_value("headrace_batch_queue_seconds_sum", queue) == 0.25
+    assert registry.get_sample_value("headrace_batches_closed_total", {**queue, "reason": "idle"}) == 1
+    assert registry.get_sample_value("headrace_batch_padded_rows_total", queue) == 1
     assert registry.get_sample_value("headrace_batch_failures_total", labels) == 1
 
 

@@ -119,9 +119,10 @@ def test_nothing_of_a_shadow_counts_elsewhere() -> None:
     assert (of("1"), of("2")) == (20, 0)
     assert worker.metric("headrace_request_latency_seconds_count", model="m", version="2") == 0
     runs = {version: len(lab.servable("m", version).runs) for version in (1, 2)}
-    assert worker.metric("headrace_batch_run_seconds_count", model="m", version="1") == runs[1]
+    queue = {"model": "m", "version": "1", "signature": "serving_default"}
+    assert worker.metric("headrace_batch_run_seconds_count", **queue) == runs[1]
     assert worker.metric("headrace_shadow_run_seconds_count", model="m", version="2") == runs[2]
-    assert worker.metric("headrace_batch_rows_count", model="m") == runs[1]
+    assert worker.metric("headrace_batch_rows_count", **queue) == runs[1]
     assert shadows(lab) == []
     assert worker.budget.models == {}
     assert worker.budget.bindings["default"].rows == 0

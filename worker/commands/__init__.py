@@ -18,7 +18,7 @@ In reading order:
 * `models`, `model_changing` - `headrace models`, with `model_options`, `version_texts`, `model_changes`,
   `model_actions` and `model_views`; of `headrace models apply`: `model_file` and `model_applying`;
   of `headrace models describe`: `model_description`
-* `status` - `headrace status`
+* `queue_views`, `status` - `headrace status`
 * `request` - `headrace request`
 * `dead_letters` - `headrace dead-letters`, with `dead_letter_options`, `dead_letter_access`, `dead_letter_lists`,
   `dead_letter_views` and `dead_letter_sending`

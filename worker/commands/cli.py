@@ -29,7 +29,9 @@ COMMANDS: dict[str, Entry] = {
     ),
     "models": Entry("worker.commands.models", "models", "Say which models and versions are served."),
     "status": Entry(
-        "worker.commands.status", "status", "Show workers, models, versions and their states, with reasons."
+        "worker.commands.status",
+        "status",
+        "Show workers, models, versions and their states, with reasons, and the batch queues.",
     ),
     "request": Entry("worker.commands.request", "request", "Ask the model NAME, and print its reply."),
     "dead-letters": Entry(

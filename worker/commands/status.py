@@ -6,6 +6,7 @@ import click
 
 from worker.commands.options import output_option, settings_options
 from worker.commands.output import Output, styled, table
+from worker.commands.queue_views import QUEUE_COLUMNS, queue_document, queue_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,10 +28,14 @@ _STATE_COLOURS = {"AVAILABLE": "green", "LOADING": "yellow", "START": "yellow", 
 @settings_options
 @output_option
 def status(loaded: "Loaded", model: str | None, output: Output) -> None:
-    """Show workers, models, versions and their states, with reasons.
+    """Show workers, models, versions and their states, with reasons, and the batch queues.
 
     Read from the status topic. A worker whose lease has run out is shown as lost; what it last said of its
     versions is shown with it, and no longer holds.
+
+    Of its queues a worker tells once a minute what waits at that moment (rows, and for how long the oldest), and of
+    the batches since it told before: how many, their rows, how much of what the model was given was padding, how long
+    a batch waited and how long the model took, on average.
     """
     from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
 
@@ -62,6 +67,7 @@ def show_status(access: "ControlAccess", model: str | None, output: Output) -> N
         )
         for worker, member in members.items()
     ]
+    ordered = sorted(servables, key=lambda s: (s.model, s.version, s.worker))
     versions = [
         (
             each.model,
@@ -72,8 +78,9 @@ def show_status(access: "ControlAccess", model: str | None, output: Output) -> N
             requests_text(each),
             each.message,
         )
-        for each in sorted(servables, key=lambda s: (s.model, s.version, s.worker))
+        for each in ordered
     ]
+    queues = list(queue_rows(each for each in ordered if each.worker in live))
     if not workers:
         output.show(
             as_document(fleet, servables, now_ms),
@@ -84,6 +91,7 @@ def show_status(access: "ControlAccess", model: str | None, output: Output) -> N
         as_document(fleet, servables, now_ms),
         table(("worker", "group", "host", "release", "state", "control offset", "heard", "problem"), workers),
         table(("model", "version", "worker", "state", "since", "requests", "reason"), versions),
+        *([table(QUEUE_COLUMNS, queues)] if queues else []),
     )
 
 
@@ -126,6 +134,7 @@ def as_document(fleet: "Fleet", servables: "Iterable[ServableStatus]", now_ms: f
                 "since": _since(each),
                 "requests_answered": each.requests_answered,
                 "requests_failed": each.requests_failed,
+                "queues": list(map(queue_document, each.queues)),
                 "signatures": sorted(signature.name for signature in each.signatures),
             }
             for each in servables

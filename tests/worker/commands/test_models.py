@@ -8,8 +8,10 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from schemas import queue_report
 from schemas.model_config import GOLDEN, SHADOW, SPLIT, BatchingOptions
-from schemas.servable_status import REQUESTS_ANSWERED, REQUESTS_FAILED
+from schemas.queue_report import QueueReport
+from schemas.servable_status import QUEUES, REQUESTS_ANSWERED, REQUESTS_FAILED
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from tests.kit import distributions
 from tests.worker.commands.control_world import CONFIG, World, document, version, worker
@@ -368,3 +370,59 @@ def test_status_shows_workers_and_versions_with_reasons_and_who_is_lost(
     )
     for piece in pieces:
         assert piece in text
+    assert "waiting rows" not in text
+
+
+def test_status_shows_the_queues_of_live_workers(capsys: pytest.CaptureFixture[str]) -> None:
+    """What waits, and means over the batches since the report before; for programs those of lost workers too."""
+    world = World()
+    idle = QueueReport("other")
+    busy = QueueReport(
+        *("serving_default", 2, 1_400, 2.5),
+        batches=10,
+        rows=960,
+        padding_rows=320,
+        wait_seconds=0.05,
+        runs=20,
+        run_seconds=0.5,
+    )
+    queues = {QUEUES: queue_report.encode((idle, busy))}
+    world.status.now_ms = 980_000
+    world.say(
+        worker("dead"), version(on="dead", parameters={QUEUES: queue_report.encode((QueueReport("lost"),))})
+    )
+    world.status.now_ms = 999_000
+    world.say(worker(), version(parameters=queues), version(2))
+    show_status(world.access(), None, Output("json"))
+    shown = {(s["worker"], s["version"]): s["queues"] for s in document(capsys)["servables"]}
+
+    assert [each["signature"] for each in shown["dead", 1]] == ["lost"]
+    assert shown["w", 2] == []
+    assert shown["w", 1] == [
+        {
+            "signature": "other",
+            "waiting_tasks": 0,
+            "waiting_rows": 0,
+            "oldest_seconds": 0.0,
+            "batches": 0,
+            **dict.fromkeys(("mean_rows", "padding_share", "mean_wait_seconds", "mean_run_seconds")),
+        },
+        {
+            "signature": "serving_default",
+            "waiting_tasks": 2,
+            "waiting_rows": 1_400,
+            "oldest_seconds": 2.5,
+            "batches": 10,
+            "mean_rows": 96.0,
+            "padding_share": 0.25,
+            "mean_wait_seconds": 0.005,
+            "mean_run_seconds": 0.025,
+        },
+    ]
+
+    show_status(world.access(), None, Output())
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["m", "1", "other", "w", "0", "-", "0", "-", "-", "-", "-"] in lines
+    busy_line = "m 1 serving_default w 1,400 2.5 s 10 96.0 25% 5 ms 25 ms"
+    assert busy_line.split() in lines
+    assert not [line for line in lines if "lost" in line]
