@@ -138,7 +138,7 @@ BATCH_RUN_SECONDS = _histogram(
     "batch_run_seconds", "seconds", "Time that one call of a model took.", BATCH_SECONDS, "model", "version"
 )
 BATCHES_CLOSED = _counter(
-    "batches_closed", "batches", "Batches by what closed them (full, timeout, idle, drain).", "reason"
+    "batches_closed", "batches", "Batches closed, by cause: full, timeout, idle, deadline or drain.", "reason"
 )
 BATCH_FAILURES = _counter("batch_failures", "batches", "Batches that failed as a whole.", "model", "version")
 BATCHES_TRIED_AGAIN = _counter(
