@@ -19,6 +19,8 @@ class CloseReason(enum.StrEnum):
     """Its first task has waited for `batch_timeout_seconds`."""
     IDLE = "idle"
     """A thread was free, and the time-out is 0."""
+    DEADLINE = "deadline"
+    """Waiting longer, its most urgent task would have been late: the time left was what a batch of its size takes."""
     DRAIN = "drain"
     """Its queue was closed."""
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from batching import errors
 from batching.ahead import Ahead
-from batching.batch import Batch
+from batching.batch import NEVER, Batch
 from batching.expiry import Expiry
 from batching.ready_order import Lane, ReadyOrder
 from batching.running import Running, Stuck
@@ -57,9 +57,7 @@ class Dispatcher:
         self._watch: Watch | None = None  # None: no thread keeps the time, or it has been notified
         self._closed = False
         self._running = Running(threads)
-        self.expiry = Expiry(
-            self._lock, clock, make_condition, self._order, self._wake_enough, self._forget_if_finished
-        )
+        self.expiry = Expiry(self._lock, clock, make_condition, self._order, self._wake_enough, self._forget)
 
     def add(self, lane: Lane[T]) -> None:
         """Take a queue into the order. Raises QueueClosed after `close`."""
@@ -142,16 +140,22 @@ class Dispatcher:
                 self._order.update(lane, now)
             return batch
 
-    def finish(self, lane: Lane[Any], idle_seconds: float = 0.0) -> None:
-        """Count a batch as processed, whatever became of it, and how long its thread had nothing to do meanwhile."""
+    def finish(self, lane: Lane[Any], idle_seconds: float = 0.0, rows: int = 0, seconds: float = 0.0) -> None:
+        """Count a batch as processed, whatever became of it, and how long its thread had nothing to do meanwhile.
+
+        One that has not failed has *rows*, padded, and has run for *seconds*.
+        """
         with self._lock:
-            lane.note_idle(idle_seconds)
+            lane.note_run(idle_seconds, rows, seconds)
             lane.running_batches -= 1
+            if lane.expires_at < NEVER:  # what its batches take may be more than it was
+                self._order.update(lane, self._clock())
+                self._wake_enough()
             if self._running.finished(threading.get_ident()):
                 self._hold(self._clock())
             if not lane.running_batches:
                 self._ahead.finished(lane)
-            self._forget_if_finished(lane)
+            self._forget(lane)
 
     def close_lane(self, lane: Lane[T], *, drain: bool) -> list[T]:
         """Take no more tasks for a lane; let what waits be processed, or return it."""
@@ -173,10 +177,7 @@ class Dispatcher:
             return tasks
 
     def wait_until_finished(self, lane: Lane[Any] | None, timeout_seconds: float | None) -> bool:
-        """Wait until a closed lane (None: every lane) has nothing waiting or running; return whether so.
-
-        At most `timeout_seconds` of the clock; 0 looks.
-        """
+        """Wait until a closed lane (None: each) is finished, or for `timeout_seconds`; return whether it is."""
         with self._lock:
             deadline = None if timeout_seconds is None else self._clock() + timeout_seconds
             while not (lane.finished if lane is not None else self._closed and not self._lanes):
@@ -241,10 +242,10 @@ class Dispatcher:
         lane.queue.close()
         tasks = [] if drain else lane.queue.abandon()
         self._order.update(lane, self._clock())
-        self._forget_if_finished(lane)
+        self._forget(lane)
         return tasks
 
-    def _forget_if_finished(self, lane: Lane[Any]) -> None:
+    def _forget(self, lane: Lane[Any]) -> None:
         if lane.finished:
             self._lanes.pop(lane, None)
             self._order.forget(lane)

@@ -75,9 +75,14 @@ class Lane(Generic[T]):
         at_work = self.queue.enqueued_batches or self.running_batches or self.expiring_tasks
         return self.queue.closed and not at_work
 
-    def note_idle(self, seconds: float) -> None:
-        """Take in how long a batch has kept its thread waiting; one among many counts little."""
-        self.idle_seconds += (seconds - self.idle_seconds) * IDLE_WEIGHT
+    def note_run(self, idle_seconds: float, rows: int, seconds: float) -> None:
+        """Take in how long a batch has kept its thread waiting, where one among many counts little, and has run.
+
+        The latter only where tasks may have deadlines, and not of one that failed, which has no *rows*.
+        """
+        self.idle_seconds += (idle_seconds - self.idle_seconds) * IDLE_WEIGHT
+        if rows and self.expired is not None:
+            self.queue.costs.note(rows, seconds)
 
 
 class Round:

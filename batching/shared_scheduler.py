@@ -37,8 +37,8 @@ class SharedScheduler:
     1. each task accepted is handed to its queue's callback once, in the order of its queue, or returned by
        `close`, or, where its deadline passes while it waits, handed at that moment to its queue's `expired`;
     2. no batch has more than its queue's `max_batch_rows`, and none is empty;
-    3. a batch is handed over as soon as it is full, or timed out, and a thread is free, wherever other queues
-       stand;
+    3. a batch is handed over as soon as it is full, or timed out, or a task of it would be late otherwise, and a
+       thread is free, wherever other queues stand;
     4. neither a callback nor an observer that raises stops a thread.
 
     With `overlap_seconds` one more thread works ahead. Where a queue's batches keep their thread waiting for so long,
@@ -256,16 +256,19 @@ class SharedScheduler:
         """Hand a batch over. A batch thread's outermost frame: whatever the callback raises ends here."""
         name = lane.queue.name
         before = self._idle_seconds()
+        rows, padded_rows = 0, batch.padded_rows
         self._tell(self._observer.batch_formed, name, batch)
+        start = self._clock()
         try:
             lane.process(batch)
+            rows = padded_rows
         except BaseException as error:
             self._tell(self._observer.process_failed, name, batch, error)
             if not isinstance(error, Exception) and threading.current_thread() not in self._threads:
                 # Ctrl-C during `step` is for the caller; in a batch thread there is no caller.
                 raise
         finally:
-            self._dispatcher.finish(lane, self._idle_seconds() - before)
+            self._dispatcher.finish(lane, self._idle_seconds() - before, rows, self._clock() - start)
 
     def _idle_seconds(self) -> float:
         """The calling thread's time in which it used no processor, from no certain moment; 0 where nobody asks."""

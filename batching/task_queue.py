@@ -11,6 +11,7 @@ from typing import Generic
 from batching import errors, padding, splitting
 from batching.batch import NEVER, Batch, CloseReason
 from batching.options import Filling, QueueOptions
+from batching.run_costs import RunCosts
 from batching.task import T
 
 AT_ONCE = float("-inf")
@@ -23,7 +24,7 @@ class TaskQueue(Generic[T]):
     that is due goes on filling until a thread takes it, so that waiting for a busy device is never lost time.
     """
 
-    __slots__ = ("_batches", "closed", "enqueued_rows", "enqueued_tasks", "name", "options")
+    __slots__ = ("_batches", "closed", "costs", "enqueued_rows", "enqueued_tasks", "name", "options")
 
     def __init__(self, name: str, options: QueueOptions) -> None:
         self.name = name
@@ -32,6 +33,8 @@ class TaskQueue(Generic[T]):
         """Tasks waiting; a split task counts once for each of its parts."""
         self.enqueued_rows = 0
         self.closed = False
+        self.costs = RunCosts(exact=bool(options.allowed_batch_rows))
+        """How long its batches run; noted for queues whose tasks may have deadlines."""
         self._batches: deque[Batch[T]] = deque()
 
     @property
@@ -62,7 +65,7 @@ class TaskQueue(Generic[T]):
         first = self._batches[0]
         if first.close_reason is not None:
             return AT_ONCE
-        return first.enqueued_at[0] + self.options.batch_timeout_seconds
+        return self._open_until(first)
 
     @property
     def ages_at(self) -> float | None:
@@ -82,7 +85,7 @@ class TaskQueue(Generic[T]):
         if not self._batches:
             return 0
         last = self._batches[-1]
-        waiting = last.close_reason is None and now < last.enqueued_at[0] + self.options.batch_timeout_seconds
+        waiting = last.close_reason is None and now < self._open_until(last)
         return len(self._batches) - waiting
 
     @property
@@ -153,8 +156,7 @@ class TaskQueue(Generic[T]):
             return None
         batch = self._batches.popleft()
         if batch.close_reason is None:
-            timed = self.options.batch_timeout_seconds > 0
-            self._close(batch, CloseReason.TIMEOUT if timed else CloseReason.IDLE)
+            self._close(batch, self._why_now(batch, now))
         batch.waited_seconds = now - batch.enqueued_at[0]
         self._count(-len(batch.tasks), -batch.rows)
         return batch
@@ -221,6 +223,20 @@ class TaskQueue(Generic[T]):
         elif batch.close_reason is not None:
             batch.padded_rows = padding.next_allowed(batch.rows, self.options.allowed_batch_rows)
         return task
+
+    def _open_until(self, batch: Batch[T]) -> float:
+        """When an open batch may be taken: at its time-out, or earlier where a task of it would be late otherwise."""
+        timed_out_at = batch.enqueued_at[0] + self.options.batch_timeout_seconds
+        if batch.deadline == NEVER:
+            return timed_out_at
+        padded_rows = padding.next_allowed(batch.rows, self.options.allowed_batch_rows)
+        return min(timed_out_at, batch.deadline - self.costs.needed(padded_rows))
+
+    def _why_now(self, batch: Batch[T], now: float) -> CloseReason:
+        if not self.options.batch_timeout_seconds:
+            return CloseReason.IDLE
+        timed_out = now >= batch.enqueued_at[0] + self.options.batch_timeout_seconds
+        return CloseReason.TIMEOUT if timed_out else CloseReason.DEADLINE
 
     def _add_limited(self, task: T, now: float, deadline: float) -> None:
         """Take a task with a deadline: the parts of it are what has come to the end of the queue."""

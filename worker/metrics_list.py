@@ -97,7 +97,7 @@ BATCH_RUN_SECONDS = histogram(
 BATCHES_CLOSED = counter(
     "batches_closed",
     "batches",
-    "Batches by what closed them (full, timeout, idle, drain).",
+    "Batches by what closed them (full, timeout, idle, deadline, drain).",
     *OF_QUEUES,
     "reason",
 )

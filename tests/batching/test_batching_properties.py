@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from batching import errors, padding
-from batching.batch import Batch, CloseReason
+from batching.batch import NEVER, Batch, CloseReason
 from tests.batching.bench import THREAD_COUNTS, Bench, Rows
 
 MAX_BATCH_ROWS = 8
@@ -141,6 +141,9 @@ class Run:
                 assert batch.waited_seconds >= ticks * TICK_SECONDS > 0
             if batch.close_reason is CloseReason.IDLE:
                 assert ticks == 0
+            if batch.close_reason is CloseReason.DEADLINE:
+                assert batch.waited_seconds < ticks * TICK_SECONDS
+                assert batch.deadline < NEVER
 
     def check_delivery(self) -> None:
         """Each row of each task taken is in exactly one batch, in the order in which it came, or has expired once."""
@@ -176,14 +179,16 @@ def rows_of(task: Rows, queue: int) -> range:
 @pytest.mark.parametrize("threads", THREAD_COUNTS)
 @settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @example(
-    events=[Arrival(2, 1, 0), Arrival(1, 17, 1), Pause(1)], allowed=()
+    events=[Arrival(2, 1, 0), Arrival(1, 17, 1), Pause(1)], allowed=(), measured=False
 )  # the timekeeper was left uninformed
-@given(events=EVENTS, allowed=st.sampled_from([(), (2, 4, 8)]))
+@given(events=EVENTS, allowed=st.sampled_from([(), (2, 4, 8)]), measured=st.booleans())
 def test_any_sequence_of_tasks_and_times_is_batched_rightly(
-    threads: int, events: list[Arrival | Pause | Burst], allowed: tuple[int, ...]
+    threads: int, events: list[Arrival | Pause | Burst], allowed: tuple[int, ...], measured: bool
 ) -> None:
     """Each row is delivered once and in order, or expires in time; no batch is too large or empty, none is late."""
     run = Run(threads, allowed)
+    for queue in run.queues if measured else ():
+        run.bench.learn(queue)
     run.play(events)
 
     run.check_batches()
