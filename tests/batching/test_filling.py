@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from batching import padding
 from batching.batch_queue import BatchQueue
 from batching.options import Filling, QueueOptions
+from batching.task_queue import TaskQueue
 from tests.batching.bench import Bench, Rows
 
 SIZES = (2, 4, 8)
@@ -156,24 +157,20 @@ def test_a_queue_that_is_closing_empties_itself(bench: Bench) -> None:
     assert sorted(bench.contents()) == [[("high", 1)], [("low", 1)]]
 
 
-def test_a_deadline_moves_with_its_task(bench: Bench) -> None:
-    """What left in another batch runs; what stayed is out of time when its own deadline comes."""
-    high, _ = pair(bench, Filling.ALLOWED)
-    options = QueueOptions(
-        max_batch_rows=8, allowed_batch_rows=SIZES, batch_timeout_seconds=9.0, priority=LOW
-    )
-    low = bench.scheduler.add_queue(
-        "low", options, bench.batches.append, family="model", expired=bench.expire
-    )
-    with bench.all_threads_busy():
-        for number in range(3):
-            bench.schedule(low, Rows(f"low {number}", 1), 1.0 + number)
-        put(high, 3)
-    for _ in range(3):
-        bench.advance(1.0)
+def test_deadlines_stay_with_their_tasks() -> None:
+    """What has left for another batch is out of no time; what stayed is when its own deadline comes."""
+    queue = TaskQueue[Rows]("low", QueueOptions(max_batch_rows=8))
+    for number in range(3):
+        queue.add(Rows(f"{number}", 2, cut=1), 0.0, 1.0 + number)
 
-    assert bench.contents() == [[("high", 3), ("low 0", 1)]]
-    assert [(at, task.name) for at, task in bench.expired] == [(2.0, "low 1"), (3.0, "low 2")]
+    given, _ = queue.give(3)
+    assert [(task.name, task.rows) for task in given] == [("0", 2), ("1", 1)]
+    assert queue.deadline == 2.0
+    assert queue.expire(1.0) == []
+    assert [(task.name, task.start, task.rows) for task in queue.expire(2.0)] == [("1", 1, 1)]
+    assert queue.deadline == 3.0
+    assert [task.name for task in queue.expire(3.0)] == ["2"]
+    assert (queue.enqueued_tasks, queue.enqueued_rows, queue.enqueued_batches) == (0, 0, 0)
 
 
 def test_a_closed_queue_is_forgotten_by_its_family(bench: Bench) -> None:
