@@ -173,6 +173,18 @@ def stuck(content: Content) -> Figure:
     return plot_shapes.bars(title, p99, "p99, ms", ".1f", list(p99))
 
 
+def priorities(content: Content) -> Figure:
+    """The 99th percentile of urgent requests alone, and beside bulk work of a lower and of the same priority."""
+    p99 = column(content, "p99_ms")
+    alone, first, _ = p99.values()
+    busy = list(column(content, "busy").values())[1]
+    title = (
+        f"While bulk work has the device for {busy:.0f} % of the time, the p99 of urgent requests is "
+        f"{first / alone:.2f} times what it is alone"
+    )
+    return plot_shapes.bars(title, p99, "p99, ms", ".1f", list(p99))
+
+
 def resident(content: Content) -> Figure:
     """The most memory of a worker, by what it is given."""
     peaks = column(content, "peak")
@@ -249,6 +261,7 @@ PLOTS: Mapping[str, Callable[[Content], Figure]] = {
     "delivery": delivery,
     "policies": policies,
     "stuck": stuck,
+    "priorities": priorities,
     "resident": resident,
     "peers": peers,
     "device": device,

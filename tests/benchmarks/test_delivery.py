@@ -1,10 +1,10 @@
-"""What is made of runs by several ways of delivery, beside a stuck model, and of what memory they take."""
+"""What is made of runs by several ways of delivery, beside other models, and of what memory they take."""
 
 import pytest
 
 from benchmarks.comparison import COST_BY_FIRST
 from benchmarks.measuring import Result, summary
-from benchmarks.scenarios import delivery, resident, stuck
+from benchmarks.scenarios import delivery, priorities, resident, stuck
 
 
 def test_ways_are_compared_with_the_first() -> None:
@@ -27,6 +27,17 @@ def test_a_stuck_model_may_cost_half_as_much_again(beside: float, *, met: bool) 
     alone = {"p99_ms": 5.0, "missing": 0.0}
     found = stuck.targets(alone, {"p99_ms": beside, "missing": 0.0})
     assert [target.met for target in found] == [met, True]
+
+
+@pytest.mark.parametrize(("p99", "busy", "met"), [(7.4, 80.0, [True, True]), (7.6, 20.0, [False, False])])
+def test_bulk_work_may_cost_urgent_requests_half_as_much_again(
+    p99: float, busy: float, met: list[bool]
+) -> None:
+    """Of their p99 alone, while both together keep the device busy; and no reply may be missing."""
+    alone = {"p99_ms": 5.0, "missing": 0.0, "busy": 0.0}
+    first = {"p99_ms": p99, "missing": 0.0, "busy": busy}
+    lines = {priorities.ALONE: alone, priorities.FIRST: first, priorities.EQUAL: {**first, "missing": 1.0}}
+    assert [target.met for target in priorities.targets(lines)] == [*met, False]
 
 
 def test_memory_is_the_largest_of_all_runs_beyond_an_idle_worker() -> None:

@@ -85,6 +85,13 @@ RESULTS: dict[str, dict[str, Any]] = {
     "resident": kept(
         {"idle": {"peak": 100.0, "by_budget": 0.0}, "small requests": {"peak": 400.0, "by_budget": 1.2}}
     ),
+    "priorities": kept(
+        {
+            "alone": {"p99_ms": 5.0, "busy": 0.0},
+            "lower": {"p99_ms": 6.0, "busy": 70.0},
+            "same": {"p99_ms": 9.0, "busy": 70.0},
+        }
+    ),
     "stuck": kept({"alone": {"p99_ms": 5.0}, "beside a stuck model": {"p99_ms": 5.5}}),
     "policies": kept(
         {"a load": {"p99_by_better": 1.0}, "another": {"p99_by_better": 1.25}},
