@@ -54,6 +54,7 @@ class Gauges:
         if self._watch is not None:
             self._watch.step(now)
         self._tell_queues(self._parts.queues.enqueued_rows())
+        self._metrics.runs.lowered(self._parts.sizes.lowered())
         stuck = self._parts.queues.stuck(STUCK_SECONDS)
         for model, seconds in self._parts.shadowing.stuck(STUCK_SECONDS).items():
             stuck[model] = max(seconds, stuck.get(model, 0.0))

@@ -17,6 +17,7 @@ from worker.metrics_counter import shown
 from worker.metrics_lazy import LazyMetrics
 from worker.metrics_making import MadeMetrics
 from worker.metrics_memory import MemoryMetrics
+from worker.metrics_runs import RunMetrics
 from worker.metrics_shadow import ShadowMetrics
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ class Metrics:
     """Every metric of a worker on one registry.
 
     Thread-safe: the poll thread, batch threads and the control thread call it. What a requester writes is
-    never a label: callers give an empty model, and an empty signature, for one that does not exist. It is the
-    `worker.inference.RunObserver` too; `worker.metrics_observers` adapts it to the other packages.
+    never a label: callers give an empty model, and an empty signature, for one that does not exist.
+    `worker.metrics_observers` adapts it to the other packages.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -62,10 +63,9 @@ class Metrics:
         self._batch_rows = make.histogram(names.BATCH_ROWS)
         self._padded_rows = make.counter(names.BATCH_PADDED_ROWS)
         self._queue_seconds = make.histogram(names.BATCH_QUEUE_SECONDS)
-        self._run_seconds = make.histogram(names.BATCH_RUN_SECONDS)
         self._batches_closed = make.block_counter(names.BATCHES_CLOSED)
         self._batch_failures = make.counter(names.BATCH_FAILURES)
-        self._tried_again = make.counter(names.BATCHES_TRIED_AGAIN)
+        self.runs = RunMetrics(make)
         self._stuck = make.gauge(names.MODEL_STUCK)
         self._queue_rows = make.gauge(names.QUEUE_ROWS)
         self._in_flight_rows = make.gauge(names.IN_FLIGHT_ROWS)
@@ -162,14 +162,6 @@ class Metrics:
         if padded_rows > rows:
             self._padded_rows.labels(model).inc(padded_rows - rows)
         self._batches_closed.labels(reason).add(1)
-
-    def batch_ran(self, model: str, version: int, seconds: float) -> None:
-        """Count the time that one call of a model took."""
-        self._run_seconds.labels(model, str(version)).observe(seconds)
-
-    def batch_tried_again(self, model: str, version: int) -> None:
-        """Count another run of a batch whose failure may pass."""
-        self._tried_again.labels(model, str(version)).inc()
 
     def batch_failed(self, model: str, version: str) -> None:
         """Count a batch that failed as a whole."""

@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-from worker.metrics_list import METRICS, Kind, Metric
+from worker.metrics_kinds import Kind, Metric
+from worker.metrics_list import METRICS
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
 

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from worker.metrics_counter import BlockCounter
 from worker.metrics_histogram import BlockHistogram
-from worker.metrics_list import Metric
+from worker.metrics_kinds import Metric
 
 M = TypeVar("M", BlockCounter, BlockHistogram, Counter, Gauge)
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from worker.metrics_list import METRICS, PREFIX
+from worker.metrics_kinds import PREFIX
+from worker.metrics_list import METRICS
 from worker.settings_loading import load_settings
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

@@ -11,7 +11,8 @@ from schemas import dead_letter, headers
 from tests.docs.pages import PAGES, ROOT, Block, anchors, blocks, headrace_commands, local_links
 from worker.commands.cli import cli
 from worker.exit_codes import ExitCode
-from worker.metrics_list import METRICS, Kind
+from worker.metrics_kinds import Kind
+from worker.metrics_list import METRICS
 from worker.settings import Settings, group_of
 from worker.settings_loading import load_settings
 

@@ -138,7 +138,7 @@ def test_the_remaining_counts_reach_their_metric(registry: CollectorRegistry, me
     metrics.replies_refused("too_large")
     metrics.replies_reproduced(20)
     metrics.batch_formed("digits", 3, 3, 0.002, "idle")
-    metrics.batch_ran("digits", 3, 0.5)
+    metrics.runs.batch_ran("digits", 3, 0.5)
     metrics.batch_failed("digits", "3")
     metrics.queued("digits", 5)
     metrics.budget("default", 100, 1000)
