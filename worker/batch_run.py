@@ -30,6 +30,8 @@ from worker.run_sizes import RunSizes, SizeKey, smaller
 from worker.told_reasons import told
 
 Arrays = Mapping[str, npt.NDArray[np.generic]]
+Group = tuple[Sequence[Part], bool]
+"""Requests to be run together, and whether that is for a search: they are a half of others that failed."""
 
 
 class RunObserver(Protocol):
@@ -85,9 +87,9 @@ class BatchRun:
         self._signature = signature
         self._allowed_rows = allowed_rows
         self._search = Bisection(1)
-        self._searched_runs: int | None = None  # None: nothing was searched for
         self._most_rows: int | None = None  # None: nothing was too large
-        self._no_memory: Exception | None = None  # for requests of any number
+        self._no_memory: Exception | None = None  # for as many rows as these
+        self._no_memory_rows = 0
         self._logged = False
 
     def answer(self, parts: Sequence[Part]) -> None:
@@ -95,46 +97,44 @@ class BatchRun:
         self._search = Bisection(sum(map(len, parts)))
         if self._signature.batchable:
             self._limit(self._means.sizes.most_rows(self._size_key(parts)))
-        groups: list[Sequence[Part]] = [parts]
+        groups: list[Group] = [(parts, False)]
         try:
             while groups:
-                group = groups.pop()
-                if self._no_memory is not None:
+                group, half = groups.pop()
+                if self._too_large(group):
+                    groups += reversed(self._in_size(group, half=half))
+                elif self._no_memory is not None and self._padded_rows(group) >= self._no_memory_rows:
                     self._refuse(group, self._no_memory)
-                elif self._too_large(group):
-                    groups += reversed(self._in_size(group))
                 else:
-                    groups += reversed(self._run(group))
+                    groups += reversed(self._run(group, half=half))
         finally:
             self._no_memory = None
-            if self._searched_runs is not None:
-                self._observer.batch_bisected(self._id.name, self._id.version, self._searched_runs)
+            if self._search.runs:
+                self._observer.batch_bisected(self._id.name, self._id.version, self._search.runs)
 
     def refuse(self, part: Part, code: Code, message: str) -> None:
         """Answer requests with an error of this version."""
         self._publisher.refusal(part, message, self._answer(code))
 
-    def _run(self, parts: Sequence[Part]) -> Sequence[Sequence[Part]]:
+    def _run(self, parts: Sequence[Part], *, half: bool) -> Sequence[Group]:
         """Run these requests together, and reply; return what is to be run in their place where that failed."""
-        if self._searched_runs is not None:
-            self._searched_runs += 1
         try:
             replies = self._encode(parts, self._call(parts))
         except Exception as error:  # noqa: BLE001 - a model may raise anything, and every request must be answered
             failure = _named(error)
         else:
-            self._search.succeeded()
+            self._search.succeeded(half=half)
             answered = zip(map(Origin.of_part, parts), replies, strict=True)
             self._publisher.batch(answered, self._answer(Code.OK))
             return ()
         # Outside the handler, so that the log does not show the runs of a search as consequences of each other.
         try:
-            return self._instead(parts, failure)
+            return self._instead(parts, failure, half=half)
         finally:
             # It knows this frame, which knows it, as a model's own frames may: the data would stay until a collection.
             failure.__traceback__ = None
 
-    def _instead(self, parts: Sequence[Part], failure: Exception) -> Sequence[Sequence[Part]]:
+    def _instead(self, parts: Sequence[Part], failure: Exception, *, half: bool) -> Sequence[Group]:
         """What to run in place of requests that failed together; they are answered where that is nothing."""
         requests = sum(map(len, parts))
         no_memory = isinstance(failure, lifecycle_errors.OutOfMemory)
@@ -143,17 +143,17 @@ class BatchRun:
         rows = self._smaller(parts) if no_memory and requests > 1 else None
         if rows is None and may_pass(failure) and self._tries.another():
             self._observer.batch_tried_again(self._id.name, self._id.version)
-            return (parts,)
-        worth_it = self._search.failed() and requests > 1
+            return ((parts, half),)
+        worth_it = self._search.failed(half=half) and requests > 1
         if worth_it and rows is not None:
             self._means.sizes.lower(self._size_key(parts), self._padded_rows(parts), rows)
             self._limit(rows)
-            return self._in_size(parts)
+            return self._in_size(parts, half=half)
         if worth_it and not no_memory and _may_concern_one(failure):
-            self._searched_runs = self._searched_runs or 0
-            return halves(parts, requests // 2)
+            return [(each, True) for each in halves(parts, requests // 2)]
         if no_memory and self._search.all_fail:
-            self._no_memory = failure
+            self._no_memory, self._no_memory_rows = failure, self._padded_rows(parts)
+            self._limit(max(0, self._no_memory_rows - 1) or None)
             self._means.sizes.forget(self._size_key(parts))
         self._refuse(parts, failure)
         return ()
@@ -168,9 +168,9 @@ class BatchRun:
         rows = self._most_rows
         return rows is not None and sum(part.rows for part in parts) > rows and sum(map(len, parts)) > 1
 
-    def _in_size(self, parts: Sequence[Part]) -> list[list[Part]]:
+    def _in_size(self, parts: Sequence[Part], *, half: bool) -> list[Group]:
         assert self._most_rows is not None
-        return within(parts, self._most_rows)
+        return [(each, half) for each in within(parts, self._most_rows)]
 
     def _smaller(self, parts: Sequence[Part]) -> int | None:
         """A smaller size to run these requests at, where there is one."""

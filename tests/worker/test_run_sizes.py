@@ -145,6 +145,33 @@ def test_memory_that_no_request_finds_is_recognised(monkeypatch: pytest.MonkeyPa
     assert model.sizes[failed:] == [256]
 
 
+def test_a_size_that_asks_for_many_runs_ends_no_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would have been made anyway: the neighbour of the last bad request is answered as that of the first."""
+    lab, worker, model = narrow(monkeypatch, 3)
+    bad = {0, 1021}
+    for n in range(1024):
+        lab.send(request(-1 if n in bad else n, id=str(n)))
+
+    worker.until_committed(1024)
+
+    assert lab.codes() == {str(n): Code.INTERNAL if n in bad else 0 for n in range(1024)}
+    assert model.sizes.count(2) == 512
+    assert worker.metric("headrace_search_runs_total", **OF_M) == 2 * 2
+
+
+def test_smaller_requests_are_run_where_many_larger_ones_find_no_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who is given up is as large as one that was tried."""
+    lab, worker, _ = narrow(monkeypatch, 1)
+    for n in range(60):
+        lab.send(request(*range(1 if n == 55 else 2), id=str(n)))
+
+    worker.until_committed(60)
+
+    assert lab.codes() == {str(n): 0 if n == 55 else Code.UNAVAILABLE for n in range(60)}
+
+
 def test_parts_have_allowed_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A device compiles nothing new because memory ran out."""
     lab, worker, model = narrow(monkeypatch, 4, max_batch_rows=16, allowed_batch_rows=[4, 12, 16])
