@@ -48,11 +48,12 @@ def _search(
     any_result = False
     while groups:
         group = groups.pop()
+        half = group is not tasks
         try:
             form, outputs = _call(function, group, allowed_batch_rows)
         except Exception as error:
             # What comes back wrong is the function's own fault, whatever it is given.
-            worth_it = search.failed() and bisect and not isinstance(error, errors.BatchingError)
+            worth_it = search.failed(half=half) and bisect and not isinstance(error, errors.BatchingError)
             if worth_it and len(group) > 1:
                 middle = len(group) // 2
                 groups += [group[middle:], group[:middle]]
@@ -62,7 +63,7 @@ def _search(
             for task in group:
                 task.fail(_own(error))
             continue
-        search.succeeded()
+        search.succeeded(half=half)
         any_result = True
         for task, own in zip(group, zip(*outputs, strict=True), strict=True):
             task.finish(form, own)

@@ -14,29 +14,28 @@ class Bisection:
 
     Attributes:
         most_failures: so many runs in a row may fail before all is taken to fail: more than twice the search's depth.
-        most_runs: so many runs after the first may be made; what is left then is run once more, in the pieces
-            that it is in.
-        runs: made after the first.
+        most_runs: so many runs of halves may be made; what is left then is run once more, in the pieces that it is
+            in.
+        runs: of halves that were made.
     """
 
-    __slots__ = ("_failures_in_a_row", "_made", "most_failures", "most_runs", "runs")
+    __slots__ = ("_failures_in_a_row", "most_failures", "most_runs", "runs")
 
     def __init__(self, tasks: int) -> None:
         """*tasks* is how many the batch has."""
         self.most_failures = 2 + 2 * tasks.bit_length()
         self.most_runs = RUNS_FOR_EACH_HALVING * tasks.bit_length()
         self.runs = 0
-        self._made = False
         self._failures_in_a_row = 0
 
-    def succeeded(self) -> None:
-        """A run gave results."""
-        self._count()
+    def succeeded(self, *, half: bool) -> None:
+        """A run gave results; whether it was made of a *half*, so in the search, or would have been made anyway."""
+        self.runs += half
         self._failures_in_a_row = 0
 
-    def failed(self) -> bool:
-        """A run failed; whether what it was run with is worth cutting."""
-        self._count()
+    def failed(self, *, half: bool) -> bool:
+        """A run failed; return whether what it was run with is worth cutting."""
+        self.runs += half
         self._failures_in_a_row += 1
         return not self.all_fail and not self.exhausted
 
@@ -49,7 +48,3 @@ class Bisection:
     def exhausted(self) -> bool:
         """Whether no further cut is worth its runs: too many tasks of the batch fail."""
         return self.runs >= self.most_runs
-
-    def _count(self) -> None:
-        self.runs += self._made
-        self._made = True

@@ -134,3 +134,7 @@ class ExecutionInterrupted(ExecutionFailed):
     """A call that ended for want of memory or because it was cut off; the same call may succeed later."""
 
     retriable: ClassVar[bool] = True
+
+
+class OutOfMemory(ExecutionInterrupted):
+    """A call that ended for want of memory; one with fewer rows may succeed now."""

@@ -40,7 +40,7 @@ class LookupTableServable:
         Raises:
             InvalidInput: a string key is no bytes.
             ExecutionFailed: the files of the table contradict each other.
-            ExecutionInterrupted: memory ran out.
+            OutOfMemory: memory ran out.
         """
         try:
             positions = self._index.find(inputs[self._key_name])
@@ -51,9 +51,7 @@ class LookupTableServable:
                 f"the table's files contradict each other ({error}); the version has to be made anew"
             ) from error
         except MemoryError as error:
-            raise errors.ExecutionInterrupted(
-                f"{len(inputs[self._key_name])} look-ups ran out of memory"
-            ) from error
+            raise errors.OutOfMemory(f"{len(inputs[self._key_name])} look-ups ran out of memory") from error
 
     def _output(self, name: str, positions: Array) -> Array:
         return positions < self._count if name == FOUND else self._rows[name].take(positions, axis=0)

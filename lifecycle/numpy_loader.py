@@ -40,7 +40,7 @@ class NumpyServable:
 
         Raises:
             InvalidInput: the shapes do not fit the model's arrays (where its signature leaves them open).
-            ExecutionInterrupted: memory ran out.
+            OutOfMemory: memory ran out.
         """
         if self._model.sleep_seconds:
             self._hold(self._model.sleep_seconds)
@@ -50,7 +50,7 @@ class NumpyServable:
         except (ValueError, TypeError) as error:
             raise errors.InvalidInput(f"signature {signature!r} refused its inputs: {error}") from error
         except MemoryError as error:
-            raise errors.ExecutionInterrupted(f"signature {signature!r} ran out of memory") from error
+            raise errors.OutOfMemory(f"signature {signature!r} ran out of memory") from error
         return {name: np.asarray(value) for name, value in results.items()}
 
 

@@ -16,7 +16,7 @@ _CANCELLED, _INVALID_ARGUMENT, _DEADLINE_EXCEEDED = 1, 3, 4
 _RESOURCE_EXHAUSTED, _FAILED_PRECONDITION, _ABORTED = 8, 9, 10
 _OUT_OF_RANGE, _UNIMPLEMENTED, _UNAVAILABLE = 11, 12, 14
 
-_PASSING = {_CANCELLED, _DEADLINE_EXCEEDED, _RESOURCE_EXHAUSTED, _ABORTED, _UNAVAILABLE}
+_PASSING = {_CANCELLED, _DEADLINE_EXCEEDED, _ABORTED, _UNAVAILABLE}
 _REFUSED_INPUT = {_INVALID_ARGUMENT, _OUT_OF_RANGE}
 _WRONG_MODEL = {_INVALID_ARGUMENT, _FAILED_PRECONDITION, _UNIMPLEMENTED}
 
@@ -32,7 +32,9 @@ def run_error(error: Exception, signature: str) -> errors.LifecycleError:
     reason = shown_reason(error)
     if code in _REFUSED_INPUT or isinstance(error, TypeError | ValueError) or "Unsupported object" in reason:
         return errors.InvalidInput(f"{what} refused its inputs: {reason}")
-    if code in _PASSING or isinstance(error, MemoryError):
+    if code == _RESOURCE_EXHAUSTED or isinstance(error, MemoryError):
+        return errors.OutOfMemory(f"{what} ran out of memory: {reason}")
+    if code in _PASSING:
         return errors.ExecutionInterrupted(f"{what} was not run to its end: {reason}")
     return errors.ExecutionFailed(f"{what} failed: {reason}")
 

@@ -42,7 +42,8 @@ class SavedModelServable:
         Raises:
             InvalidInput: the model refuses these values (a shape that its operations cannot combine, a failed
                 assertion).
-            ExecutionInterrupted: memory ran out, or the call was cut off; it may succeed later.
+            OutOfMemory: memory ran out.
+            ExecutionInterrupted: the call was cut off; it may succeed later.
             ExecutionFailed: any other failure of the model.
         """
         try:

@@ -56,7 +56,7 @@ class VocabularyServable:
         Raises:
             InvalidInput: a string is no bytes.
             ExecutionFailed: the files of the vocabulary contradict each other.
-            ExecutionInterrupted: memory ran out.
+            OutOfMemory: memory ran out.
         """
         try:
             if signature == STRINGS_TO_IDS:
@@ -67,7 +67,7 @@ class VocabularyServable:
                 f"the vocabulary's files contradict each other ({error}); the version has to be made anew"
             ) from error
         except MemoryError as error:
-            raise errors.ExecutionInterrupted(f"signature {signature!r} ran out of memory") from error
+            raise errors.OutOfMemory(f"signature {signature!r} ran out of memory") from error
 
     def _to_ids(self, strings: StringColumns) -> Integers:
         positions = self._index.find_strings(strings)

@@ -21,7 +21,8 @@ The way of a request:
 * `held_requests` (p): what waits for a model or a topic
 * `answering`, `routing` (p): what the intake says by itself, and how it queues what goes to one version or to several
 * `shadowing` (p), `shadow_room`, `shadow_runs`, `shadow_replies`: what another version is tried on, unnoticed
-* `inference`, `batch_inputs`: a batch becomes replies, on the batch threads; its inputs, stacked
+* `inference`, `batch_run`, `batch_inputs`: a batch becomes replies, on the batch threads; its inputs, stacked
+* `run_sizes`: at which sizes models are run that have run out of memory
 * `attempts`: runs a batch again whose failure may pass
 * `giving_way`: lets a batch thread that comes out of a model give way to one that is still in it
 * `delivery`, `publisher`, `reply_ways`, `outcomes`, `reply_order`, `producer_pool`, `quiet_lane`: replies on their
@@ -81,8 +82,8 @@ The process:
   `settings_claims`, `settings_operation`, `settings_rules`, `settings_sources`, `settings_loading`,
   `settings_secrets`, `settings_display`, `settings_docs`: what can be set
 * `log`, `metrics`, `metrics_kinds`, `metrics_list`, `metrics_making`, `metrics_counter`, `metrics_histogram`,
-  `metrics_observers`, `metrics_models`, `metrics_memory`, `metrics_control`, `metrics_requests`, `metrics_lazy`,
-  `metrics_shadow`, `metrics_queues`, `metrics_docs`, `health`: what can be seen
+  `metrics_observers`, `metrics_models`, `metrics_memory`, `metrics_control`, `metrics_runs`, `metrics_requests`,
+  `metrics_lazy`, `metrics_shadow`, `metrics_queues`, `metrics_docs`, `health`: what can be seen
 * `exit_codes`, `process_end`, `release`: how it ends; which one it is
 * `kafka`: the seam to the client library
 """

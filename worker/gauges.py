@@ -53,6 +53,7 @@ class Gauges:
         if self._watch is not None:
             self._watch.step(now)
         self._metrics.queues.waiting_for_room(self._parts.queues.rows_outside())
+        self._metrics.runs.lowered(self._parts.sizes.lowered())
         stuck = self._parts.queues.stuck(STUCK_SECONDS)
         for model, seconds in self._parts.shadowing.stuck(STUCK_SECONDS).items():
             stuck[model] = max(seconds, stuck.get(model, 0.0))

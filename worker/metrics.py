@@ -17,6 +17,7 @@ from worker.metrics_lazy import LazyMetrics
 from worker.metrics_making import MadeMetrics
 from worker.metrics_memory import MemoryMetrics
 from worker.metrics_queues import QueueMetrics
+from worker.metrics_runs import RunMetrics
 from worker.metrics_shadow import ShadowMetrics
 
 STATES = ("START", "LOADING", "AVAILABLE", "UNLOADING", "END")
@@ -54,7 +55,8 @@ class Metrics:
         self._released = make.counter(names.REQUESTS_RELEASED)
         self._refused = make.counter(names.REPLIES_REFUSED)
         self._reproduced = make.counter(names.REPLIES_REPRODUCED)
-        self.queues = QueueMetrics(make, registry)
+        self.runs = RunMetrics(make)
+        self.queues = QueueMetrics(make, registry, self.runs)
         self._stuck = make.gauge(names.MODEL_STUCK)
         self._in_flight_rows = make.gauge(names.IN_FLIGHT_ROWS)
         self._in_flight_bytes = make.gauge(names.IN_FLIGHT_BYTES)

@@ -77,9 +77,9 @@ REPLIES_REPRODUCED = counter(
     "Replies produced again one by one, because their record batch was refused.",
 )
 
-OF_QUEUES = ("model", "version", "signature")
+OF_VERSIONS = ("model", "version")
+OF_QUEUES = (*OF_VERSIONS, "signature")
 """The labels of what is told of batch queues."""
-
 BATCH_ROWS = histogram("batch_rows", "rows", "Rows of each batch, without padding.", ROWS, *OF_QUEUES)
 BATCH_PADDED_ROWS = counter(
     "batch_padded_rows", "rows", "Rows added to reach an allowed batch size.", *OF_QUEUES
@@ -106,8 +106,32 @@ BATCHES_TRIED_AGAIN = counter(
     "batches_tried_again",
     "batches",
     "Further runs of a batch whose model failed in a way that may pass.",
-    "model",
-    "version",
+    *OF_VERSIONS,
+)
+BATCHES_BISECTED = counter(
+    "batches_bisected",
+    "batches",
+    "Batches that failed and were run again in halves, in search of the requests at fault.",
+    *OF_VERSIONS,
+)
+SEARCH_RUNS = counter(
+    "search_runs",
+    "runs",
+    "Runs of parts of a batch that failed, in search of the requests at fault.",
+    *OF_VERSIONS,
+)
+RUNS_OUT_OF_MEMORY = counter(
+    "runs_out_of_memory",
+    "runs",
+    "Runs of a model that found no memory; what they were run with is run again with fewer rows.",
+    *OF_VERSIONS,
+)
+LOWERED_RUN_ROWS = gauge(
+    "lowered_run_rows",
+    "rows",
+    "Rows that a version is run with at most since it ran out of memory (the fewest, where inputs differ); a version "
+    "that is run with whole batches has none.",
+    *OF_VERSIONS,
 )
 MODEL_STUCK = gauge(
     "model_stuck_seconds",

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from worker import metrics_list as names
 from worker.metrics_kinds import Metric
 from worker.metrics_making import MadeMetrics
+from worker.metrics_runs import RunMetrics
 from worker.queue_depths import NOTHING, Depth, QueueName
 
 if TYPE_CHECKING:
@@ -46,16 +47,15 @@ class QueueCounts:
 
 
 class QueueMetrics:
-    """Counts, and shows what waits; thread-safe. It is the `worker.inference.RunObserver` of the batch queues."""
+    """Counts, and shows what waits; thread-safe. *runs* counts what becomes of batches."""
 
-    def __init__(self, make: MadeMetrics, registry: CollectorRegistry) -> None:
+    def __init__(self, make: MadeMetrics, registry: CollectorRegistry, runs: RunMetrics) -> None:
         self._rows = make.histogram(names.BATCH_ROWS)
         self._padding = make.block_counter(names.BATCH_PADDED_ROWS)
         self._wait = make.histogram(names.BATCH_QUEUE_SECONDS)
-        self._run = make.histogram(names.BATCH_RUN_SECONDS)
+        self._run = runs.seconds
         self._closed = make.block_counter(names.BATCHES_CLOSED)
         self._failures = make.counter(names.BATCH_FAILURES)
-        self._tried_again = make.counter(names.BATCHES_TRIED_AGAIN)
         self._of_batches: dict[QueueName, tuple[HistogramChild, HistogramChild, CounterChild]] = {}
         self._depths: Callable[[], Mapping[QueueName, Depth]] = dict
         self._outside: Mapping[QueueName, int] = {}  # rows that wait for room in a queue; replaced whole
@@ -78,14 +78,6 @@ class QueueMetrics:
         if padded_rows > rows:
             of_padding.add(padded_rows - rows)
         self._closed.labels(*queue, reason).add(1)
-
-    def batch_ran(self, model: str, version: int, signature: str, seconds: float) -> None:
-        """Count the time that one call of a model took."""
-        self._run.labels(model, str(version), signature).observe(seconds)
-
-    def batch_tried_again(self, model: str, version: int) -> None:
-        """Count another run of a batch whose failure may pass."""
-        self._tried_again.labels(model, str(version)).inc()
 
     def batch_failed(self, model: str, version: str) -> None:
         """Count a batch that failed as a whole."""

@@ -5,7 +5,7 @@ from worker.metrics_making import MadeMetrics
 
 
 class ShadowMetrics:
-    """Counts; thread-safe. It is the `worker.inference.RunObserver` of shadows."""
+    """Counts; thread-safe. It is the `worker.batch_run.RunObserver` of shadows."""
 
     def __init__(self, make: MadeMetrics) -> None:
         self._requests = make.block_counter(names.SHADOW_REQUESTS)
@@ -31,3 +31,9 @@ class ShadowMetrics:
 
     def batch_tried_again(self, model: str, version: int) -> None:
         """Nothing: a shadow's batch is run once."""
+
+    def batch_bisected(self, model: str, version: int, runs: int) -> None:
+        """Nothing: what a shadow fails for is counted by code."""
+
+    def out_of_memory(self, model: str, version: int) -> None:
+        """Nothing: nobody waits for it, and the log says so."""

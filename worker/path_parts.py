@@ -10,6 +10,7 @@ from worker.intake import Intake
 from worker.offset_tracker import OffsetTracker
 from worker.publisher import Publisher
 from worker.refusals import Refusals
+from worker.run_sizes import RunSizes
 from worker.settlement import Settlement
 from worker.shadowing import Shadowing
 from worker.topic_directory import TopicDirectory
@@ -22,6 +23,7 @@ class PathParts:
     Attributes:
         intake: takes what was read.
         queues: blocks on their way to batches.
+        sizes: how many rows models are run with that have run out of memory.
         shadowing: gives some requests to another version as well.
         publisher: replies on their way out.
         refusals: what the broker did not take.
@@ -38,6 +40,7 @@ class PathParts:
 
     intake: Intake
     queues: BatchQueues
+    sizes: RunSizes
     shadowing: Shadowing
     publisher: Publisher
     refusals: Refusals

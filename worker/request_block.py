@@ -171,3 +171,39 @@ class RequestBlock:
 
     def __repr__(self) -> str:
         return f"<RequestBlock {self.handle.id} {self.kind.signature} {self.requests()} requests {self.rows} rows>"
+
+
+def halves(parts: Sequence[Part], requests: int) -> tuple[list[Part], list[Part]]:
+    """The first *requests* requests and the rest."""
+    first: list[Part] = []
+    rest = list(parts)
+    while requests:
+        part = rest.pop(0)
+        if len(part) <= requests:
+            first.append(part)
+            requests -= len(part)
+            continue
+        first.append(part.take(0, requests))
+        rest.insert(0, part.take(requests, len(part)))
+        break
+    return first, rest
+
+
+def within(parts: Sequence[Part], most_rows: int) -> list[list[Part]]:
+    """Requests in groups of at most so many rows; one that is larger by itself is a group, as none is ever cut."""
+    groups: list[list[Part]] = [[]]
+    room = most_rows
+    for part in parts:
+        start = 0
+        while start < len(part):
+            rest = part.take(start, len(part)) if start else part
+            count = rest.leading(room)
+            if not count and groups[-1]:
+                groups.append([])
+                room = most_rows
+                continue
+            head = rest if count == len(rest) else rest.take(0, max(1, count))
+            groups[-1].append(head)
+            room = max(0, room - head.rows)
+            start += len(head)
+    return groups

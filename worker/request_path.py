@@ -48,6 +48,7 @@ from worker.refusals import Refusals
 from worker.reply_order import ReplyOrder
 from worker.router import Manager, Router
 from worker.routing import Routing
+from worker.run_sizes import RunSizes
 from worker.settings import Settings
 from worker.settlement import Settlement
 from worker.shadowing import Shadowing, Surroundings
@@ -163,14 +164,16 @@ class RequestPath:
             stuck_seconds=settings.batching.stuck_seconds,
         )
         metrics.queues.watch(lambda: depths(self.scheduler.statistics()))
+        sizes = RunSizes(settings.batching.out_of_memory_seconds, clock)
         self._queues = BatchQueues(
             self.scheduler,
             Inference(
                 self._publisher,
-                metrics.queues,
+                metrics.runs,
                 wall=wall,
                 giving_way=GivingWay(settings.batching.overlap_seconds),
                 attempts=Attempts(settings.batching.attempts, settings.batching.attempts_seconds),
+                sizes=sizes,
             ),
             options.of,
             max_batch_bytes=settings.batching.max_batch_bytes,
@@ -214,6 +217,7 @@ class RequestPath:
             PathParts(
                 intake=self._intake,
                 queues=self._queues,
+                sizes=sizes,
                 shadowing=self._shadowing,
                 publisher=self._publisher,
                 refusals=self._refusals,

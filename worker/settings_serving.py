@@ -169,12 +169,18 @@ class BatchingSettings(SettingsGroup):
 
     attempts: Annotated[int, Field(ge=1, le=100)] = 3
     """Times a batch is run whose model fails in a way that may pass: a device that is busy, a call that was cut off,
-    memory that ran out (1 to 100). Three, with pauses of 50 and 100 ms between them, outlast a neighbour's peak;
-    what fails still is searched for the request at fault, and answered UNAVAILABLE."""
+    memory that ran out for a single request (1 to 100). Three, with pauses of 50 and 100 ms between them, outlast a
+    neighbour's peak; what fails still is searched for the request at fault, and answered UNAVAILABLE."""
 
     attempts_seconds: Seconds = 2.0
     """Seconds after its first run past which a batch is not run again, however many attempts are left. The
     thread waits with it, so other models do too."""
+
+    out_of_memory_seconds: Seconds = 60.0
+    """Seconds after which a model that ran out of memory is run with twice as many rows again, and so on up to whole
+    batches. At once it is run with half as many, and half of that, until there is room; batches are gathered as
+    ever, and run in parts. A minute: a size that is still too large then costs one run a minute. 0: each batch is
+    tried whole."""
 
     overlap_seconds: Seconds = 0.005
     """Seconds that a batch keeps its thread waiting, on average, from which on the model gets its next full

@@ -26,6 +26,7 @@ from worker.model_table import ModelTable
 from worker.path_clients import Clients
 from worker.request_block import Part
 from worker.router import Outcome, Refused, Routed, Router
+from worker.run_sizes import RunSizes
 from worker.settings_serving import BatchingSettings
 from worker.shadow_replies import ShadowReplies
 from worker.shadow_room import ShadowRoom, weight
@@ -110,7 +111,12 @@ class _Running:
             )
 
         inference = Inference(
-            replies, around.metrics, wall=wall, attempts=Attempts(most=1), on_failure=on_failure
+            replies,
+            around.metrics,
+            wall=wall,
+            attempts=Attempts(most=1),
+            sizes=RunSizes(own.out_of_memory_seconds, clock),
+            on_failure=on_failure,
         )
         self.runs = ShadowRuns(
             inference,

@@ -13,9 +13,10 @@ def search(tasks: int, bad: set[int]) -> tuple[set[int], Bisection]:
     groups, failed = [range(tasks)], set[int]()
     while groups:
         group = groups.pop()
+        half = len(group) < tasks
         if not bad.intersection(group):
-            bounds.succeeded()
-        elif bounds.failed() and len(group) > 1:
+            bounds.succeeded(half=half)
+        elif bounds.failed(half=half) and len(group) > 1:
             middle = len(group) // 2
             groups += [group[middle:], group[:middle]]
         else:

@@ -63,6 +63,10 @@ class SavedModels:
         """Signatures that refuse what they are given: `never` always, `words` an empty string."""
         return self._once("picky", 1, lambda path: _export(path, _picky()))
 
+    def touchy(self) -> Path:
+        """`x` DT_FLOAT[?,2] to `y`, 2 x + 1. `serving_default` refuses -1; `narrow` has no memory for 65 rows."""
+        return self._once("touchy", 1, lambda path: _export(path, _touchy()))
+
     def keras(self) -> Path:
         """A Keras model by its own `export`: `pixels` DT_FLOAT[?,64] to `output_0` DT_FLOAT[?,10]."""
         return self._once("keras", 1, _export_keras)
@@ -226,6 +230,25 @@ def _picky() -> dict[str, Any]:
     return {
         "never": tf.function(never, input_signature=[tf.TensorSpec([None, 2], tf.float32, "x")]),
         "words": tf.function(words, input_signature=[tf.TensorSpec([None], tf.string, "s")]),
+    }
+
+
+def _touchy() -> dict[str, Any]:
+    tf = import_tensorflow()
+
+    def marked(x: Any) -> dict[str, Any]:
+        with tf.control_dependencies([tf.debugging.assert_none_equal(x, -1.0, message="this row is marked")]):
+            return {"y": 2 * x + 1}
+
+    def narrow(x: Any) -> dict[str, Any]:
+        # Ones of 4 EiB, which no machine has, for more than 64 rows; else a single one.
+        size = tf.where(tf.shape(x)[0] > 64, tf.constant(2**60, tf.int64), tf.constant(1, tf.int64))
+        return {"y": 2 * x + tf.reduce_max(tf.fill([size], 1.0))}
+
+    spec = tf.TensorSpec([None, 2], tf.float32, "x")
+    return {
+        "serving_default": tf.function(marked, input_signature=[spec]),
+        "narrow": tf.function(narrow, input_signature=[spec]),
     }
 
 

@@ -58,6 +58,7 @@ DEFAULTS = {
         "stuck_seconds": 0.05,
         "attempts": 3,
         "attempts_seconds": 2.0,
+        "out_of_memory_seconds": 60.0,
         "overlap_seconds": 0.005,
         "shadow_bytes": 33_554_432,
     },

@@ -10,7 +10,7 @@ from schemas.tensor import Tensor
 from tests.fakes.lab_servable import POISON
 from tests.fakes.request_path import Lab, Worker, request
 
-INTERNAL, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED = 13, 3, 8, 4
+INTERNAL, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, UNAVAILABLE = 13, 3, 8, 4, 14
 
 
 def serving(**settings: Any) -> tuple[Lab, Worker]:
@@ -32,6 +32,40 @@ def test_a_request_that_fails_the_model_fails_alone(at: int) -> None:
 
     assert lab.codes() == {f"{n}": INTERNAL if n == at else 0 for n in range(64)}
     assert len(lab.servable().runs) <= 2 * 7
+
+
+def test_a_search_is_counted() -> None:
+    """One batch, and the runs that it took; a batch that goes well counts nothing."""
+    lab, worker = serving()
+    for n in range(256):
+        lab.send(request(POISON if n == 77 else n, id=f"{n}"))
+    worker.until_committed(256)
+    runs = len(lab.servable().runs)
+    lab.send(request(1, id="good"))
+    worker.until_committed(257)
+
+    of_m = {"model": "m", "version": "1"}
+    assert lab.codes() == {"good": 0} | {f"{n}": INTERNAL if n == 77 else 0 for n in range(256)}
+    assert worker.metric("headrace_batches_bisected_total", **of_m) == 1
+    assert worker.metric("headrace_search_runs_total", **of_m) == runs - 1 == 2 * 8
+
+
+def test_a_search_for_very_many_bad_requests_ends() -> None:
+    """Some good ones are told that they may ask again, and nobody that it was his fault; each bad one has an error."""
+    lab, worker = serving()
+    bad = {n for n in range(1024) if n % 3 == 0}
+    for n in range(1024):
+        lab.send(request(POISON if n in bad else n, id=f"{n}"))
+
+    worker.until_committed(1024)
+
+    codes = lab.codes()
+    assert {codes[f"{n}"] for n in bad} == {INTERNAL, UNAVAILABLE}
+    assert {codes[f"{n}"] for n in range(1024) if n not in bad} == {0, UNAVAILABLE}
+    assert "fails for very many requests of one batch" in next(
+        said for name, said in lab.messages().items() if codes[name] == UNAVAILABLE
+    )
+    assert len(lab.servable().runs) <= 33 * 11
 
 
 def test_many_bad_requests_of_one_batch_fail_alone_too() -> None:

@@ -141,7 +141,7 @@ def test_the_remaining_counts_reach_their_metric(registry: CollectorRegistry, me
     metrics.replies_refused("too_large")
     metrics.replies_reproduced(20)
     metrics.queues.batch_formed(QUEUE, 3, 3, 0.002, "idle")
-    metrics.queues.batch_ran("digits", 3, "serving_default", 0.5)
+    metrics.runs.batch_ran("digits", 3, "serving_default", 0.5)
     metrics.queues.batch_failed("digits", "3")
     metrics.queues.waiting_for_room({QUEUE: 5})
     metrics.budget("default", 100, 1000)

@@ -13,18 +13,19 @@ OTHER = QueueName("m", "1", "other")
 
 def test_a_report_is_the_difference_to_the_one_before() -> None:
     """What waits is that of the moment; a queue that never had anything is not told of."""
-    metrics = Metrics(CollectorRegistry()).queues
+    every = Metrics(CollectorRegistry())
+    metrics, runs = every.queues, every.runs
     waiting = {QUEUE: Depth(2, 40, 0.25), OTHER: Depth()}
     metrics.watch(lambda: waiting)
     reports = QueueReports(metrics.counts)
     metrics.batch_formed(QUEUE, 96, 128, 0.5, "timeout")
-    metrics.batch_ran("m", 1, "serving_default", 0.125)
+    runs.batch_ran("m", 1, "serving_default", 0.125)
 
     assert reports() == {("m", 1): (QueueReport("serving_default", 2, 40, 0.25, 1, 96, 32, 0.5, 1, 0.125),)}
 
     waiting[QUEUE] = Depth()
     metrics.batch_formed(QUEUE, 64, 64, 0.25, "full")
-    metrics.batch_ran("m", 1, "serving_default", 0.5)
+    runs.batch_ran("m", 1, "serving_default", 0.5)
     assert reports() == {("m", 1): (QueueReport("serving_default", 0, 0, 0.0, 1, 64, 0, 0.25, 1, 0.5),)}
     idle = {("m", 1): (QueueReport("serving_default"),)}
     assert reports() == idle
