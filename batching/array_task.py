@@ -19,11 +19,12 @@ class ArrayTask:
         form: how they are put together.
         pending: what the caller waits for; the pieces of one task share it.
         rows: of each array.
+        deadline: when it must have begun, by the scheduler's clock; None: whenever.
     """
 
-    __slots__ = ("_joining", "_start", "arrays", "form", "pending", "rows")
+    __slots__ = ("_joining", "_start", "arrays", "deadline", "form", "pending", "rows")
 
-    def __init__(self, value: object) -> None:
+    def __init__(self, value: object, deadline: float | None = None) -> None:
         """Make a task of what a caller put in.
 
         Raises:
@@ -31,6 +32,7 @@ class ArrayTask:
         """
         self.form, self.arrays, self.rows = arrays.checked_input(value)
         self.pending: Pending[Any] = Pending()
+        self.deadline = deadline
         self._joining: Joining | None = None
         self._start = 0
 
@@ -67,11 +69,14 @@ class ArrayTask:
 
     def fail(self, error: BaseException) -> None:
         """End it with an error: the whole of it, where this is a piece. One that has ended stays as it is."""
+        if self._joining is not None:
+            self._joining.leave_out()
         self.pending.fail(error)
 
     def _piece(self, joining: "Joining", start: int, stop: int) -> Self:
         piece = object.__new__(type(self))
         piece.form, piece.pending, piece.rows = self.form, self.pending, stop - start
+        piece.deadline = self.deadline
         piece.arrays = tuple(array[start:stop] for array in self.arrays)
         piece._joining, piece._start = joining, self._start + start
         return piece
@@ -93,6 +98,11 @@ class Joining:
             if self._started is None:
                 self._started = self._pending.set_running_or_notify_cancel()
             return self._started and not self._pending.done()
+
+    def leave_out(self) -> None:
+        """Let no piece start any more: the task is about to fail, perhaps before the first one has."""
+        with self._lock:
+            self._started = self._started or False
 
     def finish(self, start: int, rows: int, form: Form, outputs: Sequence[Array]) -> None:
         """Take the outputs for the rows from *start* on; with the last ones the task has its result."""

@@ -126,18 +126,21 @@ class Batcher(Generic[A, R]):
             pending.cancel()  # nobody waits for it now; nothing where it has ended
             del pending, task  # the error's traceback names this frame, which would name the error
 
-    def submit(self, value: A) -> Pending[R]:
+    def submit(self, value: A, *, timeout_seconds: float | None = None) -> Pending[R]:
         """Queue a task and return its result to come, which threads wait for and coroutines await. Never waits.
 
-        The arrays must not be changed before the task has ended.
+        The arrays must not be changed before the task has ended. A task that has not begun after `timeout_seconds` does
+        not run: its future fails with DeadlineExceeded at that moment, and its room is free again. One that has begun
+        then gives its result. A batch is run earlier than by its time-out where a task would miss its time otherwise.
 
         Raises:
+            DeadlineExceeded: it has no time at all.
             InvalidTask: it is no arrays with equal rows, at least one; the message says which array is at fault.
             QueueFull: there is no room now (retriable); `put` and a call wait for it.
             TaskTooLarge: it has more rows than the queue can ever hold.
             QueueClosed: the batcher, or its scheduler, has been closed.
         """
-        task = ArrayTask(value)
+        task = ArrayTask(value, None if timeout_seconds is None else self.scheduler.now() + timeout_seconds)
         self._queues.schedule(task)
         return task.pending
 

@@ -69,7 +69,7 @@ class LayoutQueues:
         while True:
             bucket = self._buckets.get(layout) or self._add(layout)
             try:
-                bucket.queue.schedule(task)
+                bucket.queue.schedule(task, deadline=task.deadline)
             except errors.QueueClosed:
                 if self._buckets.get(layout) is bucket:
                     raise  # the scheduler was closed
@@ -134,6 +134,7 @@ class LayoutQueues:
                 self._options,
                 functools.partial(self._process, bucket),
                 owner=self,
+                expired=functools.partial(self._expire, bucket),
             )
             self._buckets[layout] = bucket
             return bucket
@@ -152,6 +153,12 @@ class LayoutQueues:
             f"{self._name!r} has tasks of {len(self._buckets)} layouts waiting, as many as most_layouts allows, and "
             f"none of {arrays.describe(wanted)}"
         )
+
+    def _expire(self, bucket: Bucket, task: ArrayTask) -> None:
+        rows = f"{task.rows} rows of a task" if task.is_piece else f"a task of {task.rows} rows"
+        task.fail(errors.DeadlineExceeded(f"{self._name!r} had not begun {rows} when its time was up"))
+        bucket.room.let_one_in()
+        self._room.let_one_in()
 
     def _process(self, bucket: Bucket, batch: Batch[ArrayTask]) -> None:
         # There is room since the batch has left its queue.
