@@ -5,7 +5,7 @@ One that waits is opened again only where tasks of it have expired.
 
 import enum
 import math
-from typing import Generic
+from typing import Any, Generic
 
 from batching.task import T
 
@@ -71,22 +71,35 @@ class Batch(Generic[T]):
         self.rows += task.rows
 
     def limit(self, first: int, deadline: float) -> None:
-        """Give the tasks from place `first` on a deadline."""
+        """Give the tasks from place `first` on a deadline; those with one of their own have that."""
         if self._deadlines is None:
             self._deadlines = {}
-        self._deadlines.update(dict.fromkeys(range(first, len(self.tasks)), deadline))
-        self.deadline = min(self.deadline, deadline)
+        for place in range(first, len(self.tasks)):
+            task: Any = self.tasks[place]
+            at = task.deadline if hasattr(task, "expire") else deadline
+            if at < NEVER:
+                self._deadlines[place] = at
+                self.deadline = min(self.deadline, at)
 
     def expire(self, now: float) -> list[T]:
-        """Remove and return the tasks whose deadline has passed. Requires: nobody has taken the batch."""
+        """Remove and return what is out of time, tasks and parts of them. Requires: nobody has taken the batch."""
         deadlines = self._deadlines or {}
-        late = {place for place, deadline in deadlines.items() if deadline <= now}
-        expired = [self.tasks[place] for place in sorted(late)]
-        kept = [place for place in range(len(self.tasks)) if place not in late]
-        self.tasks = [self.tasks[place] for place in kept]
-        self.enqueued_at = [self.enqueued_at[place] for place in kept]
+        waiting = list(zip(self.tasks, self.enqueued_at, strict=True))
+        self.tasks, self.enqueued_at, self._deadlines = [], [], {}
+        expired = []
+        for place, (task, enqueued_at) in enumerate(waiting):
+            left: T | None = task
+            deadline = deadlines.get(place, NEVER)
+            if deadline <= now:
+                late, left, deadline = _parted(task, now)
+                if late is not None:
+                    expired.append(late)
+            if left is not None:
+                if deadline < NEVER:
+                    self._deadlines[len(self.tasks)] = deadline
+                self.tasks.append(left)
+                self.enqueued_at.append(enqueued_at)
         self.rows -= sum(task.rows for task in expired)
-        self._deadlines = {new: deadlines[old] for new, old in enumerate(kept) if old in deadlines}
         self.deadline = min(self._deadlines.values(), default=NEVER)
         return expired
 
@@ -136,3 +149,19 @@ class Batch(Generic[T]):
             else f"closed ({self.close_reason}), run as {self.padded_rows}"
         )
         return f"<Batch of {len(self.tasks)} tasks, {self.rows} rows, {state}>"
+
+
+def _parted(task: T, now: float) -> tuple[T | None, T | None, float]:
+    """What of a task whose deadline has passed is out of time, what is not, and the deadline of that."""
+    limited: Any = task
+    if not hasattr(task, "expire"):
+        return task, None, NEVER
+    try:
+        late, rest = limited.expire(now)
+        rows = sum(part.rows for part in (late, rest) if part is not None)
+        deadline = NEVER if rest is None else rest.deadline
+    except Exception:  # noqa: BLE001 - who runs it finds out; a scheduler's thread must not end of it
+        return None, task, NEVER
+    if rows != task.rows:
+        return None, task, NEVER
+    return late, rest, deadline if deadline > now else NEVER

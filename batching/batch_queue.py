@@ -65,7 +65,7 @@ class BatchQueue(Generic[T]):
 
         A task that still waits at its *deadline*, in seconds of the scheduler's clock, leaves the queue then: it is
         handed to the queue's `expired` and never runs. Of a task that was split each part that waits does; the others
-        run on.
+        run on. A `batching.task.LimitedTask` leaves piece by piece, each at its own deadline.
 
         Raises:
             QueueFull: not now (retriable). There is room again when the observer hears of a batch of this

@@ -1,8 +1,4 @@
-"""Where those who schedule tasks and those who process batches meet: one lock, and who sleeps on what.
-
-Sleeping threads are of two sorts. One *timekeeper* sleeps until the next batch is due; the others sleep until
-they are woken. A batch that becomes available wakes one of the others, or the timekeeper when it is the only
-one, so that no batch wakes two threads and no thread wakes to look whether there is something.
+"""Where those who schedule tasks and those who process batches meet: one lock, under which all is decided.
 
 One more thread may work *ahead*: it takes closed batches, and only those behind a running batch that leaves its own
 thread idle. A device that is busy then never waits for Python, and no batch is smaller for it.
@@ -19,8 +15,10 @@ from batching.batch import NEVER, Batch
 from batching.expiry import Expiry
 from batching.ready_order import Lane, ReadyOrder
 from batching.running import Running, Stuck
+from batching.sleepers import Sleepers
+from batching.spacing import Spacing
 from batching.task import T
-from batching.waiting import Condition, ConditionFactory, Watch
+from batching.waiting import Condition, ConditionFactory
 
 R = TypeVar("R")
 
@@ -28,13 +26,13 @@ R = TypeVar("R")
 class Dispatcher:
     """Thread-safe; starts no thread, calls no callback, holds its lock for decisions only.
 
-    Every private attribute is guarded by the lock. Threads sleep on `work`, the timekeeper on `timer`, those who wait
-    for an end on `drained`; the one that works ahead and the one that keeps deadlines have their own. While any thread
-    sleeps, as many are on their way as batches can be taken.
+    Every private attribute is guarded by the lock. Threads that take batches sleep in `sleepers`, those who wait for an
+    end on `drained`; the one that works ahead and the one that keeps deadlines have their own.
 
     Args:
         idle_seconds: a queue whose batches leave their threads idle for so long is one to work ahead on.
         threads: how many take batches, stand-ins and the one that works ahead not counted.
+        thread: tells its caller's thread.
     """
 
     def __init__(
@@ -43,21 +41,22 @@ class Dispatcher:
         make_condition: ConditionFactory,
         idle_seconds: float = math.inf,
         threads: int = 0,
+        thread: Callable[[], int] = threading.get_ident,
     ) -> None:
         self._clock = clock
+        self._thread = thread
         self._lock = threading.Lock()
-        self._work: Condition = make_condition(self._lock)
-        self._timer: Condition = make_condition(self._lock)
         self._drained: Condition = make_condition(self._lock)
         self._ahead = Ahead(make_condition(self._lock), idle_seconds)
         self._order = ReadyOrder()
+        self._sleepers = Sleepers(self._lock, clock, make_condition, self._order)
         self._lanes: dict[Lane[Any], None] = {}
-        self._sleeping = 0  # threads on `work` that have not been notified
-        self._woken = 0  # threads that have been notified and have not looked yet
-        self._watch: Watch | None = None  # None: no thread keeps the time, or it has been notified
         self._closed = False
         self._running = Running(threads)
-        self.expiry = Expiry(self._lock, clock, make_condition, self._order, self._wake_enough, self._forget)
+        self._spacing = Spacing(threads)
+        self.expiry = Expiry(
+            self._lock, clock, make_condition, self._order, self._sleepers.wake_enough, self._forget
+        )
 
     def add(self, lane: Lane[T]) -> None:
         """Take a queue into the order. Raises QueueClosed after `close`."""
@@ -81,7 +80,7 @@ class Dispatcher:
             if deadline is not None:
                 self.expiry.note(lane, deadline)
             self._order.update(lane, now)
-            self._wake_enough()
+            self._sleepers.wake_enough()
             self._ahead.wake(lane)
 
     def next_batch(self, *, stands_in: bool = False) -> tuple[Lane[Any], Batch[Any]] | None:
@@ -94,8 +93,8 @@ class Dispatcher:
             while not (stands_in and self._running.lets_one_go()):
                 if (taken := self._take()) is not None or self._closed:
                     break
-                self._sleep()
-            self._wake_enough()
+                self._sleepers.sleep()
+            self._sleepers.wake_enough()
             return taken
 
     def relieve(self, stuck_seconds: float, most: int) -> int:
@@ -105,8 +104,7 @@ class Dispatcher:
             if self._running.look(now, stuck_seconds):
                 self._hold(now)
             if self._running.too_many:  # who stands in, and need no longer, may be among the sleeping
-                self._wake_sleeping(self._sleeping)
-                self._wake_timekeeper()
+                self._sleepers.wake_all()
             self._order.promote(now)
             return self._running.stand_ins_wanted(most) if self._order.available_batches else 0
 
@@ -126,7 +124,7 @@ class Dispatcher:
         """Return the next batch, or None when none is due. Never waits."""
         with self._lock:
             taken = self._take()
-            self._wake_enough()
+            self._sleepers.wake_enough()
             return taken
 
     def poll_lane(self, lane: Lane[T]) -> Batch[T] | None:
@@ -136,7 +134,7 @@ class Dispatcher:
             self.expiry.look(now)
             batch = lane.queue.take(now)
             if batch is not None:
-                self._started(lane)
+                self._started(lane, batch)
                 self._order.update(lane, now)
             return batch
 
@@ -148,10 +146,11 @@ class Dispatcher:
         with self._lock:
             lane.note_run(idle_seconds, rows, seconds)
             lane.running_batches -= 1
-            if lane.expires_at < NEVER:  # what its batches take may be more than it was
+            # What its batches take may be more than it was, or nothing of it runs any more.
+            if self._spacing.finished(lane) or lane.expires_at < NEVER:
                 self._order.update(lane, self._clock())
-                self._wake_enough()
-            if self._running.finished(threading.get_ident()):
+                self._sleepers.wake_enough()
+            if self._running.finished(self._thread()):
                 self._hold(self._clock())
             if not lane.running_batches:
                 self._ahead.finished(lane)
@@ -161,7 +160,7 @@ class Dispatcher:
         """Take no more tasks for a lane; let what waits be processed, or return it."""
         with self._lock:
             tasks = self._close(lane, drain=drain)
-            self._wake_enough()
+            self._sleepers.wake_enough()
             return tasks
 
     def close(self, *, drain: bool) -> list[Any]:
@@ -169,8 +168,7 @@ class Dispatcher:
         with self._lock:
             self._closed = True
             tasks = [task for lane in tuple(self._lanes) for task in self._close(lane, drain=drain)]
-            self._wake_sleeping(self._sleeping)
-            self._wake_timekeeper()
+            self._sleepers.wake_all()
             self._ahead.end()
             if not self._lanes:
                 self.expiry.end()
@@ -207,7 +205,7 @@ class Dispatcher:
     def __repr__(self) -> str:
         # Without the lock: see BatchQueue.
         return (
-            f"{self._sleeping + (self._watch is not None)} of them asleep, {len(self._lanes)} queues, "
+            f"{self._sleepers.count} of them asleep, {len(self._lanes)} queues, "
             f"{self._order.available_batches} batches to take{', closed' if self._closed else ''}"
         )
 
@@ -217,7 +215,7 @@ class Dispatcher:
         self._order.promote(now)
         taken = self._order.take(now)
         if taken is not None:
-            self._started(taken[0])
+            self._started(*taken)
         return taken
 
     def _take_ahead(self) -> tuple[Lane[Any], Batch[Any]] | None:
@@ -225,18 +223,21 @@ class Dispatcher:
         self.expiry.look(now)
         return self._ahead.take(self._order, now)
 
-    def _started(self, lane: Lane[Any]) -> None:
-        """Count a batch that a thread has taken, and let the next one be worked on ahead where that helps."""
+    def _started(self, lane: Lane[Any], batch: Batch[Any]) -> None:
+        """Count a batch that a thread has taken; the next one has to wait, or is worked on ahead, where that helps."""
+        now = self._clock()
         lane.running_batches += 1
         lane.dispatched_batches += 1
-        self._running.started(threading.get_ident(), lane, self._clock())
+        self._running.started(self._thread(), lane, now)
+        if self._spacing.started(lane, batch.padded_rows, self._running.count, now):
+            self._order.update(lane, now)
         self._ahead.started(lane)
 
     def _hold(self, now: float) -> None:
         """Let the batches of stuck owners wait, and those of others go on."""
         for lane in self._lanes:
             self._order.hold(lane, lane.owner in self._running.held, now)
-        self._wake_enough()
+        self._sleepers.wake_enough()
 
     def _close(self, lane: Lane[T], *, drain: bool) -> list[T]:
         lane.queue.close()
@@ -253,48 +254,3 @@ class Dispatcher:
             self._drained.notify_all()
             if self._closed and not self._lanes:
                 self.expiry.end()
-
-    def _sleep(self) -> None:
-        """Wait to be woken, or, as the timekeeper, for the next batch's time."""
-        due_at = self._order.next_due_at()
-        if due_at is not None and (self._watch is None or due_at < self._watch.until):
-            self._wake_timekeeper()  # which finds its place taken, and sleeps until it is woken
-            self._watch = watch = Watch(due_at)
-            self._timer.wait(min(max(0.0, due_at - self._clock()), threading.TIMEOUT_MAX))
-            if self._watch is watch:
-                self._watch = None
-                return
-        else:
-            self._sleeping += 1
-            self._work.wait()
-        self._woken -= 1
-
-    def _wake_enough(self) -> None:
-        """Wake threads for the batches that can be taken; keep one thread at the timer."""
-        if not self._sleeping and self._watch is None:
-            return
-        wanted = self._order.available_batches - self._woken
-        if wanted > 0:
-            if wanted > self._wake_sleeping(wanted):
-                self._wake_timekeeper()
-        elif not self._woken and (due_at := self._order.next_due_at()) is not None:
-            # A thread that has been woken comes by here itself; without one the timer must be seen to now.
-            if self._watch is None:
-                self._wake_sleeping(1)
-            elif due_at < self._watch.until:
-                self._wake_timekeeper()
-
-    def _wake_sleeping(self, wanted: int) -> int:
-        """Wake up to `wanted` threads on `work`; return how many."""
-        woken = min(wanted, self._sleeping)
-        if woken:
-            self._sleeping -= woken
-            self._woken += woken
-            self._work.notify(woken)
-        return woken
-
-    def _wake_timekeeper(self) -> None:
-        if self._watch is not None:
-            self._watch = None
-            self._woken += 1
-            self._timer.notify()

@@ -92,7 +92,7 @@ class Expiry:
                 lane.expiring_tasks += len(tasks)
                 lane.expired_tasks += len(tasks)
                 self._expired.extend((lane, task) for task in tasks)
-                self._order.update(lane, now)
+            self._order.update(lane, now)
         self.next_at = self._heap[0][0] if self._heap else NEVER
         if found:
             self._kept.notify()

@@ -17,6 +17,7 @@ from typing import Any, Generic
 
 from batching.batch import NEVER, Batch
 from batching.options import Filling
+from batching.run_line import RunLine
 from batching.task import T
 from batching.task_queue import TaskQueue
 
@@ -59,6 +60,8 @@ class Lane(Generic[T]):
     expired_tasks: int = 0
     idle_seconds: float = 0.0
     """How long one of its batches keeps its thread waiting, of late: for a device, a lock, or a turn on a core."""
+    runs: RunLine = field(default_factory=RunLine, repr=False)
+    """How long its batches run, of late."""
 
     def __post_init__(self) -> None:
         if self.owner is None:
@@ -81,6 +84,8 @@ class Lane(Generic[T]):
         The latter only where tasks may have deadlines, and not of one that failed, which has no *rows*.
         """
         self.idle_seconds += (idle_seconds - self.idle_seconds) * IDLE_WEIGHT
+        if rows:
+            self.runs.note(rows, seconds)
         if rows and self.expired is not None:
             self.queue.costs.note(rows, seconds)
 

@@ -52,6 +52,11 @@ class Running:
         self._stuck_threads -= 1
         return True
 
+    @property
+    def count(self) -> int:
+        """How many threads are with a batch."""
+        return len(self._by_thread)
+
     def look(self, now: float, stuck_seconds: float) -> bool:
         """See who is stuck; whether that changes whose batches wait."""
         since = [lane.owner for lane, start in self._by_thread.values() if now - start >= stuck_seconds]

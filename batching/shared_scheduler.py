@@ -41,6 +41,9 @@ class SharedScheduler:
        thread is free, wherever other queues stand;
     4. neither a callback nor an observer that raises stops a thread.
 
+    Where several threads take batches and all are busy, the batches of a queue that are not full start evenly: the next
+    one waits, besides, until its share of a run is over (`batching.spacing`), or until nothing of its queue runs.
+
     With `overlap_seconds` one more thread works ahead. Where a queue's batches keep their thread waiting for so long,
     of late and on average (time in which it uses no processor: the callback waits for a device), the queue's next
     batch, once it is full, is handed over while the one before is still with its callback. Batches that are not full

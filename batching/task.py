@@ -28,4 +28,22 @@ class Task(Protocol):
         """
 
 
+class LimitedTask(Task, Protocol):
+    """A task of pieces that have deadlines of their own, scheduled with the earliest of them.
+
+    A queue asks a task with these two members which of it is out of time, and keeps the rest in its place.
+    """
+
+    @property
+    def deadline(self) -> float:
+        """The earliest of its pieces' deadlines, in seconds of the scheduler's clock; infinite where none has one."""
+
+    def expire(self, now: float) -> tuple[Self | None, Self | None]:
+        """Return (late, rest): what is out of time now and what is not; None for nothing.
+
+        Called under the scheduler's lock: it must be quick, must not call the scheduler and must not raise. Where it
+        does, or rows are missing from what it returns, all of the task stays and runs, as if it had no deadline.
+        """
+
+
 T = TypeVar("T", bound=Task)

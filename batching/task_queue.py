@@ -24,8 +24,6 @@ class TaskQueue(Generic[T]):
     that is due goes on filling until a thread takes it, so that waiting for a busy device is never lost time.
     """
 
-    __slots__ = ("_batches", "closed", "costs", "enqueued_rows", "enqueued_tasks", "name", "options")
-
     def __init__(self, name: str, options: QueueOptions) -> None:
         self.name = name
         self.options = options
@@ -35,6 +33,8 @@ class TaskQueue(Generic[T]):
         self.closed = False
         self.costs = RunCosts(exact=bool(options.allowed_batch_rows))
         """How long its batches run; noted for queues whose tasks may have deadlines."""
+        self.not_before = AT_ONCE
+        """No batch that is open is due before, but for the deadline of a task."""
         self._batches: deque[Batch[T]] = deque()
 
     @property
@@ -75,11 +75,6 @@ class TaskQueue(Generic[T]):
         waits_seconds = self.options.batch_timeout_seconds + self.options.ageing_seconds
         return self._batches[0].enqueued_at[0] + waits_seconds
 
-    def seconds_until_due(self, now: float) -> float | None:
-        """How long until the first batch may be taken, at least 0; None when the queue is empty."""
-        due_at = self.due_at
-        return None if due_at is None else max(0.0, due_at - now)
-
     def available_batches(self, now: float) -> int:
         """How many threads could each take a batch now."""
         if not self._batches:
@@ -103,7 +98,7 @@ class TaskQueue(Generic[T]):
         return min((batch.deadline for batch in self._batches), default=NEVER)
 
     def add(self, task: T, now: float, deadline: float | None = None) -> None:
-        """Take the whole task, or raise and take nothing of it. A split task's parts have its deadline.
+        """Take the whole task, or raise and take nothing of it. A split task's parts have its deadline, or their own.
 
         Raises:
             DeadlineExceeded: it is out of time already.
@@ -139,10 +134,15 @@ class TaskQueue(Generic[T]):
         self._count(len(parts) + (filler is not None), rows)
 
     def expire(self, now: float) -> list[T]:
-        """Remove and return the tasks whose deadline has passed, in order; their room is free again."""
-        expired = [task for batch in self._batches if batch.deadline <= now for task in batch.expire(now)]
+        """Remove and return the tasks, and parts of tasks, that are out of time, in order; their room is free again."""
+        expired: list[T] = []
+        for batch in self._batches:
+            if batch.deadline <= now:
+                before = len(batch.tasks)
+                late = batch.expire(now)
+                expired += late
+                self._count(len(batch.tasks) - before, -sum(task.rows for task in late))
         if expired:
-            self._count(-len(expired), -sum(task.rows for task in expired))
             self._close_up()
         return expired
 
@@ -226,7 +226,7 @@ class TaskQueue(Generic[T]):
 
     def _open_until(self, batch: Batch[T]) -> float:
         """When an open batch may be taken: at its time-out, or earlier where a task of it would be late otherwise."""
-        timed_out_at = batch.enqueued_at[0] + self.options.batch_timeout_seconds
+        timed_out_at = max(batch.enqueued_at[0] + self.options.batch_timeout_seconds, self.not_before)
         if batch.deadline == NEVER:
             return timed_out_at
         padded_rows = padding.next_allowed(batch.rows, self.options.allowed_batch_rows)

@@ -5,6 +5,8 @@ are part of what tells queues apart, priority among them, so a model whose optio
 ones empty themselves.
 """
 
+import math
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -48,7 +50,7 @@ class QueueKey:
 
 
 class Processing(Protocol):
-    """Does what is to be done with batches; called on the batch threads."""
+    """Does what is to be done with what was queued; called on the scheduler's threads."""
 
     def process(
         self, batch: Batch[RequestBlock], signature: Signature, allowed_rows: tuple[int, ...]
@@ -56,17 +58,23 @@ class Processing(Protocol):
         """Finish every request of a batch, then let go of its version."""
         ...
 
+    def expire(self, block: RequestBlock, signature: Signature) -> None:
+        """Finish requests whose deadlines have passed, then let go of their version."""
+        ...
+
 
 class BatchQueues:
     """Puts blocks into their queues; owned by the poll thread.
 
-    A full queue is never a reply: what does not fit waits here, in order, and `step` offers it again.
+    A full queue is never a reply: what does not fit waits here, in order, and `step` offers it again. A request is out
+    of time when its deadline passes, here and in its queue, whatever the device is busy with.
 
     Args:
         scheduler: runs the batches of all queues.
         inference: answers their requests.
         options_of: the batching options of a version as they are now; called for each block.
         max_batch_bytes: bytes of a batch's inputs, for rows so large that there are fewer than the options allow.
+        wall: wall clock in seconds, for deadlines.
     """
 
     def __init__(
@@ -77,6 +85,7 @@ class BatchQueues:
         *,
         max_batch_bytes: int = MAX_BATCH_BYTES,
         max_queues: int = MAX_QUEUES,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._scheduler = scheduler
         self._inference = inference
@@ -85,6 +94,8 @@ class BatchQueues:
         self._max_queues = max_queues
         self._queues: OrderedDict[QueueKey, BatchQueue[RequestBlock]] = OrderedDict()
         self._waiting: OrderedDict[QueueKey, deque[tuple[RequestBlock, Signature]]] = OrderedDict()
+        self._wall = wall
+        self._next_deadline = math.inf  # of what waits here, or earlier
 
     def options(self, servable_id: ServableId, signature: Signature) -> QueueOptions:
         """How requests for a signature of a version are batched now; the control thread may change it any time."""
@@ -101,17 +112,25 @@ class BatchQueues:
         if block.kind.row_bytes * options.max_batch_rows > self._max_batch_bytes:
             largest_rows = max(part.largest_rows for part in block.parts)
             options = batch_sizes.within_bytes(options, block.kind, self._max_batch_bytes, largest_rows)
+        if any(part.records.deadlines_ms is not None for part in block):
+            block.keep_time((self._wall() - self._scheduler.now()) * 1000)
         key = QueueKey(block.handle.id, signature.name, block.kind.outputs, block.kind.inputs, options)
-        if key not in self._waiting and self._takes_whole(key, block, signature):
+        left: RequestBlock | None = block
+        if key not in self._waiting:
+            left = self._put_whole(key, block, signature)
+        if left is None:
             return
         blocks = self._waiting.setdefault(key, deque())
-        blocks.append((block, signature))
+        blocks.append((left, signature))
+        self._next_deadline = min(self._next_deadline, left.deadline)
         if len(blocks) == 1:
             self._offer(key, blocks)
 
     def step(self) -> None:
         """Offer what waits again, and let nobody wait for a model that is stuck with another's requests."""
         self._scheduler.relieve()
+        if self._next_deadline < math.inf:
+            self._look_at_deadlines(self._scheduler.now())
         for key in list(self._waiting):
             self._offer(key, self._waiting[key])
 
@@ -157,16 +176,52 @@ class BatchQueues:
                 block.handle.release()
         self._waiting.clear()
 
-    def _takes_whole(self, key: QueueKey, block: RequestBlock, signature: Signature) -> bool:
-        """Queue a block if it fits as it is; most do. Whether it did."""
+    def _put_whole(self, key: QueueKey, block: RequestBlock, signature: Signature) -> RequestBlock | None:
+        """Queue a block if it fits as it is; most do. What is still to be queued."""
         queue = self._queue(key, signature)
         if block.rows > min(queue.capacity_rows, queue.options.max_batch_rows):
-            return False
-        try:
-            queue.schedule(block)
-        except batching_errors.QueueFull:
-            return False
-        return True
+            return block
+        return self._schedule(queue, block, signature)
+
+    def _schedule(
+        self, queue: BatchQueue[RequestBlock], block: RequestBlock, signature: Signature
+    ) -> RequestBlock | None:
+        """Queue a block, as long as there is room; what is still to be queued. What is out of time is answered."""
+        left: RequestBlock | None = block
+        while left is not None:
+            try:
+                queue.schedule(left, deadline=left.deadline if left.deadline < math.inf else None)
+            except batching_errors.QueueFull:
+                return left
+            except batching_errors.DeadlineExceeded:
+                left = self._expire(left, signature, self._scheduler.now())
+            else:
+                return None
+        return None
+
+    def _expire(self, block: RequestBlock, signature: Signature, now: float) -> RequestBlock | None:
+        """Answer what of a block is out of time; what is not."""
+        late, rest = block.expire(now)
+        if late is not None:
+            self._inference.expire(late, signature)
+        return rest
+
+    def _look_at_deadlines(self, now: float) -> None:
+        """Answer what has run out of time while it waited for room."""
+        if now < self._next_deadline:
+            return
+        self._next_deadline = math.inf
+        for key, blocks in list(self._waiting.items()):
+            kept: deque[tuple[RequestBlock, Signature]] = deque()
+            for block, signature in blocks:
+                left = self._expire(block, signature, now) if block.deadline <= now else block
+                if left is not None:
+                    kept.append((left, signature))
+                    self._next_deadline = min(self._next_deadline, left.deadline)
+            if kept:
+                self._waiting[key] = kept
+            else:
+                del self._waiting[key]
 
     def _offer(self, key: QueueKey, blocks: deque[tuple[RequestBlock, Signature]]) -> None:
         """Queue what waits, in order, as far as there is room; a block larger than the room is cut."""
@@ -182,9 +237,9 @@ class BatchQueues:
                 blocks.popleft()
                 blocks.extendleft((piece, signature) for piece in reversed(pieces))
                 block = pieces[0]
-            try:
-                queue.schedule(block)
-            except batching_errors.QueueFull:
+            left = self._schedule(queue, block, signature)
+            if left is not None:
+                blocks[0] = left, signature
                 return
             blocks.popleft()
         del self._waiting[key]
@@ -201,10 +256,13 @@ class BatchQueues:
         def process(batch: Batch[RequestBlock]) -> None:
             self._inference.process(batch, signature, options.allowed_batch_rows)
 
+        def expired(block: RequestBlock) -> None:
+            self._inference.expire(block, signature)
+
         # Those that differ in nothing but priority may fill each other's batches.
         family = (*key.facts[:-1], replace(options, priority=DEFAULT_PRIORITY))
         queue = self._scheduler.add_queue(
-            f"{servable_id}:{of_signature}", options, process, servable_id, family
+            f"{servable_id}:{of_signature}", options, process, servable_id, family, expired
         )
         self._queues[key] = queue
         return queue

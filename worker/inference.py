@@ -1,4 +1,7 @@
-"""A batch becomes replies: what of it is still to be answered is run. The entry of the batch threads."""
+"""A batch becomes replies: what of it is still to be answered is run. The entry of the batch threads.
+
+And of the one that keeps deadlines: what runs out of time in a queue is answered here too.
+"""
 
 import logging
 import math
@@ -11,12 +14,14 @@ from lifecycle.signature import Signature
 from schemas.errors import Code
 from worker.attempts import Attempts
 from worker.batch_run import BatchRun, Means, RunObserver
-from worker.delivery import PublisherClosedError, Replies
+from worker.delivery import Answer, PublisherClosedError, Replies
 from worker.giving_way import GivingWay
 from worker.request_block import Part, RequestBlock
 from worker.run_sizes import RunSizes
 
 log = logging.getLogger(__name__)
+
+TOO_LATE = "the request's deadline passed while it waited for its batch"
 
 
 def log_failure(servable_id: ServableId, signature: str, error: Exception) -> None:
@@ -28,6 +33,8 @@ def log_failure(servable_id: ServableId, signature: str, error: Exception) -> No
 
 class Inference:
     """Runs batches; its `process` is the callback of every batch queue, called from many threads at once.
+
+    Its `expire` is called besides, for requests that no batch has taken in time.
 
     Args:
         publisher: takes the replies.
@@ -84,14 +91,33 @@ class Inference:
             for block in blocks:
                 block.handle.release()
 
+    def expire(self, block: RequestBlock, signature: Signature) -> None:
+        """Answer requests that ran out of time while they waited, then let go of the version."""
+        servable_id = block.handle.id
+        answer = Answer(servable_id.name, servable_id.version, signature.name, Code.DEADLINE_EXCEEDED)
+        try:
+            for part in block:
+                for late in self._ours(part):
+                    self._publisher.refusal(late, TOO_LATE, answer)
+        except PublisherClosedError:
+            log.debug(
+                "the worker ends; requests stay unanswered and uncommitted", extra={"model": str(servable_id)}
+            )
+        finally:
+            block.handle.release()
+
+    def _ours(self, part: Part) -> list[Part]:
+        """What of a part is this worker's to answer; the rest is left."""
+        if part.records.all_ours:
+            return [part]
+        ours, left = part.ours()
+        for each in left:
+            self._publisher.leave(each)
+        return ours
+
     def _live(self, run: BatchRun, part: Part) -> list[Part]:
         """What of a part is still to be answered, in time and by this worker."""
-        if part.records.all_ours:
-            ours = [part]
-        else:
-            ours, left = part.ours()
-            for each in left:
-                self._publisher.leave(each)
+        ours = self._ours(part)
         if part.records.deadlines_ms is None:
             return ours
         live = []
@@ -99,9 +125,5 @@ class Inference:
             in_time, late = each.unexpired(self._wall() * 1000)
             live += in_time
             for expired in late:
-                run.refuse(
-                    expired,
-                    Code.DEADLINE_EXCEEDED,
-                    "the request's deadline passed while it waited for its batch",
-                )
+                run.refuse(expired, Code.DEADLINE_EXCEEDED, TOO_LATE)
         return live

@@ -7,6 +7,7 @@ it is split into.
 
 import bisect
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import repeat
@@ -19,6 +20,9 @@ from lifecycle.servable_handle import ServableHandle
 from schemas.request_columns import RequestColumns
 from schemas.request_kind import RequestKind
 from worker.polled_records import NO_PRIORITY, PolledRecords
+
+MOST_SLICES = 9
+"""Requests that lie in more pieces are copied together, as each piece costs more in the batch than its copy does."""
 
 
 class Part:
@@ -103,23 +107,29 @@ class Part:
             return [(found[0], self)]
         return [(priority, self.pick(np.flatnonzero(asked == priority).tolist())) for priority in found]
 
+    def deadlines_ms(self) -> npt.NDArray[np.float64] | None:
+        """Each request's deadline (wall clock, ms), infinity for none; None where no record of the poll has one."""
+        deadlines_ms = self.records.deadlines_ms
+        return None if deadlines_ms is None else deadlines_ms[self.columns.indices]
+
     def unexpired(self, now_ms: float) -> "tuple[list[Part], list[Part]]":
         """The parts that may still be answered in time, and those whose deadline has passed."""
-        if self.records.deadlines_ms is None:
-            return [self], []
-        return self._parted(self.records.deadlines_ms[self.columns.indices] <= now_ms)
+        deadlines_ms = self.deadlines_ms()
+        return ([self], []) if deadlines_ms is None else self.parted(deadlines_ms <= now_ms)
 
     def ours(self) -> "tuple[list[Part], list[Part]]":
         """The parts that are this worker's to answer, and those whose partition has gone to another meanwhile."""
         if self.records.all_ours:
             return [self], []
-        return self._parted(~self.records.ours_at(self.columns.indices))
+        return self.parted(~self.records.ours_at(self.columns.indices))
 
-    def _parted(self, apart: npt.NDArray[np.bool_]) -> "tuple[list[Part], list[Part]]":
-        """The parts without those requests, and the parts of them."""
+    def parted(self, apart: npt.NDArray[np.bool_]) -> "tuple[list[Part], list[Part]]":
+        """The parts without those requests, and the parts of them: slices, or copies where those would be very many."""
         if not apart.any():
             return [self], []
         edges = [0, *(np.flatnonzero(apart[1:] != apart[:-1]) + 1).tolist(), len(self)]
+        if len(edges) > MOST_SLICES:
+            return [self.pick(np.flatnonzero(~apart).tolist())], [self.pick(np.flatnonzero(apart).tolist())]
         pieces = [(self.take(a, b), bool(apart[a])) for a, b in itertools.pairwise(edges)]
         return [p for p, is_apart in pieces if not is_apart], [p for p, is_apart in pieces if is_apart]
 
@@ -128,9 +138,12 @@ class RequestBlock:
     """Requests for one signature of one version, all with one tensor layout; a batch task.
 
     Made by the poll thread, then owned by the queue and the batch thread that takes it.
+
+    Attributes:
+        deadline: the earliest of its requests', in seconds of the clock that it has been given; infinite for none.
     """
 
-    __slots__ = ("handle", "kind", "parts", "rows")
+    __slots__ = ("_epoch_ms", "deadline", "handle", "kind", "parts", "rows")
 
     def __init__(
         self, kind: RequestKind, handle: ServableHandle, parts: Sequence[Part], *, stackable: bool = True
@@ -140,6 +153,34 @@ class RequestBlock:
         self.handle = handle
         self.parts = tuple(parts)
         self.rows = sum(part.rows for part in self.parts) if stackable else 1
+        self.deadline = math.inf
+        self._epoch_ms: float | None = None
+
+    def keep_time(self, epoch_ms: float) -> None:
+        """Keep its requests' deadlines by a clock whose second 0 was at that moment (wall clock, ms).
+
+        A jump of the wall clock then moves no deadline of a request that waits.
+        """
+        self._epoch_ms = epoch_ms
+        self.deadline = min(
+            (float(at.min()) for part in self.parts if (at := self._deadlines(part)) is not None),
+            default=math.inf,
+        )
+
+    def expire(self, now: float) -> tuple[Self | None, Self | None]:
+        """The block of those requests that are out of time, by the clock that it was given, and that of the rest."""
+        late: list[Part] = []
+        rest: list[Part] = []
+        for part in self.parts:
+            deadlines = self._deadlines(part)
+            in_time, out_of_time = ([part], []) if deadlines is None else part.parted(deadlines <= now)
+            rest += in_time
+            late += out_of_time
+        if not late:
+            return None, self
+        if not rest:
+            return self, None
+        return self._of(self.handle.another(), late), self._of(self.handle, rest)
 
     def split(self, rows: int) -> tuple[Self, Self] | None:
         """A block of at most *rows* rows and the rest; None where the first request alone is larger."""
@@ -159,8 +200,7 @@ class RequestBlock:
             break
         if not head or not rest:
             return None
-        first = type(self)(self.kind, self.handle.another(), head)
-        return first, type(self)(self.kind, self.handle, rest)
+        return self._of(self.handle.another(), head), self._of(self.handle, rest)
 
     def requests(self) -> int:
         """How many requests it holds."""
@@ -168,6 +208,21 @@ class RequestBlock:
 
     def __iter__(self) -> Iterator[Part]:
         return iter(self.parts)
+
+    def _of(self, handle: ServableHandle, parts: Sequence[Part]) -> Self:
+        """A block of some of its requests, by the same clock."""
+        block = type(self)(self.kind, handle, parts)
+        if self.deadline < math.inf and self._epoch_ms is not None:
+            block.keep_time(self._epoch_ms)
+        return block
+
+    def _deadlines(self, part: Part) -> npt.NDArray[np.float64] | None:
+        """By the clock that it has been given; whoever compares them with a time has to get them from here."""
+        deadlines_ms = part.deadlines_ms()
+        if deadlines_ms is None or self._epoch_ms is None:
+            return None
+        seconds: npt.NDArray[np.float64] = (deadlines_ms - self._epoch_ms) / 1000
+        return seconds
 
     def __repr__(self) -> str:
         return f"<RequestBlock {self.handle.id} {self.kind.signature} {self.requests()} requests {self.rows} rows>"

@@ -177,6 +177,7 @@ class RequestPath:
             ),
             options.of,
             max_batch_bytes=settings.batching.max_batch_bytes,
+            wall=wall,
         )
         self._shadowing = Shadowing(
             Surroundings(

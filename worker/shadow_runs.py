@@ -78,12 +78,17 @@ class ShadowRuns:
             else:
                 self._drop(batch, reason)
         except Exception as error:  # noqa: BLE001 - whatever it is, it concerns nobody's request
-            self._occasionally.warning(
-                "a batch of a shadow was given up; requests do not notice",
-                key=type(error).__name__,
-                model=str(batch.tasks[0].handle.id),
-                problem=repr(error),
-            )
+            self._say(str(batch.tasks[0].handle.id), error)
+        finally:
+            self._room.give_back(size_bytes)
+
+    def expire(self, block: RequestBlock, signature: Signature) -> None:
+        """Drop requests that are out of time, counted as every answer of a shadow is; raises nothing."""
+        size_bytes = sum(map(weight, block))
+        try:
+            self._inference.expire(block, signature)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._say(str(block.handle.id), error)
         finally:
             self._room.give_back(size_bytes)
 
@@ -104,6 +109,14 @@ class ShadowRuns:
                 return "busy"
             self._pause(LOOK_SECONDS)
         return "off"
+
+    def _say(self, model: str, error: Exception) -> None:
+        self._occasionally.warning(
+            "a batch of a shadow was given up; requests do not notice",
+            key=type(error).__name__,
+            model=model,
+            problem=repr(error),
+        )
 
     def _drop(self, batch: Batch[RequestBlock], reason: str) -> None:
         for block in batch.tasks:

@@ -128,7 +128,7 @@ class _Running:
             begin=thread_slices.run_as_usual if own.threads else lambda: None,
         )
         self.queues = BatchQueues(
-            self.scheduler, self.runs, around.options_of, max_batch_bytes=own.max_batch_bytes
+            self.scheduler, self.runs, around.options_of, max_batch_bytes=own.max_batch_bytes, wall=wall
         )
         self.enqueuing = Enqueuing(self.queues, _Answers(self.room, around.metrics))
 

@@ -135,3 +135,34 @@ def test_requests_that_no_version_answers_are_told_why(deployment: DeploymentFac
     deployed.send([ask("failing", "healed")])
     deployed.wait_until_answered()
     assert deployed.account().the_reply("healed").code == Code.OK
+
+
+def test_requests_are_told_at_their_deadline_that_a_busy_model_is_late(
+    deployment: DeploymentFactory, tmp_path: Path, gated: str
+) -> None:
+    """While the model is still with others, which are answered whenever it is back."""
+    deployed = deployment(
+        {"batching.max_batch_rows": 2, "batching.max_enqueued_batches": 16, "lifecycle.warmup": False},
+        partitions=1,
+    )
+    busy = numpy_models.write_dense(tmp_path / "busy", 1, sleep_seconds=0.01)
+    deployed.set_model("busy", tmp_path / "busy", [1], loader=gated)
+    worker = deployed.start_worker()
+    worker.wait_until_assigned(1)
+    deployed.wait_for_state("busy", 1, "AVAILABLE")
+
+    patient = [f"patient {n}" for n in range(6)]
+    urgent = [f"urgent {n}" for n in range(40)]
+    deployed.send([ask("busy", name) for name in patient])
+    deployed.send([ask("busy", name) for name in urgent], headers=[within(500)] * len(urgent))
+    wait_until(lambda: deployed.replies_written() == len(urgent), lambda: f"refusals: {worker.log_tail()}")
+    early = deployed.account().replies
+    gated_models.open_gate(busy)
+    deployed.wait_until_answered()
+
+    assert set(early) == set(urgent)
+    found = deployed.account()
+    assert found.missing(patient + urgent) == []
+    assert found.repeated() == {}
+    codes = {name: found.the_reply(name).code for name in patient + urgent}
+    assert codes == {**dict.fromkeys(patient, Code.OK), **dict.fromkeys(urgent, Code.DEADLINE_EXCEEDED)}

@@ -31,7 +31,6 @@ def test_an_empty_queue_has_no_batch() -> None:
     queue = make()
 
     assert queue.due_at is None
-    assert queue.seconds_until_due(100.0) is None
     assert queue.take(100.0) is None
 
 
@@ -43,8 +42,6 @@ def test_timer_starts_at_the_first_task() -> None:
     queue.add(Rows("b", 1), now=100.125)
 
     assert queue.due_at == 100.25
-    assert queue.seconds_until_due(100.125) == 0.125
-    assert queue.seconds_until_due(101.0) == 0.0
     assert queue.take(100.25 - 1e-9) is None
     batch = queue.take(100.25)
     assert batch is not None

@@ -93,6 +93,12 @@ class Runs:
         if self.failure is not None:
             raise self.failure
 
+    def expire(self, block: RequestBlock, signature: Signature) -> None:
+        """Answer requests that are out of time, or fail."""
+        block.handle.release()
+        if self.failure is not None:
+            raise self.failure
+
     def go(self) -> None:
         """Have the one batch run or dropped; whatever becomes of it, its handle and its room are given back."""
         assert self.room.take(SIZE_BYTES)
@@ -165,3 +171,18 @@ def test_no_more_is_taken_than_there_is() -> None:
     room.give_back(5)
     assert room.take(5)
     assert room.used_bytes == 10
+
+
+@pytest.mark.parametrize("failure", [None, RuntimeError("who knows")])
+def test_what_is_out_of_time_gives_its_room_back(
+    failure: Exception | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever is raised."""
+    runs = Runs()
+    runs.failure = failure
+    assert runs.room.take(SIZE_BYTES)
+    runs.runs.expire(cast("RequestBlock", runs.block), cast("Signature", None))
+
+    assert runs.block.handle.released
+    assert runs.room.used_bytes == 0
+    assert ("a batch of a shadow was given up" in caplog.text) == (failure is not None)
