@@ -213,6 +213,30 @@ def policies(content: Content) -> Figure:
     return plot_shapes.panels(title, curves, loads, ("load, %", "p99 by the lowest"))
 
 
+def deadlines(content: Content) -> Figure:
+    """The share of urgent requests that is too late, by load, one panel for each kind of load."""
+    own = max(column(content, "own_missed").values())
+    better = max(
+        min(pair)
+        for pair in zip(
+            column(content, "tensorflow_missed").values(),
+            column(content, "triton_missed").values(),
+            strict=True,
+        )
+    )
+    title = (
+        f"Among bulk work at most {own:.2g} % of urgent requests are too late; with the better of TensorFlow's and "
+        f"Triton's policies, tuned for each load, up to {better:.0f} %"
+    )
+    kept = content["series"]["missed"]
+    loads = [100 * load for load in next(iter(kept.values()))["loads"]]
+    curves = {
+        panel: {name: values for name, values in of_panel.items() if name != "loads"}
+        for panel, of_panel in kept.items()
+    }
+    return plot_shapes.panels(title, curves, loads, ("load, %", "urgent requests too late, %"))
+
+
 def delivery(content: Content) -> Figure:
     """Records a second by each way of delivery."""
     rates = column(content, comparison.RATE)
@@ -260,6 +284,7 @@ PLOTS: Mapping[str, Callable[[Content], Figure]] = {
     "large_records": large_records,
     "delivery": delivery,
     "policies": policies,
+    "deadlines": deadlines,
     "stuck": stuck,
     "priorities": priorities,
     "resident": resident,

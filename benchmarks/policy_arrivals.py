@@ -47,7 +47,7 @@ class Arrivals:
     Args:
         times: when each comes, ascending; seconds, multiples of `TICK_SECONDS`.
         row_counts: how many rows each has, at least 1.
-        levels: the priority of each, 0 being the highest; None: all the same. No policy looks at it yet.
+        levels: how urgent each is, 0 being the most; None: all alike.
         deadlines: when each must be finished; None: whenever.
     """
 
@@ -107,6 +107,8 @@ class Demand:
         rows_per_second: on average over the run.
         seconds: how long the run is.
         batch_seconds: how long the device takes for a full batch, which is what bursts are counted in.
+        urgent_share: how many of the requests are urgent, of level 0; the others are of level 1. 0: no levels.
+        urgent_seconds: in which an urgent one must be finished.
     """
 
     pattern: Pattern
@@ -114,6 +116,8 @@ class Demand:
     rows_per_second: float
     seconds: float
     batch_seconds: float
+    urgent_share: float = 0.0
+    urgent_seconds: float = math.inf
 
     def arrivals(self, seed: int) -> Arrivals:
         """Requests made from a seed: the same for the same seed and demand."""
@@ -125,10 +129,13 @@ class Demand:
         # At a constant rate of 1 first; what has passed at that rate by when says when each comes at the real one.
         even = np.cumsum(random.exponential(1.0, enough)) / requests_per_second
         even = even[even < self.seconds]
-        found = np.interp(even, passed, times)
+        found = np.round(np.interp(even, passed, times) / TICK_SECONDS) * TICK_SECONDS
+        row_counts = random.integers(1, self.most_rows + 1, len(found))
+        if not self.urgent_share:
+            return Arrivals(found, row_counts)
+        levels = np.where(random.random(len(found)) < self.urgent_share, 0, 1)
         return Arrivals(
-            np.round(found / TICK_SECONDS) * TICK_SECONDS,
-            random.integers(1, self.most_rows + 1, len(found)),
+            found, row_counts, levels, np.where(levels == 0, found + self.urgent_seconds, math.inf)
         )
 
     def _rate(self, random: np.random.Generator) -> tuple[Floats, Floats]:

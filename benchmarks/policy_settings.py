@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from batching.options import QueueOptions
+from batching.options import DEFAULT_PRIORITY, HIGHEST_PRIORITY, QueueOptions
 from benchmarks.policy_arrivals import Arrivals, exact
-from benchmarks.policy_batchers import Batcher, PreferredSizes, ScheduledQueue
+from benchmarks.policy_batchers import Batcher, PreferredSizes, ScheduledQueues
 from benchmarks.policy_device import Cost
 from worker import model_queue_options
 from worker.settings_serving import BatchingSettings
@@ -25,6 +25,8 @@ PREFERRED: Sequence[tuple[int, ...]] = (
     (64, 128, 256, 512, 1024),
 )
 DELAY_BATCHES = (0.0, 0.125, 0.25, 0.5, 1.0)
+PRIORITIES = (HIGHEST_PRIORITY, DEFAULT_PRIORITY)
+"""Of urgent requests and of the others."""
 
 
 class Setting(Protocol):
@@ -34,7 +36,7 @@ class Setting(Protocol):
     def largest_rows(self) -> int:
         """Rows of its largest batch."""
 
-    def batcher(self, arrivals: Arrivals) -> Batcher:
+    def batcher(self, arrivals: Arrivals, devices: int = 1) -> Batcher:
         """A batcher that is set like this, without any requests."""
 
 
@@ -45,10 +47,10 @@ class FixedSize:
     largest_rows: int
     timeout_seconds: float
 
-    def batcher(self, arrivals: Arrivals) -> Batcher:
+    def batcher(self, arrivals: Arrivals, devices: int = 1) -> Batcher:
         """See `Setting`."""
         options = QueueOptions(self.largest_rows, self.timeout_seconds, TENSORFLOW_ENQUEUED_BATCHES)
-        return ScheduledQueue(arrivals, options)
+        return ScheduledQueues(arrivals, options, devices=devices, spaced=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +61,17 @@ class IdleDevice:
     preferred: tuple[int, ...]
     delay_seconds: float
 
-    def batcher(self, arrivals: Arrivals) -> Batcher:
+    def batcher(self, arrivals: Arrivals, devices: int = 1) -> Batcher:  # noqa: ARG002 - as many as ask
         """See `Setting`."""
         return PreferredSizes(arrivals, self.largest_rows, self.preferred, self.delay_seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """This project's policy with a worker's settings; the defaults in every scenario."""
+    """This project's policy with a worker's settings; the defaults in every scenario.
+
+    Urgent requests have a priority of their own where there are any.
+    """
 
     options: QueueOptions
 
@@ -75,9 +80,10 @@ class Own:
         """See `Setting`."""
         return self.options.max_batch_rows
 
-    def batcher(self, arrivals: Arrivals) -> Batcher:
+    def batcher(self, arrivals: Arrivals, devices: int = 1) -> Batcher:
         """See `Setting`."""
-        return ScheduledQueue(arrivals, self.options)
+        priorities = () if arrivals.levels is None else PRIORITIES
+        return ScheduledQueues(arrivals, self.options, priorities, devices)
 
 
 def own() -> Own:

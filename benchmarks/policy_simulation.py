@@ -7,13 +7,17 @@ the order in which the batcher gives them.
 import heapq
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.latency_figures import percentile
 from benchmarks.policy_arrivals import Arrivals, Floats
-from benchmarks.policy_batchers import Batcher
+from benchmarks.policy_batchers import Batcher, Requests
 from benchmarks.policy_device import Cost
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,25 +82,29 @@ def simulate(arrivals: Arrivals, batcher: Batcher, cost: Cost, devices: int = 1)
         RuntimeError: the batcher keeps requests for ever, or gives one out a second time.
     """
     finished = np.full(len(arrivals), np.nan)
-    free_at = [0.0] * devices  # a heap
+    running: list[tuple[float, int, Sequence[Requests], float]] = []  # a heap
     left, batches, busy_seconds = len(arrivals), 0, 0.0
     come, now = 0, 0.0
     while left > 0:
-        if free_at[0] > now:  # every device works
-            now = free_at[0]
+        if len(running) == devices:
+            now = running[0][0]
             come = _add_until(now, arrivals, batcher, come)
         else:
-            come, now = _wait(arrivals, batcher, come, now)
-        while free_at[0] <= now and (tasks := batcher.take(now)):
+            next_end = running[0][0] if running else math.inf
+            come, now = _wait(arrivals, batcher, come, now, next_end)
+        while running and running[0][0] <= now:
+            end, _, tasks, seconds = heapq.heappop(running)
+            batcher.finished(tasks, end, seconds)
+        while len(running) < devices and (tasks := batcher.take(now)):
             seconds = cost.seconds(sum(task.rows for task in tasks))
-            heapq.heapreplace(free_at, now + seconds)
             batches += 1
+            heapq.heappush(running, (now + seconds, batches, tasks, seconds))
             busy_seconds += seconds
             for task in tasks:
-                if not math.isnan(finished[task.first]):
+                if not np.isnan(finished[task.numbers]).all():
                     raise RuntimeError(f"request {task.first} was given to a device a second time")
-                finished[task.first : task.stop] = now + seconds
-                left -= task.stop - task.first
+                finished[task.numbers] = now + seconds
+                left -= len(task)
     return Served(arrivals, finished, batches, busy_seconds)
 
 
@@ -108,13 +116,16 @@ def _add_until(seconds: float, arrivals: Arrivals, batcher: Batcher, come: int) 
     return stop
 
 
-def _wait(arrivals: Arrivals, batcher: Batcher, come: int, now: float) -> tuple[int, float]:
-    """Go on to when an idle device may get a batch; how many requests have come by then, and when it is."""
+def _wait(arrivals: Arrivals, batcher: Batcher, come: int, now: float, next_end: float) -> tuple[int, float]:
+    """Go on to when an idle device may get a batch; how many requests have come by then, and when it is.
+
+    Where something waits already, another device that is done may be a reason for it to go.
+    """
     due_at = batcher.due_at(now)
     # Where nothing waits the next request decides, and begins the time of its batch.
     deciding = come if due_at is None else arrivals.reaching(come, batcher.rows_to_next)
     comes_at = arrivals.time(deciding) if deciding < len(arrivals) else math.inf
-    at = min(comes_at, math.inf if due_at is None else due_at)
+    at = comes_at if due_at is None else min(comes_at, due_at, next_end)
     if math.isinf(at):
         raise RuntimeError(f"of {len(arrivals)} requests some are never given to an idle device")
     return _add_until(at, arrivals, batcher, come), at

@@ -7,8 +7,8 @@ grid search on one seed and judged on others; headrace has the worker's defaults
 import itertools
 import statistics
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ LOADS = (0.3, 0.6, 0.9, 1.2)
 REQUEST_ROWS = tuple(BATCHES)
 DEVICES = (1, 2)
 TRAINING_SEED = 0
+URGENT_SHARE, URGENT_BATCHES = 0.1, 3.0
+"""How many of the requests are urgent where some are, and in how many full batches' time they have to be finished."""
 
 TENSORFLOW, TRITON, OWN = "TensorFlow's policy", "Triton's policy", "headrace"
 MOST_P99, LEAST_RATE = 1.02, 0.98
@@ -58,6 +60,8 @@ class Case:
     most_rows: int
     devices: int
     load: float
+    urgent: bool = False
+    """Whether some requests have a deadline, and a priority for it."""
 
     @property
     def panel(self) -> str:
@@ -75,7 +79,10 @@ class Case:
         batch_seconds = cost.seconds(MOST_BATCH_ROWS)
         best = self.devices * cost.rows_per_second(MOST_BATCH_ROWS)
         seconds = BATCHES[self.most_rows] * scale * batch_seconds
-        return Demand(self.pattern, self.most_rows, self.load * best, seconds, batch_seconds)
+        demand = Demand(self.pattern, self.most_rows, self.load * best, seconds, batch_seconds)
+        if not self.urgent:
+            return demand
+        return replace(demand, urgent_share=URGENT_SHARE, urgent_seconds=URGENT_BATCHES * batch_seconds)
 
 
 CASES = tuple(
@@ -160,27 +167,37 @@ def compared(fit: Fit, cases: Sequence[Case], options: Options) -> Outcome:
         COLUMNS,
         lines,
         targets(judged),
-        [
-            {
-                "case": each.case.name,
-                "policy": name,
-                "setting": repr(each.settings[name]),
-                "seed": seed,
-                **asdict(run),
-            }
-            for each in judged
-            for name, runs in each.runs.items()
-            for seed, run in enumerate(runs, TRAINING_SEED + 1)
-        ],
-        {
-            "cost": asdict(fit),
-            "most_batch_rows": MOST_BATCH_ROWS,
-            "batches": {str(rows): count * options.scale for rows, count in BATCHES.items()},
-            "training_seed": TRAINING_SEED,
-        },
+        runs(judged),
+        kept_settings(fit, options),
         notes(fit),
         series(judged),
     )
+
+
+def runs(judged: Sequence[Judged]) -> list[dict[str, Any]]:
+    """Each run by itself, to be kept."""
+    return [
+        {
+            "case": each.case.name,
+            "policy": name,
+            "setting": repr(each.settings[name]),
+            "seed": seed,
+            **asdict(run),
+        }
+        for each in judged
+        for name, runs in each.runs.items()
+        for seed, run in enumerate(runs, TRAINING_SEED + 1)
+    ]
+
+
+def kept_settings(fit: Fit, options: Options) -> dict[str, Any]:
+    """What the runs were made with, to be kept."""
+    return {
+        "cost": asdict(fit),
+        "most_batch_rows": MOST_BATCH_ROWS,
+        "batches": {str(rows): count * options.scale for rows, count in BATCHES.items()},
+        "training_seed": TRAINING_SEED,
+    }
 
 
 def judge(case: Case, cost: Cost, options: Options) -> Judged:
@@ -206,21 +223,22 @@ def judge(case: Case, cost: Cost, options: Options) -> Judged:
 def targets(judged: Sequence[Judged]) -> list[Target]:
     """The worst case of each pattern and number of devices, for p99 and for throughput."""
     found = []
-    for devices, pattern in itertools.product(DEVICES, Pattern):
-        values = [
-            each.line.values
-            for each in judged
-            if (each.case.devices, each.case.pattern) == (devices, pattern)
-        ]
-        if values:
-            what = (
-                f"{pattern}, {devices} device{'s' if devices > 1 else ''}, the worst of {len(values)} loads"
-            )
-            p99 = max(each[P99_RATIO] for each in values)
-            rate = min(each[RATE_RATIO] for each in values)
-            found.append(Target(f"{what}: p99 by the better baseline's", p99, MOST_P99))
-            found.append(Target(f"{what}: rows/s by the better baseline's", rate, LEAST_RATE, at_most=False))
+    for what, of_these in worst_of(judged):
+        values = [each.line.values for each in of_these]
+        p99 = max(each[P99_RATIO] for each in values)
+        rate = min(each[RATE_RATIO] for each in values)
+        found.append(Target(f"{what}: p99 by the better baseline's", p99, MOST_P99))
+        found.append(Target(f"{what}: rows/s by the better baseline's", rate, LEAST_RATE, at_most=False))
     return found
+
+
+def worst_of(judged: Sequence[Judged]) -> Iterator[tuple[str, Sequence[Judged]]]:
+    """The cases of each pattern and number of devices, and what the worst of them is called."""
+    for devices, pattern in itertools.product(DEVICES, Pattern):
+        found = [each for each in judged if (each.case.devices, each.case.pattern) == (devices, pattern)]
+        if found:
+            s = "s" if devices > 1 else ""
+            yield f"{pattern}, {devices} device{s}, the worst of {len(found)} loads", found
 
 
 def notes(fit: Fit) -> list[str]:
@@ -237,7 +255,7 @@ def notes(fit: Fit) -> list[str]:
         "headrace has its defaults in all lines, and as many batch threads as there are devices.",
         "Nothing is refused: what a full queue does not take waits before it.",
         "Latency counts from when a request came; throughput is what is finished when the last request comes.",
-        "Missing: a load of mixed priorities with deadlines, for queues have neither yet.",
+        "Requests of which some are urgent: `deadlines`.",
     ]
 
 

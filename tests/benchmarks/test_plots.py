@@ -102,6 +102,18 @@ RESULTS: dict[str, dict[str, Any]] = {
             }
         },
     ),
+    "deadlines": kept(
+        {
+            "a load": {"own_missed": 0.0, "tensorflow_missed": 1.0, "triton_missed": 2.0},
+            "another": {"own_missed": 0.1, "tensorflow_missed": 100.0, "triton_missed": 99.0},
+        },
+        {
+            "missed": {
+                f"panel {number}": {"loads": [0.3, 0.9], "TensorFlow's": [1, 2], "headrace": [0.0, 0.1]}
+                for number in range(4)
+            }
+        },
+    ),
     "device": kept({"batching.threads = 1": {"busy": 0.95}, "batching.threads = 2": {"busy": 0.99}}),
     "replicas": kept(
         {"1 replica": {"records_per_second": 3000.0}, "4 replicas": {"records_per_second": 11900.0}}

@@ -85,9 +85,9 @@ def test_targets_are_those_of_the_worst_case() -> None:
     assert found[1].measured == pytest.approx(0.99)
 
 
-def test_what_is_missing_is_said() -> None:
-    """No table without it: there is no load of mixed priorities yet."""
-    assert "Missing: a load of mixed priorities" in policies.notes(FIT)[-1]
+def test_the_table_says_where_urgent_requests_are() -> None:
+    """In a scenario of their own."""
+    assert "`deadlines`" in policies.notes(FIT)[-1]
 
 
 @pytest.mark.tensorflow

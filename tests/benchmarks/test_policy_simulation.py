@@ -8,7 +8,7 @@ import pytest
 
 from batching.options import QueueOptions
 from benchmarks.policy_arrivals import Arrivals, Demand, Pattern
-from benchmarks.policy_batchers import Batcher, PreferredSizes, Requests, ScheduledQueue
+from benchmarks.policy_batchers import Batcher, PreferredSizes, Requests, ScheduledQueues
 from benchmarks.policy_device import Cost
 from benchmarks.policy_settings import FixedSize, IdleDevice, Own, Setting
 from benchmarks.policy_simulation import Served, simulate
@@ -35,7 +35,9 @@ DEMANDS = tuple(
 def finished(setting: Setting, times: Sequence[float], rows: Sequence[int], devices: int = 1) -> list[float]:
     """When each of these requests is finished."""
     arrivals = Arrivals.of(times, rows)
-    found: list[float] = simulate(arrivals, setting.batcher(arrivals), COST, devices).finished.tolist()
+    found: list[float] = simulate(
+        arrivals, setting.batcher(arrivals, devices), COST, devices
+    ).finished.tolist()
     return found
 
 
@@ -125,7 +127,7 @@ def test_each_request_is_finished_once_and_in_order(setting: Setting, devices: i
     """Whatever comes; batches start in the order of their requests, within their size."""
     for demand in DEMANDS:
         arrivals = demand.arrivals(1)
-        served = simulate(arrivals, setting.batcher(arrivals), COST, devices)
+        served = simulate(arrivals, setting.batcher(arrivals, devices), COST, devices)
 
         assert not np.isnan(served.finished).any()
         assert (served.latency >= COST.seconds(1)).all()
@@ -168,6 +170,10 @@ class OneByOne:
         """As the other."""
         return self._inner.take(now)
 
+    def finished(self, tasks: Sequence[Requests], now: float, seconds: float) -> None:
+        """As the other."""
+        self._inner.finished(tasks, now, seconds)
+
     def due_at(self, now: float) -> float | None:
         """As the other."""
         return self._inner.due_at(now)
@@ -184,8 +190,8 @@ def test_handing_over_many_requests_at_once_changes_nothing(setting: Setting, de
     """Every request is finished when it would be if each were a task of its own."""
     for demand in DEMANDS:
         arrivals = demand.arrivals(3)
-        together = simulate(arrivals, setting.batcher(arrivals), COST, devices)
-        apart = simulate(arrivals, OneByOne(arrivals, setting.batcher(arrivals)), COST, devices)
+        together = simulate(arrivals, setting.batcher(arrivals, devices), COST, devices)
+        apart = simulate(arrivals, OneByOne(arrivals, setting.batcher(arrivals, devices)), COST, devices)
 
         assert np.array_equal(together.finished, apart.finished)
 
@@ -230,6 +236,9 @@ class Keeper:
         """Nothing."""
         return ()
 
+    def finished(self, tasks: Sequence[Requests], now: float, seconds: float) -> None:
+        """Never."""
+
     def due_at(self, now: float) -> float | None:
         """Never."""
         return None
@@ -271,7 +280,7 @@ def test_a_block_of_requests_is_cut_between_two_of_them() -> None:
 def test_batchers_say_what_they_wait_for() -> None:
     """The rows that are missing, and the time at which they go without them."""
     arrivals = Arrivals.of([1.0, 2.0], [3, 2])
-    queue = ScheduledQueue(arrivals, QueueOptions(16, 4.0))
+    queue = ScheduledQueues(arrivals, QueueOptions(16, 4.0))
     sizes = PreferredSizes(arrivals, 16, (4, 8), 4.0)
     batchers: tuple[Batcher, ...] = (queue, sizes)
     for batcher in batchers:
