@@ -53,8 +53,10 @@ class QueueOptions:
     """How long past its time-out a batch lets higher priorities go first, at least 0: then it is taken before all that
     became due later, so that nothing starves. Has no effect while every queue of a scheduler has the same priority."""
 
-    filling: Filling = Filling.ALLOWED
-    """What a batch takes of the queues of lower priorities in the same family (`SharedScheduler.add_queue`), if any."""
+    filling: Filling = Filling.MAX
+    """What a batch takes of the queues of lower priorities in the same family (`SharedScheduler.add_queue`), if any.
+    The default is TensorFlow's. Without it small batches of urgent tasks, one after the other, can keep a device from
+    all others that it would have had time for."""
 
     def __post_init__(self) -> None:
         if self.max_batch_rows < 1:

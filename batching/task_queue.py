@@ -20,8 +20,8 @@ AT_ONCE = float("-inf")
 class TaskQueue(Generic[T]):
     """Batches in order; at most the last one is open. Pure: every decision takes `now`, and nothing waits.
 
-    Called by the dispatcher only, under its lock. Tasks leave in the order in which they came. An open batch
-    that is due goes on filling until a thread takes it, so that waiting for a busy device is never lost time.
+    Called by the dispatcher only, under its lock. Tasks leave in the order in which they came. An open batch that is
+    due goes on filling until a thread takes it, so that waiting for a busy device is never lost time.
     """
 
     def __init__(self, name: str, options: QueueOptions) -> None:
@@ -159,16 +159,15 @@ class TaskQueue(Generic[T]):
             self._close(batch, self._why_now(batch, now))
         batch.waited_seconds = now - batch.enqueued_at[0]
         self._count(-len(batch.tasks), -batch.rows)
+        if self._batches and batch.rows < self.options.max_batch_rows:
+            # It has given tasks away. Left so, one that fills itself from here would leave ever smaller pieces behind.
+            self._fill(batch, self, self.options.max_batch_rows)
         return batch
 
     def fill(self, batch: Batch[T], lower: "TaskQueue[T]") -> None:
         """Let a batch that has just been taken from here have of a lower priority what its options say."""
-        options = self.options
-        most = batch.padded_rows if options.filling is Filling.ALLOWED else options.max_batch_rows
-        tasks, enqueued_at = lower.give(most - batch.rows)
-        if tasks:
-            rows = batch.rows + sum(task.rows for task in tasks)
-            batch.fill_up(tasks, enqueued_at, padding.next_allowed(rows, options.allowed_batch_rows))
+        up_to_padded = self.options.filling is Filling.ALLOWED
+        self._fill(batch, lower, batch.padded_rows if up_to_padded else self.options.max_batch_rows)
 
     def give(self, rows: int) -> tuple[list[T], list[float]]:
         """Remove and return the first tasks that have so many rows at most, and their times, in order.
@@ -200,6 +199,13 @@ class TaskQueue(Generic[T]):
         self._batches.clear()
         self.enqueued_tasks = self.enqueued_rows = 0
         return tasks
+
+    def _fill(self, batch: Batch[T], source: "TaskQueue[T]", most_rows: int) -> None:
+        """Let a batch that has been taken have the first tasks of a queue, up to so many rows."""
+        tasks, enqueued_at = source.give(most_rows - batch.rows)
+        if tasks:
+            rows = batch.rows + sum(task.rows for task in tasks)
+            batch.fill_up(tasks, enqueued_at, padding.next_allowed(rows, self.options.allowed_batch_rows))
 
     def _take_first(self, batch: Batch[T], rows: int) -> T | None:
         """Take the first task out of a batch, or as many rows of it as are wanted; None where it cannot be cut."""

@@ -150,11 +150,11 @@ class BatchingSettings(SettingsGroup):
     3,600), so that nothing starves. Ten: longer than a burst of urgent requests, and shorter than most requesters
     wait."""
 
-    filling: Filling = Filling.ALLOWED
+    filling: Filling = Filling.MAX
     """What a batch that is not full takes of requests of lower priorities of the same kind: `none`; as many rows as it
-    would be padded by (`allowed`, where there are `allowed_batch_rows`); or up to `max_batch_rows` (`max`). `allowed`,
-    because those rows cost the urgent ones nothing; `max` answers more where bulk work waits, and makes the batches of
-    urgent requests longer."""
+    would be padded by (`allowed`, where there are `allowed_batch_rows`); or up to `max_batch_rows` (`max`). `max`, for
+    small batches of urgent requests, one after the other, would leave a device no time for bulk work that it could do
+    beside them; an urgent request then waits for two full batches at most. `allowed` costs it nothing."""
 
     threads: Annotated[int, Field(ge=0, le=64)] = 1
     """Threads that run models (0 to 64; 0 runs them in the poll loop). One, because TensorFlow uses all

@@ -247,3 +247,24 @@ def test_each_row_leaves_once_and_in_order(tasks: list[tuple[int, int, int, int]
             taken[int(task.name)] += range(task.start, task.start + task.rows)
     assert taken == [list(range(rows)) for rows in given_rows]
     assert [(queue.enqueued_tasks, queue.enqueued_rows) for queue in queues] == [(0, 0)] * 3
+
+
+def test_a_batch_that_gave_tasks_away_is_filled_from_those_behind_it(bench: Bench) -> None:
+    """Else each that fills itself would leave a smaller one behind, which costs a device as much as a full one."""
+    high, low = pair(bench, Filling.MAX, allowed_batch_rows=(), max_enqueued_batches=4)
+    with bench.all_threads_busy():
+        put(low, *[8] * 3, cut=1)
+        put(high, 3)
+
+    assert sorted(sum(rows) for rows in bench.row_counts()) == [3, 8, 8, 8]
+    assert (low.enqueued_tasks, low.enqueued_rows) == (0, 0)
+
+
+def test_a_batch_that_gave_nothing_away_is_not_filled() -> None:
+    """What did not fit into it when it closed does not fit now."""
+    queue: TaskQueue[Rows] = TaskQueue("q", QueueOptions(max_batch_rows=8))
+    for rows in (5, 5, 2):
+        queue.add(Rows("a", rows), 0.0)
+    taken = [queue.take(1.0) for _ in range(2)]
+
+    assert [[task.rows for task in batch.tasks] for batch in taken if batch] == [[5], [5, 2]]

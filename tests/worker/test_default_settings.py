@@ -53,7 +53,7 @@ DEFAULTS = {
         "max_enqueued_batches": 8,
         "priority": 4,
         "ageing_seconds": 10.0,
-        "filling": "allowed",
+        "filling": "max",
         "threads": 1,
         "stuck_seconds": 0.05,
         "attempts": 3,

@@ -86,10 +86,10 @@ def test_many_requests_of_one_program_are_read_alike() -> None:
 
 
 def test_requests_of_one_priority_share_their_batches_and_no_others() -> None:
-    """A batch holds requests of one priority, so that no urgent one waits for the rows of others."""
+    """A batch holds requests of one priority where no urgent one is to wait for the rows of others."""
     lab = Lab()
     lab.set_model()
-    runs, worker = Runs(lab), lab.worker().join()
+    runs, worker = Runs(lab), lab.worker(batching={"filling": "none"}).join()
     names = "abcdefghijklmnopqrst"
     send(lab, [(name, b"%d" % (n % 2)) for n, name in enumerate(names)])
 
