@@ -197,7 +197,7 @@ def _wait(sizes: Sequence[SizeCost], chosen: SizeCost, wanted: Objective) -> tup
     cheaper = chosen.rows_per_second / sizes[0].rows_per_second
     if cheaper < STEEP:
         return 0.0, (
-            f"0: a row of a full batch is {cheaper:.1f} times cheaper than in one of {_rows(sizes[0].rows)}; below "
+            f"0: a row of a full batch is {_times(cheaper)} cheaper than in one of {_rows(sizes[0].rows)}; below "
             f"{STEEP:g} times a device that is free should not wait for more"
         )
     left = wanted.p99_seconds - needed_seconds(sizes, chosen.rows)
@@ -208,7 +208,7 @@ def _wait(sizes: Sequence[SizeCost], chosen: SizeCost, wanted: Objective) -> tup
             f"waits of less than {_ms(LEAST_WAIT_SECONDS)} gather next to nothing"
         )
     return wait, (
-        f"{_ms(wait)}: a row of a full batch is {cheaper:.1f} times cheaper than in one of {_rows(sizes[0].rows)}, and "
+        f"{_ms(wait)}: a row of a full batch is {_times(cheaper)} cheaper than in one of {_rows(sizes[0].rows)}, and "
         f"beside two runs the objective leaves {_ms(left)}; longer than the run of a full batch nothing needs to wait"
     )
 
@@ -253,6 +253,10 @@ def _rounded_up(seconds: float) -> float:
     """To three digits and no less, so that what is shown is enough."""
     step = 10.0 ** (math.floor(math.log10(seconds)) - 2)
     return math.ceil(seconds / step) * step
+
+
+def _times(factor: float) -> str:
+    return f"{factor:,.0f} times" if factor >= 10 else f"{factor:.1f} times"
 
 
 def _rate(rows_per_second: float) -> str:

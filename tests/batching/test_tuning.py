@@ -186,7 +186,7 @@ def test_a_wait_needs_costs_that_fall_and_time_that_is_left() -> None:
 
     assert waits.batch_timeout_seconds == 0.010
     assert waits.reasons["batch_timeout_seconds"].startswith(
-        "10 ms: a row of a full batch is 1024.0 times cheaper"
+        "10 ms: a row of a full batch is 1,024 times cheaper"
     )
     assert (no_time.batch_timeout_seconds, by_row.batch_timeout_seconds) == (0, 0)
     assert "the objective leaves 0.5 ms" in no_time.reasons["batch_timeout_seconds"]

@@ -139,13 +139,14 @@ def tune(
     if plot is not None:
         tune_plot.check_can_draw(plot)
     name, config = _wanted(settings, model, base_path, loader)
-    if version is not None:
-        config = replace(config, versions=SpecificVersions((version,)))
+    measured = config if version is None else replace(config, versions=SpecificVersions((version,)))
+    if base_path is not None:
+        config = measured  # what is set already stays as the control topic says it
     effort = Effort(sizes_up_to(most, request_rows), max_seconds, size_seconds)
     objective = Objective(None if p99_ms is None else p99_ms / 1000, request_rows)
-    freed_memory(settings).keep()  # as the worker does: large arrays cost half as much then
+    freed_memory(settings).keep()  # as a worker does: it changes what large arrays cost
     try:
-        with loaded_version(settings, config) as version_here:
+        with loaded_version(settings, measured) as version_here:
             tuned = _tuned(
                 settings, Tuning(name, config, signature, requests, effort, objective), version_here
             )
@@ -164,7 +165,7 @@ class Tuning:
 
     Attributes:
         model: its name.
-        config: which of its versions, and where they lie.
+        config: what it is set to, or would be.
         signature: what is called.
         requests: a file of requests to measure with; None: the version's own, or made-up ones.
         effort: how far to go.

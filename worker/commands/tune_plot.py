@@ -38,17 +38,21 @@ def draw(tuned: Tuned, path: Path) -> None:
     throughput.plot(rows, [each.rows_per_second for each in costs], marker="o")
     throughput.set_ylabel("rows/s")
     throughput.set_ylim(bottom=0)
+    throughput.yaxis.set_major_formatter("{x:,.0f}")
     times.plot(rows, [each.seconds * 1000 for each in costs], marker="o", label="median")
     times.plot(rows, [each.p99_seconds * 1000 for each in costs], marker="o", label="p99")
     if tuned.p99_ms is not None:
-        times.axhline(tuned.p99_ms / 2, linestyle=":", label="half of the p99 to keep")
+        times.axhline(tuned.p99_ms / 2, linestyle=":", color="black", label="half of the p99 to keep")
     times.set_ylabel("ms a batch")
     times.set_yscale("log")
+    times.yaxis.set_major_formatter("{x:g}")
     times.set_xscale("log", base=2)
+    times.set_xticks(rows, labels=[f"{each:,}" for each in rows])
     times.set_xlabel("rows of a batch")
     if tuned.advice is not None:
         for axes in (throughput, times):
             axes.axvline(tuned.advice.max_batch_rows, linestyle="--", color="grey")
     times.legend()
-    figure.suptitle(f"{tuned.model} version {tuned.version}, {tuned.signature}")
+    chosen = "" if tuned.advice is None else f": max_batch_rows {tuned.advice.max_batch_rows:,}"
+    figure.suptitle(f"{tuned.model} version {tuned.version}, {tuned.signature}{chosen}")
     figure.savefig(path, dpi=DOTS_PER_INCH)

@@ -270,6 +270,25 @@ def test_a_model_s_config_is_that_of_the_control_topic() -> None:
     assert tune.config_on_topic(world.access(), "m").base_path == CONFIG.base_path
 
 
+def test_a_model_of_the_topic_is_measured_as_it_says(wine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its base path, loader and versions; what is printed keeps its labels and the option that is not measured."""
+    world = World()
+    batching = BatchingOptions(4, 1.0, (2, 4), 5)
+    config = ModelConfig(str(wine), "numpy", SpecificVersions((3, 9)), {"stable": 3}, batching)
+    with world.access().writing() as writer:
+        writer.write("red", lambda _: config)
+        writer.write("white", lambda _: replace(config, batching=None))
+    monkeypatch.setattr("worker.commands.control_access.access_of", lambda _: world.access())
+
+    red, white = (run(name, "--output", "json").document for name in ("red", "white"))
+    older = run("white", "--version", 3, "--output", "json").document
+
+    assert (red["model"], red["version"], older["version"]) == ("red", 9, 3)
+    assert (red["batching"]["max_enqueued_batches"], red["command"]) == (5, None)
+    assert f"set white --base-path {wine} --versions 3,9 --loader numpy --label stable=3 " in white["command"]
+    assert f"set white --base-path {wine} --versions 3,9 --loader numpy --label stable=3 " in older["command"]
+
+
 def test_a_model_that_is_not_on_the_topic_is_told() -> None:
     """With the way to measure one that is not set."""
     with pytest.raises(CommandFailedError, match=r"model 'm' is not on the control topic .* --base-path DIR"):
