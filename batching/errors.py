@@ -35,6 +35,10 @@ class InvalidOptions(BatchingError):
     """An option is out of its range; raised at construction, before any task is taken."""
 
 
+class ObjectiveOutOfReach(BatchingError):
+    """No batch size that was measured does what is wanted of it; the message says what would."""
+
+
 class RowCountMismatch(BatchingError):
     """An array has other rows than its tasks add up to, so that no row can be given to its owner."""
 

@@ -67,6 +67,7 @@ For commands and clients:
 * `topic_scan`, `dead_letter_entries`, `dead_letter_replay`: what dead-letter topics hold, and sending it again
 * `client`, `client_calls`, `client_errors`, `client_requests`, `client_replies`, `client_claims`,
   `client_endpoints`: asking from Python
+* `loaded_version`, `run_measuring`: one version loaded by a command, and how long its batches run
 * `csv_lines`, `table_files`: what lookup tables and vocabularies are made of
 * `rest_json`, `rest_json_errors`, `rest_json_values`, `known_signatures`: TensorFlow Serving's JSON, and its dtypes
 * `commands`, `demo`: the command line, and the demonstration

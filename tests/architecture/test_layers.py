@@ -24,6 +24,7 @@ OWNERS = {
     "prometheus_client": {"worker.metrics", "worker.health"},
     "click": {"worker.commands", "worker.__main__", "worker.demo"},
     "rich": {"worker.commands", "worker.__main__", "worker.demo"},
+    "matplotlib": {"worker.commands.tune_plot"},
     "sklearn": {"worker.demo.training"},
 }
 STARTS_THREADS = {

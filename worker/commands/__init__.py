@@ -14,7 +14,7 @@ In reading order:
 * `worker_command` - `headrace worker`
 * `topics` - `headrace topics`
 * `control_access` - the way to the control and status topics
-* `waiting` - until the fleet has followed; `progress` - what that looks like
+* `waiting` - until the fleet has followed; `progress` - what that looks like, and other work
 * `models`, `model_changing` - `headrace models`, with `model_options`, `version_texts`, `model_changes`,
   `model_actions` and `model_views`; of `headrace models apply`: `model_file` and `model_applying`;
   of `headrace models describe`: `model_description`
@@ -23,6 +23,7 @@ In reading order:
 * `dead_letters` - `headrace dead-letters`, with `dead_letter_options`, `dead_letter_access`, `dead_letter_lists`,
   `dead_letter_views` and `dead_letter_sending`
 * `inspect_model` - `headrace inspect`; `signature_views` - how signatures look
+* `tune` - `headrace tune`, with `tune_views` and `tune_plot`
 * `tables` - `headrace tables`
 * `config` - `headrace config`
 * `demo_command` - `headrace demo`

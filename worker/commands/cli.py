@@ -42,6 +42,11 @@ COMMANDS: dict[str, Entry] = {
         "inspect",
         "Show the signatures of the model in DIR: names, dtypes and shapes.",
     ),
+    "tune": Entry(
+        "worker.commands.tune",
+        "tune",
+        "Measure a model's batches on this machine, and say which options suit.",
+    ),
     "tables": Entry("worker.commands.tables", "tables", "Make lookup tables and vocabularies out of files."),
     "config": Entry(
         "worker.commands.config", "config", "Show the settings in effect and where each is from."

@@ -115,11 +115,15 @@ def golden_parameter(path: Path | None) -> dict[str, bytes]:
 
 
 def row_sizes(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
-    """`8,32,128`."""
+    """`8,32,128`, or `none`: any size."""
+    if value is None or value == "none":
+        return None if value is None else ()
     try:
-        return None if value is None else tuple(int(part) for part in value.split(","))
+        return tuple(int(part) for part in value.split(","))
     except ValueError:
-        raise click.BadParameter(f"{value!r} is not understood; expected numbers, as in 8,32,128") from None
+        raise click.BadParameter(
+            f"{value!r} is not understood; expected numbers, as in 8,32,128, or none"
+        ) from None
 
 
 def loader_name(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
@@ -192,8 +196,9 @@ def batching_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--allowed-batch-rows",
             callback=row_sizes,
-            metavar="8,32,…",
-            help="Batch sizes that the model is run at; smaller batches are padded.",
+            metavar="8,32,…|none",
+            help="Batch sizes that the model is run at; smaller batches are padded. none: any size, also where "
+            "batching.allowed_batch_rows has some on the workers.",
         ),
         click.option(
             "--priority",

@@ -1,4 +1,7 @@
-"""What a wait looks like: a live table on a terminal, lines of text elsewhere; beside the result, never in it."""
+"""What a wait looks like: a live table or a bar on a terminal, lines of text elsewhere.
+
+It stands beside the result, on standard error, never in it.
+"""
 
 import sys
 import time
@@ -8,6 +11,8 @@ from typing import Protocol
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Progressing
 from rich.text import Text
 
 from worker.commands.output import styled, table
@@ -43,6 +48,23 @@ def new_progress(tell: Tell) -> Iterator[Progress]:
     console = Console(stderr=True, highlight=False)
     with Live(console=console, transient=True, auto_refresh=False) as live:
         yield LiveTable(live)
+
+
+@contextmanager
+def new_bar(what: str, steps: int, tell: Tell) -> Iterator[Tell]:
+    """A bar that goes on by a step with each line it is given; lines by *tell* where standard error is no terminal.
+
+    It shows the last line beside *what*, and goes with the end of the block.
+    """
+    if not sys.stderr.isatty():
+        yield tell
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True, highlight=False)
+    with Progressing(*columns, console=console, transient=True, auto_refresh=False) as bar:
+        task = bar.add_task(what, total=steps)
+        bar.refresh()
+        yield lambda line: bar.update(task, advance=1, description=f"{what}: {line}", refresh=True)
 
 
 class Lines:

@@ -11,7 +11,7 @@ from rich.live import Live
 from schemas.version_selection import SpecificVersions
 from tests.fakes.clock import FakeClock
 from tests.worker.commands.control_world import World, version, worker
-from worker.commands.progress import Lines, LiveTable, new_progress, summary
+from worker.commands.progress import Lines, LiveTable, new_bar, new_progress, summary
 from worker.commands.waiting import wait_for_all
 from worker.convergence import Converged, Failed, Outcome, Waiting, Wanted
 from worker.status_topic import key_of
@@ -109,3 +109,22 @@ def test_a_worker_that_falls_silent_is_told_and_not_waited_for() -> None:
         "waiting: leaves: version 1 is not there yet; quiet: version 1 is not there yet",
         "warning: worker quiet has stopped reporting (last heard 1970-01-01T00:16:40Z) and is not waited for any more",
     ]
+
+
+def test_a_terminal_has_a_bar_and_a_file_has_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Likewise."""
+    told: list[str] = []
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "200")
+    with new_bar("measuring", 2, told.append) as step:
+        step("1 row")
+    assert told == []
+    assert "measuring: 1 row" in terminal.getvalue()
+    assert "1/2" in terminal.getvalue()
+
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with new_bar("measuring", 2, told.append) as step:
+        step("1 row")
+    assert told == ["1 row"]
