@@ -77,8 +77,9 @@ class Enqueuing:
     def enqueue(self, kind: RequestKind, parts: Sequence[Part], routed: Routed) -> None:
         """Queue requests of one kind; takes over the handle."""
         options = self._queues.options(routed.handle.id, routed.signature)
-        largest = options.max_batch_rows
+        largest, most = options.max_batch_rows, self._queues.most_rows(options)
         fitting: list[Part] = []
+        in_parts: list[Part] = []
         if not (routed.signature.batchable and all(part.largest_rows <= largest for part in parts)):
             parts = [alike for part in parts for alike in part.alike()]
         for part in parts:
@@ -89,15 +90,21 @@ class Enqueuing:
             wrong = wrong_rows(kind, routed.signature, rows)
             if wrong is not None:
                 self._answering.refuse_routed(part, routed, Code.INVALID_ARGUMENT, wrong)
-            elif routed.signature.batchable and part.largest_rows > largest:
-                message = f"the request has {rows} rows; at most {largest} are taken in one"
-                self._answering.refuse_routed(part, routed, Code.RESOURCE_EXHAUSTED, message)
-            else:
+            elif not routed.signature.batchable or part.largest_rows <= largest:
                 fitting.append(part)
+            elif part.largest_rows <= most:
+                in_parts.append(part)
+            else:
+                message = f"the request has {rows} rows; at most {most} are taken in one"
+                self._answering.refuse_routed(part, routed, Code.RESOURCE_EXHAUSTED, message)
         with routed.handle as handle:
             for of_these, alike in by_priority(fitting, options).items():
                 for block in _blocks(kind, handle, alike, routed.signature):
                     self._queues.put(block, routed.signature, of_these)
+            for of_these, alike in by_priority(in_parts, options).items():
+                self._queues.put(
+                    RequestBlock(kind, handle.another(), alike), routed.signature, of_these, in_parts=True
+                )
 
 
 def _blocks(

@@ -23,8 +23,9 @@ from schemas.request_kind import TensorLayout
 from worker import batch_sizes
 from worker.queue_depths import QueueName
 from worker.request_block import RequestBlock
+from worker.run_options import RunOptions
 
-Facts = tuple[ServableId, str, tuple[str, ...], tuple[TensorLayout, ...], QueueOptions]
+Facts = tuple[ServableId, str, tuple[str, ...], tuple[TensorLayout, ...], RunOptions, QueueOptions]
 MAX_QUEUES = 4096
 MAX_BATCH_BYTES = 64 << 20
 
@@ -33,7 +34,7 @@ class QueueKey:
     """What tells queues apart. Its hash is computed once: it is looked up several times a block.
 
     Attributes:
-        facts: version, signature, wanted outputs, tensor layout, options.
+        facts: version, signature, wanted outputs, tensor layout, how batches are run, how they are gathered.
     """
 
     __slots__ = ("_hash", "facts")
@@ -52,9 +53,7 @@ class QueueKey:
 class Processing(Protocol):
     """Does what is to be done with what was queued; called on the scheduler's threads."""
 
-    def process(
-        self, batch: Batch[RequestBlock], signature: Signature, allowed_rows: tuple[int, ...]
-    ) -> None:
+    def process(self, batch: Batch[RequestBlock], signature: Signature, options: RunOptions) -> None:
         """Finish every request of a batch, then let go of its version."""
         ...
 
@@ -74,16 +73,18 @@ class BatchQueues:
         inference: answers their requests.
         options_of: the batching options of a version as they are now; called for each block.
         max_batch_bytes: bytes of a batch's inputs, for rows so large that there are fewer than the options allow.
+        max_request_rows: rows of requests that are run in parts, where they are more than a batch's.
         wall: wall clock in seconds, for deadlines.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its seams and bounds, each by its name
         self,
         scheduler: SharedScheduler,
         inference: Processing,
         options_of: Callable[[ServableId], QueueOptions],
         *,
         max_batch_bytes: int = MAX_BATCH_BYTES,
+        max_request_rows: int = 0,
         max_queues: int = MAX_QUEUES,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -91,6 +92,7 @@ class BatchQueues:
         self._inference = inference
         self._options_of = options_of
         self._max_batch_bytes = max_batch_bytes
+        self._max_request_rows = max_request_rows
         self._max_queues = max_queues
         self._queues: OrderedDict[QueueKey, BatchQueue[RequestBlock]] = OrderedDict()
         self._waiting: OrderedDict[QueueKey, deque[tuple[RequestBlock, Signature]]] = OrderedDict()
@@ -104,17 +106,30 @@ class BatchQueues:
             return options
         return replace(options, max_batch_rows=1, batch_timeout_seconds=0.0, allowed_batch_rows=())
 
-    def put(self, block: RequestBlock, signature: Signature, options: QueueOptions) -> None:
+    def most_rows(self, options: QueueOptions) -> int:
+        """Rows of the largest request that is taken for a version with these options."""
+        return max(options.max_batch_rows, self._max_request_rows)
+
+    def put(
+        self, block: RequestBlock, signature: Signature, options: QueueOptions, *, in_parts: bool = False
+    ) -> None:
         """Queue a block, or as much of it as fits; the rest waits its turn behind what waits already.
 
-        No request of the block has more rows than a batch of these options.
+        No request of the block has more rows than a batch of these options; or each has, and is run *in_parts*.
         """
+        run = RunOptions(options.allowed_batch_rows)
+        if in_parts:
+            largest = batch_sizes.within_bytes(options, block.kind, self._max_batch_bytes, 1)
+            run = RunOptions(largest.allowed_batch_rows, largest.max_batch_rows)
+            options = replace(options, max_batch_rows=self._max_request_rows, allowed_batch_rows=())
         if block.kind.row_bytes * options.max_batch_rows > self._max_batch_bytes:
             largest_rows = max(part.largest_rows for part in block.parts)
             options = batch_sizes.within_bytes(options, block.kind, self._max_batch_bytes, largest_rows)
+            if not in_parts:
+                run = RunOptions(options.allowed_batch_rows)
         if any(part.records.deadlines_ms is not None for part in block):
             block.keep_time((self._wall() - self._scheduler.now()) * 1000)
-        key = QueueKey(block.handle.id, signature.name, block.kind.outputs, block.kind.inputs, options)
+        key = QueueKey(block.handle.id, signature.name, block.kind.outputs, block.kind.inputs, run, options)
         left: RequestBlock | None = block
         if key not in self._waiting:
             left = self._put_whole(key, block, signature)
@@ -251,10 +266,10 @@ class BatchQueues:
             return queue
         if len(self._queues) >= self._max_queues:
             self._make_room()
-        servable_id, of_signature, _, _, options = key.facts
+        servable_id, of_signature, _, _, run, options = key.facts
 
         def process(batch: Batch[RequestBlock]) -> None:
-            self._inference.process(batch, signature, options.allowed_batch_rows)
+            self._inference.process(batch, signature, run)
 
         def expired(block: RequestBlock) -> None:
             self._inference.expire(block, signature)

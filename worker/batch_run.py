@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from batching import errors as batching_errors
-from batching import merging, padding
+from batching import merging
 from batching.bisection import Bisection
 from lifecycle import errors as lifecycle_errors
 from lifecycle.servable import Servable
@@ -26,6 +26,7 @@ from worker.attempts import Attempts, Tries, may_pass
 from worker.delivery import Answer, Origin, Replies
 from worker.giving_way import GivingWay
 from worker.request_block import Part, halves, within
+from worker.run_options import RunOptions
 from worker.run_sizes import RunSizes, SizeKey, smaller
 from worker.told_reasons import told
 
@@ -76,7 +77,7 @@ class BatchRun:
         servable_id: ServableId,
         servable: Servable,
         signature: Signature,
-        allowed_rows: tuple[int, ...],
+        options: RunOptions,
     ) -> None:
         self._means = means
         self._publisher = means.publisher
@@ -85,7 +86,7 @@ class BatchRun:
         self._id = servable_id
         self._servable = servable
         self._signature = signature
-        self._allowed_rows = allowed_rows
+        self._options = options
         self._search = Bisection(1)
         self._most_rows: int | None = None  # None: nothing was too large
         self._no_memory: Exception | None = None  # for as many rows as these
@@ -161,7 +162,7 @@ class BatchRun:
     def _limit(self, rows: int | None) -> None:
         """Run what comes with at most so many rows, at an allowed size."""
         if rows is not None:
-            fitting = [size for size in self._allowed_rows if size <= rows]
+            fitting = [size for size in self._options.allowed_rows if size <= rows]
             self._most_rows = fitting[-1] if fitting else rows
 
     def _too_large(self, parts: Sequence[Part]) -> bool:
@@ -174,7 +175,11 @@ class BatchRun:
 
     def _smaller(self, parts: Sequence[Part]) -> int | None:
         """A smaller size to run these requests at, where there is one."""
-        return smaller(self._padded_rows(parts), self._allowed_rows) if self._signature.batchable else None
+        return (
+            smaller(self._padded_rows(parts), self._options.allowed_rows)
+            if self._signature.batchable
+            else None
+        )
 
     def _size_key(self, parts: Sequence[Part]) -> SizeKey:
         return self._id, self._signature.name, parts[0].columns.kind.inputs
@@ -191,7 +196,7 @@ class BatchRun:
         self._means.giving_way.enter()
         start = self._means.clock()
         try:
-            return self._servable.run(self._signature.name, inputs, kind.outputs)
+            return self._options.run(self._servable, self._signature.name, inputs, kind.outputs, padded_rows)
         except (Exception, KeyboardInterrupt):
             raise
         except BaseException as error:  # sys.exit, a panic in Rust: its requests are answered as any others
@@ -204,8 +209,7 @@ class BatchRun:
 
     def _padded_rows(self, parts: Sequence[Part]) -> int:
         """The rows that the model sees; no rows at all have nothing to pad with."""
-        rows = sum(part.tensor_rows for part in parts)
-        return padding.next_allowed(rows, self._allowed_rows) if rows else 0
+        return self._options.padded(sum(part.tensor_rows for part in parts))
 
     def _encode(self, parts: Sequence[Part], outputs: Arrays) -> list[list[bytes]]:
         name, version = self._id.name, self._id.version

@@ -17,6 +17,7 @@ from worker.batch_run import BatchRun, Means, RunObserver
 from worker.delivery import Answer, PublisherClosedError, Replies
 from worker.giving_way import GivingWay
 from worker.request_block import Part, RequestBlock
+from worker.run_options import RunOptions
 from worker.run_sizes import RunSizes
 
 log = logging.getLogger(__name__)
@@ -71,14 +72,12 @@ class Inference:
             on_failure,
         )
 
-    def process(
-        self, batch: Batch[RequestBlock], signature: Signature, allowed_rows: tuple[int, ...]
-    ) -> None:
+    def process(self, batch: Batch[RequestBlock], signature: Signature, options: RunOptions) -> None:
         """Answer every request of a batch, then let go of the version."""
         blocks = batch.tasks
         try:
             handle = blocks[0].handle
-            run = BatchRun(self._means, handle.id, handle.servable, signature, allowed_rows)
+            run = BatchRun(self._means, handle.id, handle.servable, signature, options)
             parts = [live for block in blocks for part in block for live in self._live(run, part)]
             if parts:
                 run.answer(parts)

@@ -177,6 +177,7 @@ class RequestPath:
             ),
             options.of,
             max_batch_bytes=settings.batching.max_batch_bytes,
+            max_request_rows=settings.batching.max_request_rows,
             wall=wall,
         )
         self._shadowing = Shadowing(

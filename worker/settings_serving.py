@@ -122,6 +122,11 @@ class BatchingSettings(SettingsGroup):
     """Rows at which a batch closes (at least 1). Past about 512 rows a small model gains little (0.5 µs a
     row at 512, 0.4 at 2,048) while every request of the batch waits for all of it."""
 
+    max_request_rows: Annotated[int, Field(ge=0)] = 0
+    """Rows of one request (0 or more; `limits.rows` holds besides). One that has more than `max_batch_rows` is run in
+    parts of that size, one after the other, and answered by one reply. 0: as many as a batch has; a request with more
+    is answered RESOURCE_EXHAUSTED, for whoever allows them lets others wait until all parts of one have been run."""
+
     max_batch_bytes: Annotated[int, Field(ge=1)] = 67_108_864
     """Bytes of a batch's inputs at which it closes, however few its rows (at least 1). A request is never cut, so one
     that is larger makes its batch larger. Times `threads`, what batches take beside the budget. 64 MiB holds 111

@@ -16,6 +16,7 @@ from worker.log import Occasionally
 from worker.metrics_shadow import ShadowMetrics
 from worker.model_table import ModelTable
 from worker.request_block import RequestBlock
+from worker.run_options import RunOptions
 from worker.shadow_room import ShadowRoom, weight
 
 log = logging.getLogger(__name__)
@@ -65,16 +66,14 @@ class ShadowRuns:
         self._closed = False
         self._occasionally = Occasionally(log, seconds=60.0)
 
-    def process(
-        self, batch: Batch[RequestBlock], signature: Signature, allowed_rows: tuple[int, ...]
-    ) -> None:
+    def process(self, batch: Batch[RequestBlock], signature: Signature, options: RunOptions) -> None:
         """Run a batch, or drop it; raises nothing."""
         size_bytes = sum(weight(part) for block in batch.tasks for part in block)
         try:
             self._begin()
             reason = self._why_not(batch.tasks[0].kind.model)
             if reason is None:
-                self._inference.process(batch, signature, allowed_rows)
+                self._inference.process(batch, signature, options)
             else:
                 self._drop(batch, reason)
         except Exception as error:  # noqa: BLE001 - whatever it is, it concerns nobody's request

@@ -128,7 +128,12 @@ class _Running:
             begin=thread_slices.run_as_usual if own.threads else lambda: None,
         )
         self.queues = BatchQueues(
-            self.scheduler, self.runs, around.options_of, max_batch_bytes=own.max_batch_bytes, wall=wall
+            self.scheduler,
+            self.runs,
+            around.options_of,
+            max_batch_bytes=own.max_batch_bytes,
+            max_request_rows=own.max_request_rows,
+            wall=wall,
         )
         self.enqueuing = Enqueuing(self.queues, _Answers(self.room, around.metrics))
 

@@ -47,6 +47,7 @@ DEFAULTS = {
     "holding": {"loading_seconds": 10.0, "topic_seconds": 5.0},
     "batching": {
         "max_batch_rows": 1024,
+        "max_request_rows": 0,
         "max_batch_bytes": 67_108_864,
         "batch_timeout_seconds": 0.0,
         "allowed_batch_rows": (),

@@ -13,6 +13,7 @@ from tests.fakes.request_path import record
 from worker.metrics import Metrics, new_registry
 from worker.model_table import ModelTable
 from worker.request_block import Part, RequestBlock
+from worker.run_options import RunOptions
 from worker.shadow_room import REQUEST_BYTES, ShadowRoom
 from worker.shadow_runs import LONGEST_WAIT_SECONDS, ShadowRuns
 
@@ -83,9 +84,7 @@ class Runs:
             pause=self.clock.advance,
         )
 
-    def process(
-        self, batch: Batch[RequestBlock], signature: Signature, allowed_rows: tuple[int, ...]
-    ) -> None:
+    def process(self, batch: Batch[RequestBlock], signature: Signature, options: RunOptions) -> None:
         """Run a batch, or fail."""
         self.ran += 1
         for block in batch.tasks:
@@ -104,7 +103,7 @@ class Runs:
         assert self.room.take(SIZE_BYTES)
         batch: Batch[RequestBlock] = Batch()
         batch.add(cast("RequestBlock", self.block), 0.0)
-        self.runs.process(batch, cast("Signature", None), ())
+        self.runs.process(batch, cast("Signature", None), RunOptions())
         assert self.block.handle.released
         assert self.room.used_bytes == 0
 
