@@ -7,6 +7,7 @@ import enum
 import math
 from typing import Any, Generic
 
+from batching import splitting
 from batching.task import T
 
 
@@ -126,13 +127,64 @@ class Batch(Generic[T]):
         self.padded_rows = padded_rows
         self.close_reason = reason
 
-    def drop_first(self) -> None:
-        """Let go of the first task, which leaves in another batch. Requires: the batch is not handed over yet."""
-        self.rows -= self.tasks.pop(0).rows
-        del self.enqueued_at[0]
+    def take_first(self, rows: int) -> T | None:
+        """Let go of the first task, or of as many rows of it as are wanted, and return what left; None: it has no cut.
+
+        It leaves in another batch. Requires: the batch is not handed over yet.
+        """
+        task = self.tasks[0]
+        if task.rows > rows:
+            pieces = splitting.cut_if_possible(task, rows)
+            if pieces is None:
+                return None
+            task, self.tasks[0] = pieces
+        else:
+            del self.tasks[0], self.enqueued_at[0]
+            if self._deadlines:
+                self._deadlines = {place - 1: at for place, at in self._deadlines.items() if place}
+                self.deadline = min(self._deadlines.values(), default=NEVER)
+        self.rows -= task.rows
+        return task
+
+    def part_at(self, rows: int) -> int:
+        """Return the place where the first `rows` rows end; where a task there has no such cut, one before that.
+
+        The task there is cut, and is two from now on. Requires: the batch is open and has more rows than that.
+        """
+        place = 0
+        while self.tasks[place].rows <= rows:
+            rows -= self.tasks[place].rows
+            place += 1
+        pieces = splitting.cut_if_possible(self.tasks[place], rows) if rows else None
+        if pieces is None:
+            return place
+        self.tasks[place : place + 1] = pieces
+        self.enqueued_at.insert(place, self.enqueued_at[place])
         if self._deadlines:
-            self._deadlines = {place - 1: at for place, at in self._deadlines.items() if place}
+            both = self._deadlines
+            self._deadlines = {each + (each > place): at for each, at in both.items()}
+            if place in both:
+                self._deadlines[place + 1] = both[place]
+        return place + 1
+
+    def split_off(self, place: int) -> "Batch[T]":
+        """Let the tasks from a place on go, with their times and deadlines, into an open batch, and return that.
+
+        Requires: the batch is open; there are tasks before that place.
+        """
+        rest: Batch[T] = Batch()
+        rest.tasks, rest.enqueued_at = self.tasks[place:], self.enqueued_at[place:]
+        del self.tasks[place:], self.enqueued_at[place:]
+        rest.rows = sum(task.rows for task in rest.tasks)
+        self.rows -= rest.rows
+        if self._deadlines:
+            both = self._deadlines
+            theirs = {each - place: at for each, at in both.items() if each >= place}
+            self._deadlines = {each: at for each, at in both.items() if each < place}
             self.deadline = min(self._deadlines.values(), default=NEVER)
+            rest._deadlines = theirs
+            rest.deadline = min(theirs.values(), default=NEVER)
+        return rest
 
     def fill_up(self, tasks: list[T], enqueued_at: list[float], padded_rows: int) -> None:
         """Take tasks of lower priorities behind its own. Requires: the batch is closed and not handed over yet."""

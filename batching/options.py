@@ -22,6 +22,20 @@ class Filling(enum.StrEnum):
     """As many as there is room for up to `max_batch_rows`: more a batch, and a longer run for those that are urgent."""
 
 
+class PaddingPolicy(enum.StrEnum):
+    """What becomes of a batch whose rows lie between two allowed sizes when its time has come; values for settings.
+
+    TensorFlow's `batch_padding_policy` (`shared_batch_scheduler.h`). `batching.padding_policy` has the rules.
+    """
+
+    PAD_UP = "pad_up"
+    """It is padded to the larger size."""
+    BATCH_DOWN = "batch_down"
+    """It leaves with the smaller size; what is more than that waits on at the front of its queue."""
+    MINIMIZE_COST = "minimize_cost"
+    """Whichever of the two costs less a row, by how long batches of both sizes have run; padded until both have."""
+
+
 @dataclass(frozen=True, slots=True)
 class QueueOptions:
     """Options of one queue; checked at construction, immutable, safe to share.
@@ -57,6 +71,10 @@ class QueueOptions:
     """What a batch takes of the queues of lower priorities in the same family (`SharedScheduler.add_queue`), if any.
     The default is TensorFlow's. Without it small batches of urgent tasks, one after the other, can keep a device from
     all others that it would have had time for."""
+
+    padding_policy: PaddingPolicy = PaddingPolicy.PAD_UP
+    """Whether a batch between two of `allowed_batch_rows` is padded up or cut down; without such sizes it is neither.
+    By default it is padded: all that waits leaves at once."""
 
     def __post_init__(self) -> None:
         if self.max_batch_rows < 1:

@@ -11,12 +11,12 @@ import heapq
 import itertools
 import math
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic
 
 from batching.batch import NEVER, Batch
-from batching.options import Filling
+from batching.options import Filling, PaddingPolicy
 from batching.run_line import RunLine
 from batching.task import T
 from batching.task_queue import TaskQueue
@@ -81,12 +81,15 @@ class Lane(Generic[T]):
     def note_run(self, idle_seconds: float, rows: int, seconds: float) -> None:
         """Take in how long a batch has kept its thread waiting, where one among many counts little, and has run.
 
-        The latter only where tasks may have deadlines, and not of one that failed, which has no *rows*.
+        The latter only where tasks may have deadlines or batches are cut down by their costs, and not of one that
+        failed, which has no *rows*.
         """
         self.idle_seconds += (idle_seconds - self.idle_seconds) * IDLE_WEIGHT
-        if rows:
-            self.runs.note(rows, seconds)
-        if rows and self.expired is not None:
+        if not rows:
+            return
+        self.runs.note(rows, seconds)
+        by_cost = self.queue.options.padding_policy is PaddingPolicy.MINIMIZE_COST
+        if by_cost or self.expired is not None:
             self.queue.costs.note(rows, seconds)
 
 
@@ -167,7 +170,7 @@ class ReadyOrder:
         """Remove and return the next batch of the round; None when no lane is due. Promote first."""
         while (lane := self._pop_aged(now) or self._pop()) is not None:
             lane.in_round = False
-            batch = None if lane.held else lane.queue.take(now)
+            batch = None if lane.held else lane.queue.take(now, self._lower_rows(lane))
             self.update(lane, now)
             if batch is not None:
                 if len(self._rounds) > 1:
@@ -179,13 +182,24 @@ class ReadyOrder:
 
     def _fill(self, lane: Lane[Any], batch: Batch[Any], now: float) -> None:
         """Let a batch that has just been taken from a lane have tasks of lower priorities, as its options say."""
-        if lane.queue.options.filling is Filling.NONE:
-            return
-        for lower in lane.relatives:
-            # A closed queue empties itself: somebody may be waiting for the end of its last batch.
-            if lower.priority < lane.priority and lower.queue.enqueued_rows and not lower.queue.closed:
-                lane.queue.fill(batch, lower.queue)
-                self.update(lower, now)
+        for lower in self._givers(lane):
+            lane.queue.fill(batch, lower.queue)
+            self.update(lower, now)
+
+    def _lower_rows(self, lane: Lane[Any]) -> int:
+        """How many rows wait to fill the next batch of a lane; counted where its padding policy asks."""
+        if len(lane.relatives) < 2 or lane.queue.options.padding_policy is PaddingPolicy.PAD_UP:
+            return 0
+        return sum(lower.queue.enqueued_rows for lower in self._givers(lane))
+
+    @staticmethod
+    def _givers(lane: Lane[Any]) -> Iterator[Lane[Any]]:
+        """The lanes that a batch of this one may be filled from, from the highest priority to the lowest."""
+        if lane.queue.options.filling is not Filling.NONE:
+            for lower in lane.relatives:
+                # A closed queue empties itself: somebody may be waiting for the end of its last batch.
+                if lower.priority < lane.priority and lower.queue.enqueued_rows and not lower.queue.closed:
+                    yield lower
 
     def may_go_ahead(self, lane: Lane[Any], now: float) -> bool:
         """Whether a batch may be taken out of turn: nothing of a higher priority is due, or was of late."""

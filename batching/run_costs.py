@@ -34,6 +34,10 @@ class RunCosts:
         samples.append(seconds)
         self._estimates[size] = sorted(samples)[len(samples) * 3 // 4]
 
+    def measured(self, rows: int) -> float | None:
+        """Return the seconds that batches of that very padded size run; None where none has run."""
+        return self._estimates.get(self._size(rows))
+
     def needed(self, rows: int) -> float:
         """Return the seconds that a batch of that padded size needs from when a thread could take it to its end.
 

@@ -53,3 +53,14 @@ def cut(task: T, rows: int) -> tuple[T, T] | None:
                 f"a task of {task.rows} rows was split at {rows} into {head} and {tail} rows"
             )
     return pieces
+
+
+def cut_if_possible(task: T, rows: int) -> tuple[T, T] | None:
+    """Return the task's own split; None too where it raises or is wrong, as no caller of the task is there to be told.
+
+    For tasks that wait already, and may stay whole.
+    """
+    try:
+        return cut(task, rows)
+    except Exception:  # noqa: BLE001 - whatever it raises, the task runs whole
+        return None

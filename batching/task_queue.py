@@ -8,7 +8,7 @@ import itertools
 from collections import deque
 from typing import Generic
 
-from batching import errors, padding, splitting
+from batching import errors, padding, padding_policy, splitting
 from batching.batch import NEVER, Batch, CloseReason
 from batching.options import Filling, QueueOptions
 from batching.run_costs import RunCosts
@@ -32,7 +32,7 @@ class TaskQueue(Generic[T]):
         self.enqueued_rows = 0
         self.closed = False
         self.costs = RunCosts(exact=bool(options.allowed_batch_rows))
-        """How long its batches run; noted for queues whose tasks may have deadlines."""
+        """How long its batches run; noted where tasks may have deadlines or its padding policy asks."""
         self.not_before = AT_ONCE
         """No batch that is open is due before, but for the deadline of a task."""
         self._batches: deque[Batch[T]] = deque()
@@ -146,20 +146,25 @@ class TaskQueue(Generic[T]):
             self._close_up()
         return expired
 
-    def take(self, now: float) -> Batch[T] | None:
+    def take(self, now: float, lower_rows: int = 0) -> Batch[T] | None:
         """Remove and return the first batch, closed; None when it is not due or there is none.
 
+        Of an open one tasks may stay, by the queue's padding policy; *lower_rows* wait that it may be filled with.
         Requires: tasks whose deadline has passed have been removed.
         """
         due_at = self.due_at
         if due_at is None or now < due_at:
             return None
         batch = self._batches.popleft()
-        if batch.close_reason is None:
-            self._close(batch, self._why_now(batch, now))
+        was_closed = batch.close_reason is not None
+        if not was_closed:
+            reason = self._why_now(batch, now)
+            if reason is not CloseReason.DEADLINE:
+                self._cut_down(batch, now, lower_rows)
+            self._close(batch, reason)
         batch.waited_seconds = now - batch.enqueued_at[0]
         self._count(-len(batch.tasks), -batch.rows)
-        if self._batches and batch.rows < self.options.max_batch_rows:
+        if was_closed and self._batches and batch.rows < self.options.max_batch_rows:
             # It has given tasks away. Left so, one that fills itself from here would leave ever smaller pieces behind.
             self._fill(batch, self, self.options.max_batch_rows)
         return batch
@@ -178,13 +183,18 @@ class TaskQueue(Generic[T]):
         enqueued_at: list[float] = []
         while rows > 0 and self._batches:
             first = self._batches[0]
-            at = first.enqueued_at[0]
-            task = self._take_first(first, rows)
+            at, waiting = first.enqueued_at[0], len(first.tasks)
+            task = first.take_first(rows)
             if task is None:
                 break
             tasks.append(task)
             enqueued_at.append(at)
             rows -= task.rows
+            self._count(len(first.tasks) - waiting, -task.rows)
+            if not first.tasks:
+                self._batches.popleft()
+            elif first.close_reason is not None:
+                first.padded_rows = padding.next_allowed(first.rows, self.options.allowed_batch_rows)
         return tasks, enqueued_at
 
     def close(self) -> None:
@@ -207,28 +217,14 @@ class TaskQueue(Generic[T]):
             rows = batch.rows + sum(task.rows for task in tasks)
             batch.fill_up(tasks, enqueued_at, padding.next_allowed(rows, self.options.allowed_batch_rows))
 
-    def _take_first(self, batch: Batch[T], rows: int) -> T | None:
-        """Take the first task out of a batch, or as many rows of it as are wanted; None where it cannot be cut."""
-        task: T | None = batch.tasks[0]
-        assert task is not None
-        if task.rows <= rows:
-            batch.drop_first()
-            self._count(-1, -task.rows)
-        else:
-            try:
-                pieces = splitting.cut(task, rows)
-            except Exception:  # noqa: BLE001 - no caller of the task is here, and its batch needs no cut
-                pieces = None
-            if pieces is None:
-                return None
-            task, batch.tasks[0] = pieces
-            batch.rows -= task.rows
-            self._count(0, -task.rows)
-        if not batch.tasks:
-            self._batches.popleft()
-        elif batch.close_reason is not None:
-            batch.padded_rows = padding.next_allowed(batch.rows, self.options.allowed_batch_rows)
-        return task
+    def _cut_down(self, batch: Batch[T], now: float, lower_rows: int) -> None:
+        """Let some of a batch that is about to leave stay, where the padding policy says so."""
+        tasks = len(batch.tasks)
+        rest = padding_policy.cut_down(batch, self.options, self.costs, now, lower_rows)
+        if rest is not None:
+            self._batches.appendleft(rest)
+            tasks -= len(rest.tasks)
+        self._count(len(batch.tasks) - tasks, 0)  # a task may have been cut
 
     def _open_until(self, batch: Batch[T]) -> float:
         """When an open batch may be taken: at its time-out, or earlier where a task of it would be late otherwise."""

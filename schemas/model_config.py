@@ -37,6 +37,12 @@ LOADING = "loading"
 PRIORITY = "priority"
 """Likewise: that of its requests that say nothing themselves, a digit."""
 
+PADDING_POLICY = "padding_policy"
+"""Likewise: what becomes of its batches between two allowed sizes, one of `PADDING_POLICIES`."""
+
+PADDING_POLICIES = ("pad_up", "batch_down", "minimize_cost")
+"""They are padded; cut down to the smaller size; or whichever of the two costs less a row."""
+
 EAGER, LAZY = LOADING_MODES = ("eager", "lazy")
 """At once, for good (as where nothing is said); when the model is first asked for, for as long as there is room."""
 
@@ -118,6 +124,11 @@ class _NamedParameters:
     def priority(self) -> str | None:
         """That of its requests, one digit; None: the worker's own."""
         return self._text(PRIORITY)
+
+    @property
+    def padding_policy(self) -> str | None:
+        """What becomes of its batches between two allowed sizes; None: the worker's own choice."""
+        return self._text(PADDING_POLICY)
 
     def _text(self, name: str) -> str | None:
         text = self.parameters.get(name)

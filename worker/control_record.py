@@ -12,7 +12,13 @@ from dataclasses import dataclass, field
 
 from schemas import codec
 from schemas.errors import WireError
-from schemas.model_config import LOADING_MODES, WARMUP_MODES, BatchingOptions, ModelConfig
+from schemas.model_config import (
+    LOADING_MODES,
+    PADDING_POLICIES,
+    WARMUP_MODES,
+    BatchingOptions,
+    ModelConfig,
+)
 from schemas.version_selection import (
     HIGHEST_VERSION,
     AllVersions,
@@ -140,6 +146,7 @@ def check_config(config: ModelConfig, known: Known | None = None) -> None:
         *_readiness_problems(config),
         *_batching_problems(config.batching),
         *_priority_problems(config.priority),
+        *_mode_problems("padding_policy", config.padding_policy, PADDING_POLICIES),
     ]
     if known is not None:
         problems += _not_allowed(config, known)
@@ -232,10 +239,8 @@ def _label_problems(config: ModelConfig) -> Iterator[str]:
 
 
 def _readiness_problems(config: ModelConfig) -> Iterator[str]:
-    chosen = ("warmup", config.warmup, WARMUP_MODES), ("loading", config.loading, LOADING_MODES)
-    for what, said, modes in chosen:
-        if said is not None and said not in modes:
-            yield f"{what} is {said[:32]!r}; expected {' or '.join(modes)}"
+    yield from _mode_problems("warmup", config.warmup, WARMUP_MODES)
+    yield from _mode_problems("loading", config.loading, LOADING_MODES)
     if config.golden is None:
         return
     size, lines = len(config.golden.encode()), config.golden.split("\n")
@@ -250,6 +255,11 @@ def _readiness_problems(config: ModelConfig) -> Iterator[str]:
             pass
     except InvalidLine as error:
         yield str(error)
+
+
+def _mode_problems(what: str, said: str | None, modes: Sequence[str]) -> Iterator[str]:
+    if said is not None and said not in modes:
+        yield f"{what} is {said[:32]!r}; expected {' or '.join(modes)}"
 
 
 def _batching_problems(batching: BatchingOptions | None) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import logging
 
 from batching.errors import InvalidOptions
-from batching.options import QueueOptions
+from batching.options import PaddingPolicy, QueueOptions
 from lifecycle.servable_id import ServableId
 from schemas.model_config import BatchingOptions, ModelConfig
 from worker.model_table import ModelTable
@@ -26,9 +26,11 @@ def combine(own: BatchingSettings, config: ModelConfig | None) -> QueueOptions:
         own.max_enqueued_batches,
     )
     sizes = own.allowed_batch_rows
-    priority = own.priority
+    priority, padding_policy = own.priority, own.padding_policy
     if config is not None and config.priority is not None:
         priority = int(config.priority)
+    if config is not None and config.padding_policy is not None:
+        padding_policy = PaddingPolicy(config.padding_policy)
     model: BatchingOptions | None = None if config is None else config.batching
     if model is not None:
         if model.batch_timeout_seconds is not None:
@@ -48,6 +50,7 @@ def combine(own: BatchingSettings, config: ModelConfig | None) -> QueueOptions:
         priority=priority,
         ageing_seconds=own.ageing_seconds,
         filling=own.filling,
+        padding_policy=padding_policy,
     )
 
 

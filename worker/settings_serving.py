@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from batching.options import Filling
+from batching.options import Filling, PaddingPolicy
 from worker.settings_group import PositiveInt, PositiveSeconds, Seconds, SettingsGroup, Share
 
 
@@ -140,6 +140,12 @@ class BatchingSettings(SettingsGroup):
     allowed_batch_rows: tuple[PositiveInt, ...] = ()
     """Batch sizes that models are run at, increasing, the last one equal to `max_batch_rows`; smaller
     batches are padded. Empty: no padding, right for CPUs; useful where each new size costs a compilation."""
+
+    padding_policy: PaddingPolicy = PaddingPolicy.PAD_UP
+    """What becomes of a batch between two of `allowed_batch_rows` when its time has come: it is padded to the larger
+    one (`pad_up`); it leaves with the smaller one, and the rest of its requests wait on at the front (`batch_down`); or
+    whichever costs less a row, by how long runs of both sizes take (`minimize_cost`). `pad_up`, because no request
+    waits for one more run then; the others are for devices whose time goes into padding."""
 
     max_enqueued_batches: PositiveInt = 8
     """Batches that may wait in one queue (at least 1); past that the worker waits and pauses, it never

@@ -11,7 +11,7 @@ import pytest
 from batching import errors
 from batching.arrays import Array
 from batching.batcher import Batcher
-from batching.options import QueueOptions
+from batching.options import PaddingPolicy, QueueOptions
 from batching.pending import Pending
 from batching.shared_scheduler import SharedScheduler
 from tests.batching.bench import THREAD_COUNTS, Bench
@@ -75,6 +75,22 @@ def test_padding_is_not_seen_by_callers(bench: Bench, function: Tripling) -> Non
 
     assert [result(each) for each in pending] == [[3, 6], [9]]
     assert [call.tolist() for call in function.calls] == [[1, 2, 3, 3]]
+
+
+def test_cutting_down_is_not_seen_by_callers(bench: Bench, function: Tripling) -> None:
+    """Seven rows are run as four, two and one of two; who gave five gets all of them at once."""
+    batcher = batcher_on(
+        bench,
+        function,
+        max_batch_rows=8,
+        allowed_batch_rows=(2, 4, 8),
+        padding_policy=PaddingPolicy.BATCH_DOWN,
+    )
+    pending = [batcher.submit(np.array(x)) for x in ([1, 2], [3, 4, 5, 6, 7])]
+    bench.advance(TIMEOUT_SECONDS)
+
+    assert [result(each) for each in pending] == [[3, 6], [9, 12, 15, 18, 21]]
+    assert sorted(call.tolist() for call in function.calls) == [[1, 2, 3, 4], [5, 6], [7, 7]]
 
 
 def test_a_task_larger_than_a_batch_is_split_and_joined(bench: Bench, function: Tripling) -> None:

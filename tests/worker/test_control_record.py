@@ -8,6 +8,7 @@ from schemas import codec
 from schemas.model_config import (
     GOLDEN,
     LOADING,
+    PADDING_POLICY,
     PRIORITY,
     SHADOW,
     SPLIT,
@@ -142,6 +143,10 @@ def test_a_config_comes_back_as_it_was_written() -> None:
         (replace(CONFIG, parameters={LOADING: b"Lazy"}), "loading is 'Lazy'; expected eager or lazy"),
         (replace(CONFIG, parameters={PRIORITY: b"10"}), "priority is '10'; expected one digit, 0 to 9"),
         (replace(CONFIG, parameters={PRIORITY: "²".encode()}), "priority is '²'; expected one digit"),
+        (
+            replace(CONFIG, parameters={PADDING_POLICY: b"PAD_UP"}),
+            "padding_policy is 'PAD_UP'; expected pad_up or batch_down or minimize_cost",
+        ),
         (replace(CONFIG, parameters={GOLDEN: b"{}"}), "line 1 of golden: "),
         (
             replace(CONFIG, parameters={GOLDEN: b" " * 16_385}),

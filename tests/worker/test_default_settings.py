@@ -51,6 +51,7 @@ DEFAULTS = {
         "max_batch_bytes": 67_108_864,
         "batch_timeout_seconds": 0.0,
         "allowed_batch_rows": (),
+        "padding_policy": "pad_up",
         "max_enqueued_batches": 8,
         "priority": 4,
         "ageing_seconds": 10.0,

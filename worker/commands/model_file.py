@@ -20,6 +20,7 @@ from schemas.model_config import (
     FROZEN,
     GOLDEN,
     LOADING,
+    PADDING_POLICY,
     POLICY,
     PRIORITY,
     SHADOW,
@@ -76,6 +77,7 @@ class _Model(_Part):
     golden: str | list[dict[str, Any]] | None = None
     loading: str | None = None
     priority: int | None = None
+    padding_policy: str | None = None
     comment: str = ""
 
 
@@ -189,6 +191,7 @@ def _config(model: _Model, folder: str, comment: str) -> ModelConfig:
         GOLDEN: _golden(model.golden, folder),
         LOADING: None if model.loading == EAGER else model.loading,
         PRIORITY: None if model.priority is None else str(model.priority),
+        PADDING_POLICY: model.padding_policy,
     }
     base_path = model.base_path
     if base_path and not is_uri(base_path):

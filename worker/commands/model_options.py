@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from batching.options import HIGHEST_PRIORITY, LOWEST_PRIORITY
-from schemas.model_config import GOLDEN, SHADOW, SPLIT
+from schemas.model_config import GOLDEN, PADDING_POLICIES, SHADOW, SPLIT
 from schemas.traffic_shadow import TrafficShadow
 from schemas.traffic_split import TrafficSplit, part_of, target_of
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
@@ -199,6 +199,12 @@ def batching_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="8,32,…|none",
             help="Batch sizes that the model is run at; smaller batches are padded. none: any size, also where "
             "batching.allowed_batch_rows has some on the workers.",
+        ),
+        click.option(
+            "--padding-policy",
+            type=click.Choice(PADDING_POLICIES),
+            help="Batches between two of these sizes are padded up, cut down to the smaller one (the rest waits on), "
+            "or whichever costs less a row. Default: what batching.padding_policy says on the workers.",
         ),
         click.option(
             "--priority",

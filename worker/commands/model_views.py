@@ -65,6 +65,7 @@ def config_document(config: ModelConfig | PastConfig) -> dict[str, Any]:
         "golden": golden_document(config),
         "loading": config.loading,
         "priority": priority_document(config),
+        "padding_policy": config.padding_policy,
         "revision": config.revision,
         "author": config.author,
         "time": time_text(config.time),
@@ -181,4 +182,5 @@ _SHOWN: Mapping[str, Callable[[ModelConfig | PastConfig], str]] = {
     "golden": golden_text,
     "loading": lambda config: config.loading or "",
     "priority": lambda config: config.priority or "",
+    "padding policy": lambda config: config.padding_policy or "",
 }

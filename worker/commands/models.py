@@ -10,6 +10,7 @@ from schemas.model_config import (
     LAZY,
     LOADING,
     LOADING_MODES,
+    PADDING_POLICY,
     POLICY,
     PRIORITY,
     WARMUP,
@@ -154,6 +155,7 @@ def set_model(
     max_batch_rows: int | None,
     batch_timeout_seconds: float | None,
     allowed_batch_rows: tuple[int, ...] | None,
+    padding_policy: str | None,
     wait: bool,
     timeout: float,
     output: Output,
@@ -172,6 +174,7 @@ def set_model(
         WARMUP: warmup,
         LOADING: LAZY if loading == LAZY else None,
         PRIORITY: None if priority is None else str(priority),
+        PADDING_POLICY: padding_policy,
     }
     named = {name: text.encode() for name, text in chosen.items() if text is not None}
     config = ModelConfig(

@@ -9,6 +9,7 @@ import pytest
 from schemas.model_config import (
     GOLDEN,
     LOADING,
+    PADDING_POLICY,
     PRIORITY,
     SHADOW,
     SPLIT,
@@ -36,6 +37,7 @@ warmup = "warn"
 golden = [{ inputs = [[0.5]], outputs = { y = [1] }, relative_tolerance = 0.01 }]
 loading = "lazy"
 priority = 7
+padding_policy = "batch_down"
 comment = "two of them"
 batching = { max_batch_rows = 8, batch_timeout_seconds = 1, allowed_batch_rows = [4, 8] }
 
@@ -56,6 +58,7 @@ PRICES = ModelConfig(
         GOLDEN: b'{"inputs":[[0.5]],"outputs":{"y":[1]},"relative_tolerance":0.01}',
         LOADING: b"lazy",
         PRIORITY: b"7",
+        PADDING_POLICY: b"batch_down",
     },
 )
 
@@ -118,6 +121,13 @@ def test_a_priority_out_of_range_is_refused(tmp_path: Path) -> None:
     """With the range."""
     assert "priority is '10'; expected one digit, 0 to 9" in refusal(
         tmp_path, '[models.m]\nbase_path = "/m"\npriority = 10'
+    )
+
+
+def test_a_padding_policy_that_is_none_is_refused(tmp_path: Path) -> None:
+    """With those that there are."""
+    assert "padding_policy is 'down'; expected pad_up or batch_down or minimize_cost" in refusal(
+        tmp_path, '[models.m]\nbase_path = "/m"\npadding_policy = "down"'
     )
 
 

@@ -9,13 +9,21 @@ import pytest
 from click.testing import CliRunner
 
 from schemas import queue_report
-from schemas.model_config import GOLDEN, SHADOW, SPLIT, BatchingOptions
+from schemas.model_config import (
+    GOLDEN,
+    PADDING_POLICY,
+    PRIORITY,
+    SHADOW,
+    SPLIT,
+    BatchingOptions,
+    ModelConfig,
+)
 from schemas.queue_report import QueueReport
 from schemas.servable_status import QUEUES, REQUESTS_ANSWERED, REQUESTS_FAILED
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from tests.kit import distributions
 from tests.worker.commands.control_world import CONFIG, World, document, version, worker
-from worker.commands import model_actions
+from worker.commands import control_access, model_actions
 from worker.commands.cli import cli
 from worker.commands.failure import CommandFailedError
 from worker.commands.model_options import (
@@ -115,6 +123,26 @@ def test_a_shadow_is_set_whole_or_ended(arguments: tuple[str, ...]) -> None:
     assert "expected --to VERSION|LABEL --share PERCENT" in " ".join(result.output.split())
 
 
+def test_a_padding_policy_and_a_priority_are_parameters_of_the_record(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What is not said is not in it; a policy that is none ends the command."""
+    written: list[ModelConfig] = []
+    monkeypatch.setattr(model_actions, "set_model", lambda _access, _name, config, *_: written.append(config))
+    monkeypatch.setattr(control_access, "access_of", lambda _settings: None)
+    command = ["models", "set", "m", "--base-path", str(tmp_path)]
+    for arguments in ([], ["--padding-policy", "batch_down", "--priority", "7"]):
+        assert CliRunner().invoke(cli, [*command, *arguments]).exit_code == 0
+    bad = CliRunner().invoke(cli, [*command, "--padding-policy", "down"])
+
+    assert [each.parameters for each in written] == [
+        {},
+        {PADDING_POLICY: b"batch_down", PRIORITY: b"7"},
+    ]
+    assert bad.exit_code == 2
+    assert "minimize_cost" in bad.output
+
+
 def test_golden_requests_are_read_from_a_file(tmp_path: Path) -> None:
     """Each line is looked at, and one that is wrong ends the command."""
     file = tmp_path / "golden.jsonl"
@@ -210,6 +238,7 @@ def test_set_writes_the_record_and_says_what_has_changed(capsys: pytest.CaptureF
             "golden": None,
             "loading": None,
             "priority": None,
+            "padding_policy": None,
             "revision": 2,
             "author": "ann@host",
             "time": "1970-01-01T00:00:01Z",
