@@ -145,6 +145,7 @@ class Dispatcher:
         """
         with self._lock:
             lane.note_run(idle_seconds, rows, seconds)
+            self._order.charge(lane, seconds)
             lane.running_batches -= 1
             # What its batches take may be more than it was, or nothing of it runs any more.
             if self._spacing.finished(lane) or lane.expires_at < NEVER:

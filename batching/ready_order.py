@@ -1,16 +1,15 @@
 """Which queue is served next: rounds of those that are due, a heap of those that will be.
 
-TensorFlow's scheduler walks over every queue under its lock to find one that is due. Here a queue enters the
-round of its priority when a batch of it becomes due and goes to the end of the round after each batch taken, which is
-the same fairness at a cost that does not grow with the number of idle queues. The round of the highest priority is
-served first; a batch that has aged goes before all rounds.
+TensorFlow's scheduler walks over every queue under its lock to find one that is due, and queues take turns whatever a
+batch of theirs costs. Here a queue enters the round of its priority when a batch of it becomes due, at a cost that does
+not grow with the number of idle queues, and the owner that has used least time is next. The round of the highest
+priority is served first; a batch that has aged goes before all rounds.
 """
 
 import bisect
 import heapq
 import itertools
 import math
-from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic
@@ -20,6 +19,7 @@ from batching.options import Filling, PaddingPolicy
 from batching.run_line import RunLine
 from batching.task import T
 from batching.task_queue import TaskQueue
+from batching.turns import Turns
 
 IDLE_WEIGHT = 0.25
 URGENT_SECONDS = 1.0
@@ -39,7 +39,7 @@ class Lane(Generic[T]):
     relatives: list["Lane[T]"] = field(default_factory=list, repr=False)
     """The lanes of its family, itself among them, from the highest priority to the lowest; empty without one."""
     owner: Hashable = None
-    """Whose threads are counted together when batches are stuck; None: the lane stands for itself."""
+    """Whose threads are counted together when batches are stuck, and whose time; None: the lane stands for itself."""
     held: bool = False
     """Whether its batches wait, because its owner's are stuck."""
     in_round: bool = False
@@ -94,13 +94,13 @@ class Lane(Generic[T]):
 
 
 class Round:
-    """Lanes of one priority that are due, in turns."""
+    """Lanes of one priority that are due, in turns by the time that their owners have used."""
 
     __slots__ = ("lanes", "priority", "served_at")
 
     def __init__(self, priority: int) -> None:
         self.priority = priority
-        self.lanes: deque[Lane[Any]] = deque()
+        self.lanes: Turns[Lane[Any]] = Turns()
         self.served_at = -math.inf
         """When a batch of it was taken last, as far as anybody may ask."""
 
@@ -130,7 +130,9 @@ class ReadyOrder:
             bisect.insort(lane.relatives, lane, key=lambda each: -each.priority)
 
     def forget(self, lane: Lane[Any]) -> None:
-        """Fill no batch from it any more."""
+        """Fill no batch from it any more, and keep no mark of it."""
+        if lane.owner is lane and lane.priority in self._round_of:
+            self._round_of[lane.priority].lanes.forget(lane)
         if lane in lane.relatives:
             lane.relatives.remove(lane)
             if not lane.relatives:
@@ -151,6 +153,12 @@ class ReadyOrder:
         if due_at is not None and (lane.timed_at is None or due_at < lane.timed_at):
             lane.timed_at = due_at
             heapq.heappush(self._heap, (due_at, next(self._entries), lane))
+
+    def charge(self, lane: Lane[Any], seconds: float) -> None:
+        """Count the time that a batch of a lane has taken against its owner."""
+        own = self._round_of.get(lane.priority)
+        if own is not None:
+            own.lanes.charge(lane.owner, seconds)
 
     def hold(self, lane: Lane[Any], held: bool, now: float) -> None:  # noqa: FBT001 - a state, not a way
         """Let the batches of a lane wait, or go on."""
@@ -239,7 +247,7 @@ class ReadyOrder:
         own = self._round_of.get(lane.priority)
         if own is None:
             own = self._add_round(lane.priority)
-        own.lanes.append(lane)
+        own.lanes.add(lane, lane.owner)
         if len(self._rounds) > 1:
             self._let_age(lane)
 
@@ -269,7 +277,7 @@ class ReadyOrder:
                 continue
             ages_at = lane.queue.ages_at
             if ages_at is not None and ages_at <= now:
-                self._round_of[lane.priority].lanes.remove(lane)
+                self._round_of[lane.priority].lanes.remove(lane, lane.owner)
                 return lane
             self._let_age(lane)
         return None
@@ -278,5 +286,5 @@ class ReadyOrder:
         """The first lane of the first round that has one."""
         for each in self._rounds:
             if each.lanes:
-                return each.lanes.popleft()
+                return each.lanes.pop()
         return None

@@ -30,7 +30,7 @@ LOOK_SHARE = 0.25
 
 
 class SharedScheduler:
-    """Batches from many queues, one from each in turn, on `threads` threads that it starts at once.
+    """Batches from many queues, in turns, on `threads` threads that it starts at once.
 
     Thread-safe. It guarantees that
 
@@ -40,6 +40,9 @@ class SharedScheduler:
     3. a batch is handed over as soon as it is full, or timed out, or a task of it would be late otherwise, and a
        thread is free, wherever other queues stand;
     4. neither a callback nor an observer that raises stops a thread.
+
+    Turns are fair by time: of owners whose queues have the same priority, the one whose batches have taken least is
+    next. Owners that take the same, or as good as no time, have one batch each in turn.
 
     Where several threads take batches and all are busy, the batches of a queue that are not full start evenly: the next
     one waits, besides, until its share of a run is over (`batching.spacing`), or until nothing of its queue runs.
