@@ -57,12 +57,19 @@ class Admission:
         routings: the reply routing of each binding.
         header_bytes: the largest sum of header names and values of one record.
         coordinates: whether each reply says which record it answers.
+        most_seconds: how long requests of a binding may wait, where that is bounded.
     """
 
     def __init__(
-        self, routings: Mapping[str, ReplyRouting], *, header_bytes: int, coordinates: bool = False
+        self,
+        routings: Mapping[str, ReplyRouting],
+        *,
+        header_bytes: int,
+        coordinates: bool = False,
+        most_seconds: Mapping[str, float] | None = None,
     ) -> None:
         self._routings = routings
+        self._most_seconds = most_seconds or {}
         self._header_bytes = header_bytes
         self._coordinates = coordinates
 
@@ -71,8 +78,6 @@ class Admission:
         exceptions = Exceptions()
         for position in records.unreadable:
             exceptions.no_route[position] = NoRouteError(UNREADABLE)
-        if records.headers is None and not self._coordinates:
-            return exceptions
         if records.headers is not None:
             for positions, columns in alike(records.headers):
                 if len(positions) < FEW or not self._admit_alike(records, positions, columns):
@@ -80,6 +85,11 @@ class Admission:
                         self._admit_one(records, position, exceptions)
         if self._coordinates:
             self._add_coordinates(records, range(len(records)))
+        # Nobody could be told of a time that is over whose reply topic is not known yet.
+        held = exceptions.topic_unknown
+        self._limit(
+            records, [n for n in range(len(records)) if n not in held] if held else range(len(records))
+        )
         return exceptions
 
     def try_again(self, records: PolledRecords, position: int) -> bool:
@@ -99,6 +109,7 @@ class Admission:
         if self._coordinates:
             self._add_coordinates(records, [position])
         self._note_wishes(records, position, headers)
+        self._limit(records, [position])
         return True
 
     def _admit_alike(
@@ -175,6 +186,14 @@ class Admission:
             elif name == names.PRIORITY:
                 most = self._routings[records.binding].most_priority
                 _priorities(records)[position] = min(names.parse_priority(value), most)
+
+    def _limit(self, records: PolledRecords, positions: Sequence[int]) -> None:
+        """Let no request wait for longer than its binding allows."""
+        most_seconds = self._most_seconds.get(records.binding)
+        if most_seconds is not None and len(positions):
+            deadlines_ms = _deadlines_ms(records)
+            limits_ms = records.timestamps_ms_at(positions) + most_seconds * 1000
+            deadlines_ms[positions] = np.minimum(deadlines_ms[positions], limits_ms)
 
     def _add_coordinates(self, records: PolledRecords, positions: Sequence[int]) -> None:
         carried = self._routes(records).headers

@@ -27,4 +27,5 @@ def admission_of(settings: Settings, directory: TopicDirectory, answer_topics: I
         routings,
         header_bytes=settings.limits.header_bytes,
         coordinates=settings.delivery.request_coordinates,
+        most_seconds={b.name: b.most_seconds for b in settings.bindings if b.most_seconds},
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from worker.settings_group import BROKERS_PATTERN, Name, SettingsGroup, Share, TopicName
+from worker.settings_group import BROKERS_PATTERN, Name, Seconds, SettingsGroup, Share, TopicName
 
 Properties = dict[str, str | int | float | bool]
 """librdkafka properties by their own dotted names."""
@@ -93,6 +93,11 @@ class Binding(SettingsGroup):
     most_priority: Annotated[int, Field(ge=0, le=9)] = 9
     """Highest priority that a request's header may ask for here (0 to 9); a higher one counts as this. 9, all of
     them; less where those who may write requests should not go before everybody else."""
+
+    most_seconds: Seconds = 0.0
+    """Seconds from its timestamp after which a request that still waits is answered DEADLINE_EXCEEDED, whatever more
+    its header `headrace-timeout-ms` allows. 0: as long as the header says, or for ever; a limit keeps a backlog that
+    nobody waits for any more, after an outage say, from the models."""
 
     @field_validator("allowed_reply_topics")
     @classmethod

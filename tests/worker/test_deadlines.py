@@ -106,6 +106,54 @@ def test_what_expires_lets_go_of_its_version() -> None:
     assert [state.id for state in lab.manager.states() if state.state.name not in ("END", "DISABLED")] == []
 
 
+@pytest.mark.parametrize("count", [1, 20])
+def test_a_binding_bounds_how_long_its_requests_may_wait(count: int) -> None:
+    """From their timestamps; a header may ask for less and not for more, and most have none."""
+    lab = Lab()
+    lab.set_model()
+    worker = lab.worker(bindings=[{"most_seconds": 10}]).join()
+    now_ms = round(lab.wall() * 1000)
+    for n in range(count):
+        for name, age, headers_ in (
+            ("old", 10_001, None),
+            ("new", 9_000, None),
+            ("patient", 10_001, within(60_000)),
+            ("short", 2_000, within(1_000)),
+            ("in time", 2_000, within(3_000)),
+        ):
+            lab.send(request(n, id=f"{name} {n}"), headers=headers_, timestamp_ms=now_ms - age)
+    worker.until_committed(5 * count)
+
+    late = {name: code == DEADLINE_EXCEEDED for name, code in lab.codes().items()}
+    assert late == {
+        f"{name} {n}": is_late
+        for n in range(count)
+        for name, is_late in (
+            ("old", True),
+            ("new", False),
+            ("patient", True),
+            ("short", True),
+            ("in time", False),
+        )
+    }
+
+
+def test_a_request_that_waits_for_its_reply_topic_has_no_more_time_for_it() -> None:
+    """The limit holds however late its headers are read."""
+    lab = Lab()
+    lab.set_model()
+    binding = {"most_seconds": 3, "allowed_reply_topics": ["late.*"]}
+    worker = lab.worker(bindings=[binding], holding={"topic_seconds": 60}).join()
+    lab.send(request(1, id="r"), headers=[("reply_to", b"late-topic"), *within(60_000)])
+    worker.run_for(2.0)
+    lab.broker.create_topic("late-topic", 1, {})
+    worker.directory.refresh()
+    lab.clock.advance(2.0)
+    worker.until_committed(1)
+
+    assert lab.codes("late-topic") == {"r": DEADLINE_EXCEEDED}
+
+
 def polled(deadlines_ms: Sequence[float]) -> Part:
     """Requests of one poll with these deadlines."""
     values = [encode(request(n, id=f"{n}")) for n in range(len(deadlines_ms))]

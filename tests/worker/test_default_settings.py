@@ -22,6 +22,7 @@ DEFAULTS = {
             "dead_letter_topic": None,
             "share": 1.0,
             "most_priority": 9,
+            "most_seconds": 0.0,
         },
     ),
     "delivery": {
