@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import sys
-import threading
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from worker import huge_pages, process_tuning
 from worker.freed_memory import FreedMemory
 from worker.kafka import client_config
 from worker.settings import environment_name
+from worker.stop_flag import StopFlag
 
 COMMIT_SECONDS = 0.5
 FREED_BYTES = 64 << 20
@@ -127,9 +127,9 @@ def tune_process() -> None:
     process_tuning.keep_collections_small()
 
 
-def stop_event() -> threading.Event:
+def stop_event() -> StopFlag:
     """Set by SIGTERM."""
-    stop = threading.Event()
+    stop = StopFlag()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     return stop
 

@@ -4,7 +4,6 @@ The real path from the poll to the producer's `send`, with the real manager, han
 the batches run in the poll loop (`batching.threads = 0`), so that no thread waits for another.
 """
 
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import NoReturn
@@ -32,6 +31,7 @@ from worker.path_clients import Clients
 from worker.producer_pool import ProducerKind
 from worker.request_path import RequestPath
 from worker.settings import Settings
+from worker.stop_flag import StopFlag
 from worker.topic_directory import TopicDirectory
 
 VERSION = 1
@@ -160,7 +160,7 @@ class IdlePath:
             catalog=default_catalog(),
             metrics=Metrics(new_registry()),
         )
-        stop = threading.Event()
+        stop = StopFlag()
         stop.set()
         self._path.run(stop)
 

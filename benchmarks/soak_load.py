@@ -8,7 +8,6 @@ import itertools
 import json
 import signal
 import sys
-import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from benchmarks.topics import PARTITIONS
 from worker.kafka import client_config, clients, errors
 from worker.kafka.errors import KafkaProblem
 from worker.kafka.records import Message, TopicPartition
+from worker.stop_flag import StopFlag
 
 WAITING = 80_000
 """About 26 MB, of which no partition ever has more than it keeps (`benchmarks.topics.KEEPS_LITTLE`)."""
@@ -49,7 +49,7 @@ class SoakLoad:
         return [sys.executable, "-m", "benchmarks.soak_load", json.dumps(asdict(self))]
 
 
-def run(job: SoakLoad, stop: threading.Event) -> int:
+def run(job: SoakLoad, stop: StopFlag) -> int:
     """Send until stopped; how many requests the broker has taken.
 
     Raises:
@@ -103,7 +103,7 @@ def _not_written(error: Any, record: Message) -> None:
 
 def main() -> int:
     """Send until SIGTERM; then say how many there were."""
-    stop = threading.Event()
+    stop = StopFlag()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     job = SoakLoad(**json.loads(sys.argv[1]))
     sent = run(job, stop)

@@ -86,6 +86,6 @@ The process:
 * `log`, `metrics`, `metrics_kinds`, `metrics_list`, `metrics_making`, `metrics_counter`, `metrics_histogram`,
   `metrics_observers`, `metrics_models`, `metrics_memory`, `metrics_control`, `metrics_runs`, `metrics_requests`,
   `metrics_lazy`, `metrics_shadow`, `metrics_queues`, `metrics_docs`, `health`: what can be seen
-* `exit_codes`, `process_end`, `release`: how it ends; which one it is
+* `stop_flag`, `exit_codes`, `process_end`, `release`: how it ends; which one it is
 * `kafka`: the seam to the client library
 """

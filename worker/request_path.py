@@ -5,7 +5,6 @@ Built once the worker may join its group, because the producers' batch sizes fol
 
 import logging
 import math
-import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -52,6 +51,7 @@ from worker.run_sizes import RunSizes
 from worker.settings import Settings
 from worker.settlement import Settlement
 from worker.shadowing import Shadowing, Surroundings
+from worker.stop_flag import StopFlag
 from worker.topic_directory import TopicDirectory
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ class RequestPath:
             )
         )
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: StopFlag) -> None:
         """Join the group and serve until told to stop.
 
         Raises:

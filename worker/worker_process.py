@@ -7,7 +7,6 @@ then are the versions unloaded and the last status sent.
 import logging
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,6 +33,7 @@ from worker.log import Occasionally
 from worker.model_table import ModelTable
 from worker.request_path import RequestPath
 from worker.settings import Settings
+from worker.stop_flag import StopFlag
 from worker.topic_directory import TopicDirectory
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class WorkerProcess:
         self._make_request_path = make_request_path
         self._look_beforehand = look_beforehand
         self._clock = clock
-        self._stop = threading.Event()
+        self._stop = StopFlag()
         self._path: RequestPath | None = None
         self._ending = False
         self._waiting = "the worker starts"

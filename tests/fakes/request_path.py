@@ -4,7 +4,6 @@ Time passes where the real thing would wait for it: in a poll that brings nothin
 """
 
 import functools
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -40,6 +39,7 @@ from worker.producer_pool import ProducerKind
 from worker.request_path import RequestPath
 from worker.settings import Settings
 from worker.share_group import QueueTerms
+from worker.stop_flag import StopFlag
 from worker.topic_directory import TopicDirectory
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ class Worker:
 
     def join(self) -> "Worker":
         """Join the group, without a step yet."""
-        stop = threading.Event()
+        stop = StopFlag()
         stop.set()
         self.path.run(stop)
         return self

@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Protocol, Self
 
 from tests.kit.maven_jars import JAVA_FOR_KAFKA, KAFKA, JavaUnavailable, require_java
 from tests.kit.waiting import PATIENCE_SECONDS
+from worker.stop_flag import StopFlag
 
 _CLUSTER_ID = (
     "aGVhZHJhY2UtdGVzdC1rZg"  # any 16 bytes in base64; a broker's data folder belongs to one cluster
@@ -351,7 +351,7 @@ def _say(line: str) -> None:
 
 def main() -> int:
     """Run a broker in the foreground until Ctrl-C or SIGTERM; 0 when it was stopped so."""
-    ended = threading.Event()
+    ended = StopFlag()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
     port = 9092

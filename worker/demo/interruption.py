@@ -1,9 +1,10 @@
 """Ctrl-C, a closed terminal and SIGTERM as an event: the demo waits for it everywhere and cleans up undisturbed."""
 
 import signal
-import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
+
+from worker.stop_flag import StopFlag
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -13,10 +14,10 @@ class InterruptedByUserError(Exception):
 
 
 class Interruption:
-    """While the context lasts, the signals that end a program only set an event. Main thread only."""
+    """While the context lasts, the signals that end a program only set a flag. Main thread only."""
 
     def __init__(self) -> None:
-        self._wanted = threading.Event()
+        self._wanted = StopFlag()
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
