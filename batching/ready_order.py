@@ -248,8 +248,7 @@ class ReadyOrder:
             lane.ages_at = None
             if not lane.in_round:  # it joins again, and ages anew, when it is due
                 continue
-            ages_at = lane.queue.ages_at
-            if ages_at is not None and ages_at <= now:
+            if lane.queue.ages_at == entry_at:  # else that batch has left: what follows is younger
                 self._round_of[lane.priority].lanes.remove(lane)
                 return lane
             self._let_age(lane)

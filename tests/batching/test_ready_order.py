@@ -218,6 +218,21 @@ def test_those_that_aged_go_by_their_age() -> None:
     assert order.take_all() == "bah"
 
 
+def test_a_lane_does_not_keep_the_age_of_a_batch_that_has_left() -> None:
+    """What came after a batch that went in its turn is as old as it is, and waits for what is older."""
+    order = Order()
+    order.add("h", priority=9)
+    order.add("m", priority=4, ageing_seconds=1.0)
+    assert order.take_all() == "hm"
+    order.now = 0.5
+    order.add("l", priority=0, ageing_seconds=1.0)
+    order.now = 1.0
+    order.add("m")
+    order.now = 2.5
+
+    assert order.take_all() == "lm"
+
+
 def test_where_all_have_aged_none_goes_before_those_that_came_earlier() -> None:
     """A device that the high priority alone overloads serves both by their age: neither starves the other."""
     order = Order()
