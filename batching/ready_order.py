@@ -133,6 +133,8 @@ class ReadyOrder:
         available = 0 if lane.held else lane.queue.available_batches(now)
         self.available_batches += available - lane.available_batches
         lane.available_batches = available
+        if lane.in_round and lane.ages_at is None and len(self._rounds) > 1:
+            self._let_age(lane)  # all that it had when it joined has gone elsewhere, and this has come
         if lane.in_round or lane.held:
             return
         if available:
