@@ -122,6 +122,7 @@ class Joining:
             )
             return
         columns = zip(*(outputs for _, outputs in pieces), strict=True)
-        self._pending.finish(
-            arrays.put_together(pieces[0][0], [np.concatenate(column) for column in columns])
-        )
+        joined = [
+            np.concatenate(column, dtype=column[0].dtype) for column in columns
+        ]  # else in native byte order
+        self._pending.finish(arrays.put_together(pieces[0][0], joined))

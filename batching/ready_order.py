@@ -143,6 +143,8 @@ class ReadyOrder:
         available = 0 if lane.held else lane.queue.available_batches(now)
         self.available_batches += available - lane.available_batches
         lane.available_batches = available
+        if lane.in_round and lane.ages_at is None and len(self._rounds) > 1:
+            self._let_age(lane)  # all that it had when it joined has gone elsewhere, and this has come
         if lane.in_round or lane.held:
             return
         if available:
@@ -275,8 +277,7 @@ class ReadyOrder:
             lane.ages_at = None
             if not lane.in_round:  # it joins again, and ages anew, when it is due
                 continue
-            ages_at = lane.queue.ages_at
-            if ages_at is not None and ages_at <= now:
+            if lane.queue.ages_at == entry_at:  # else that batch has left: what follows is younger
                 self._round_of[lane.priority].lanes.remove(lane, lane.owner)
                 return lane
             self._let_age(lane)

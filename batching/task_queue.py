@@ -228,7 +228,9 @@ class TaskQueue(Generic[T]):
 
     def _open_until(self, batch: Batch[T]) -> float:
         """When an open batch may be taken: at its time-out, or earlier where a task of it would be late otherwise."""
-        timed_out_at = max(batch.enqueued_at[0] + self.options.batch_timeout_seconds, self.not_before)
+        timed_out_at = batch.enqueued_at[0] + self.options.batch_timeout_seconds
+        if self.not_before > timed_out_at:  # it waits for an even start, but not when it has aged
+            timed_out_at = min(self.not_before, timed_out_at + self.options.ageing_seconds)
         if batch.deadline == NEVER:
             return timed_out_at
         padded_rows = padding.next_allowed(batch.rows, self.options.allowed_batch_rows)

@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -73,10 +73,10 @@ class Bench:
         )
         self.settle()
 
-    def queue(self, name: str = "q", /, **options: Any) -> BatchQueue[Rows]:
+    def queue(self, name: str = "q", /, family: Hashable = None, **options: Any) -> BatchQueue[Rows]:
         """Add a queue whose batches are kept."""
         return self.scheduler.add_queue(
-            name, QueueOptions(**options), self.batches.append, expired=self.expire
+            name, QueueOptions(**options), self.batches.append, family=family, expired=self.expire
         )
 
     def expire(self, task: Rows) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -216,6 +217,44 @@ def test_those_that_aged_go_by_their_age() -> None:
     order.now = 2.25
 
     assert order.take_all() == "bah"
+
+
+def test_a_lane_does_not_keep_the_age_of_a_batch_that_has_left() -> None:
+    """What came after a batch that went in its turn is as old as it is, and waits for what is older."""
+    order = Order()
+    order.add("h", priority=9)
+    order.add("m", priority=4, ageing_seconds=1.0)
+    assert order.take_all() == "hm"
+    order.now = 0.5
+    order.add("l", priority=0, ageing_seconds=1.0)
+    order.now = 1.0
+    order.add("m")
+    order.now = 2.5
+
+    assert order.take_all() == "lm"
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["one priority then", "two"])
+def test_a_lane_that_was_emptied_in_its_round_ages_again(alone: bool) -> None:
+    """What comes after all tasks have left in others' batches, or expired, does not starve."""
+    order = Order()
+    order.add("l", priority=0, ageing_seconds=1.0)
+    if not alone:
+        order.add("h", priority=9)
+    order.lanes["l"].queue.give(4)
+    order.order.update(order.lanes["l"], order.now)
+    order.now = 1.0
+    order.add("h", priority=9)
+    assert order.take() == "h"
+
+    taken = ""
+    for now in (2.0, 2.5, 3.0, 3.5):
+        order.now = now
+        order.add("h", priority=9)
+        if now == 2.0:
+            order.add("l")
+        taken += order.take()
+    assert taken == "hhlh"
 
 
 def test_where_all_have_aged_none_goes_before_those_that_came_earlier() -> None:

@@ -1,7 +1,7 @@
 """Asking the brokers that lead partitions.
 
-A partition that brokers show already may be without a leader for some milliseconds, above all one of a new topic;
-a question about it is refused, and not asked again by the client.
+A partition that brokers show already may be without a leader for some milliseconds, above all one of a new topic, and
+another broker may not know it yet; a question about it is refused, and not asked again by the client.
 """
 
 import time
@@ -14,6 +14,7 @@ from worker.kafka import errors
 from worker.kafka.rights import SOMEBODY, on_topic
 
 _ASK_AGAIN_SECONDS = 0.05
+_NOT_KNOWN_YET = confluent_kafka.KafkaError._UNKNOWN_PARTITION  # noqa: SLF001 - the client's name for it
 
 
 def watermarks(client: Any, partition: Any, timeout_seconds: float, user: str = SOMEBODY) -> tuple[int, int]:
@@ -31,7 +32,9 @@ def watermarks(client: Any, partition: Any, timeout_seconds: float, user: str = 
             wants = [on_topic("READ", partition.topic)]
             problem = errors.translate(error, topic=partition.topic, wants=wants, user=user)
             # Again only what was answered at once: a time-out has used up the time already.
-            if type(problem) is not errors.Retriable or left_seconds <= _ASK_AGAIN_SECONDS:
+            spreads = error.args[0].code() == _NOT_KNOWN_YET
+            again = spreads or type(problem) is errors.Retriable
+            if not again or left_seconds <= _ASK_AGAIN_SECONDS:
                 raise problem from error
         else:
             return low, high

@@ -9,6 +9,7 @@ from worker.kafka import errors, leaders
 
 PLACE = confluent_kafka.TopicPartition("requests", 0)
 NO_LEADER = confluent_kafka.KafkaError.NOT_LEADER_FOR_PARTITION
+NOT_KNOWN_YET = confluent_kafka.KafkaError._UNKNOWN_PARTITION
 TIMED_OUT = confluent_kafka.KafkaError._TIMED_OUT
 
 
@@ -33,6 +34,16 @@ def test_a_partition_that_gets_its_leader_just_now_is_asked_about_again() -> Non
 
     assert leaders.watermarks(client, PLACE, 5.0) == (3, 7)
     assert client.asked == 3
+
+
+def test_a_broker_that_does_not_know_a_new_topic_yet_is_asked_again() -> None:
+    """Another one has shown it already; for as long as there is time, and then the topic is missing."""
+    client = ScriptedClient(NOT_KNOWN_YET, NOT_KNOWN_YET)
+
+    assert leaders.watermarks(client, PLACE, 5.0) == (3, 7)
+    assert client.asked == 3
+    with pytest.raises(errors.TopicMissing, match="requests"):
+        leaders.watermarks(ScriptedClient(*[NOT_KNOWN_YET] * 100), PLACE, 0.1)
 
 
 def test_nothing_is_asked_past_the_time_out() -> None:
