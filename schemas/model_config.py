@@ -37,6 +37,9 @@ LOADING = "loading"
 PRIORITY = "priority"
 """Likewise: that of its requests that say nothing themselves, a digit."""
 
+P99_MS = "p99_ms"
+"""Likewise: the latency objective of its requests in milliseconds, a decimal number; 0 for none."""
+
 EAGER, LAZY = LOADING_MODES = ("eager", "lazy")
 """At once, for good (as where nothing is said); when the model is first asked for, for as long as there is room."""
 
@@ -118,6 +121,11 @@ class _NamedParameters:
     def priority(self) -> str | None:
         """That of its requests, one digit; None: the worker's own."""
         return self._text(PRIORITY)
+
+    @property
+    def p99_ms(self) -> str | None:
+        """What 99 of 100 of its rows may take, in milliseconds; 0: anything; None: as the worker's settings say."""
+        return self._text(P99_MS)
 
     def _text(self, name: str) -> str | None:
         text = self.parameters.get(name)

@@ -21,6 +21,7 @@ from lifecycle.servable_id import ServableId
 from lifecycle.signature import Signature
 from schemas.request_kind import TensorLayout
 from worker import batch_sizes
+from worker.queue_control import QueueControls
 from worker.queue_depths import QueueName
 from worker.request_block import RequestBlock
 
@@ -75,9 +76,10 @@ class BatchQueues:
         options_of: the batching options of a version as they are now; called for each block.
         max_batch_bytes: bytes of a batch's inputs, for rows so large that there are fewer than the options allow.
         wall: wall clock in seconds, for deadlines.
+        controls: change the options where a model has a latency objective.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it is built of, each by its name
         self,
         scheduler: SharedScheduler,
         inference: Processing,
@@ -86,6 +88,7 @@ class BatchQueues:
         max_batch_bytes: int = MAX_BATCH_BYTES,
         max_queues: int = MAX_QUEUES,
         wall: Callable[[], float] = time.time,
+        controls: QueueControls | None = None,
     ) -> None:
         self._scheduler = scheduler
         self._inference = inference
@@ -95,6 +98,7 @@ class BatchQueues:
         self._queues: OrderedDict[QueueKey, BatchQueue[RequestBlock]] = OrderedDict()
         self._waiting: OrderedDict[QueueKey, deque[tuple[RequestBlock, Signature]]] = OrderedDict()
         self._wall = wall
+        self._controls = controls
         self._next_deadline = math.inf  # of what waits here, or earlier
 
     def options(self, servable_id: ServableId, signature: Signature) -> QueueOptions:
@@ -110,8 +114,11 @@ class BatchQueues:
         No request of the block has more rows than a batch of these options.
         """
         if block.kind.row_bytes * options.max_batch_rows > self._max_batch_bytes:
-            largest_rows = max(part.largest_rows for part in block.parts)
-            options = batch_sizes.within_bytes(options, block.kind, self._max_batch_bytes, largest_rows)
+            options = batch_sizes.within_bytes(
+                options, block.kind, self._max_batch_bytes, block.largest_rows()
+            )
+        if self._controls is not None:
+            options = self._controls.options(block, signature, options)
         if any(part.records.deadlines_ms is not None for part in block):
             block.keep_time((self._wall() - self._scheduler.now()) * 1000)
         key = QueueKey(block.handle.id, signature.name, block.kind.outputs, block.kind.inputs, options)
@@ -129,6 +136,8 @@ class BatchQueues:
     def step(self) -> None:
         """Offer what waits again, and let nobody wait for a model that is stuck with another's requests."""
         self._scheduler.relieve()
+        if self._controls is not None:
+            self._controls.step()
         if self._next_deadline < math.inf:
             self._look_at_deadlines(self._scheduler.now())
         for key in list(self._waiting):
@@ -254,7 +263,10 @@ class BatchQueues:
         servable_id, of_signature, _, _, options = key.facts
 
         def process(batch: Batch[RequestBlock]) -> None:
+            began_at = self._scheduler.now()
             self._inference.process(batch, signature, options.allowed_batch_rows)
+            if self._controls is not None:
+                self._controls.ran(servable_id, of_signature, batch, began_at)
 
         def expired(block: RequestBlock) -> None:
             self._inference.expire(block, signature)

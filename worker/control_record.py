@@ -32,7 +32,8 @@ MOST_BYTES = 1_048_576
 """Of a record's value: four times what a config with its ten predecessors takes. What is applied is kept in memory."""
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
-_LONGEST_PATH = 4096
+_DECIMAL = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?")
+_LONGEST_PATH, _MOST_P99_MS = 4096, 3_600_000
 
 MOST_VERSIONS, MOST_LABELS, MOST_BATCH_SIZES = 1000, 1000, 1000
 """Of one model. Each version that is listed has a status of its own."""
@@ -140,6 +141,7 @@ def check_config(config: ModelConfig, known: Known | None = None) -> None:
         *_readiness_problems(config),
         *_batching_problems(config.batching),
         *_priority_problems(config.priority),
+        *_p99_problems(config.p99_ms),
     ]
     if known is not None:
         problems += _not_allowed(config, known)
@@ -279,6 +281,11 @@ def _batching_problems(batching: BatchingOptions | None) -> Iterator[str]:
 def _priority_problems(priority: str | None) -> Iterator[str]:
     if priority is not None and not (len(priority) == 1 and priority.isascii() and priority.isdigit()):
         yield f"priority is {priority[:32]!r}; expected one digit, 0 to 9"
+
+
+def _p99_problems(p99_ms: str | None) -> Iterator[str]:
+    if p99_ms is not None and not (_DECIMAL.fullmatch(p99_ms) and float(p99_ms) <= _MOST_P99_MS):
+        yield f"p99_ms is {p99_ms[:32]!r}; expected a decimal number, 0 to {_MOST_P99_MS:,}"
 
 
 def _shown(numbers: Sequence[int]) -> str:

@@ -41,6 +41,7 @@ from worker.path_parts import PathParts
 from worker.polled_records import PolledRecords
 from worker.producer_pool import ProducerPool
 from worker.publisher import Publisher
+from worker.queue_control import QueueControls
 from worker.queue_depths import depths
 from worker.queue_reading import QueueReading
 from worker.read_ahead import ReadAhead
@@ -178,6 +179,7 @@ class RequestPath:
             options.of,
             max_batch_bytes=settings.batching.max_batch_bytes,
             wall=wall,
+            controls=QueueControls(options.p99_seconds, metrics.objectives, clock),
         )
         self._shadowing = Shadowing(
             Surroundings(

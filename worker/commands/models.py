@@ -10,6 +10,7 @@ from schemas.model_config import (
     LAZY,
     LOADING,
     LOADING_MODES,
+    P99_MS,
     POLICY,
     PRIORITY,
     WARMUP,
@@ -150,6 +151,7 @@ def set_model(
     golden: Path | None,
     loading: str,
     priority: int | None,
+    p99_ms: str | None,
     comment: str,
     max_batch_rows: int | None,
     batch_timeout_seconds: float | None,
@@ -172,6 +174,7 @@ def set_model(
         WARMUP: warmup,
         LOADING: LAZY if loading == LAZY else None,
         PRIORITY: None if priority is None else str(priority),
+        P99_MS: p99_ms,
     }
     named = {name: text.encode() for name, text in chosen.items() if text is not None}
     config = ModelConfig(

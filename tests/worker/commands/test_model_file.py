@@ -9,6 +9,7 @@ import pytest
 from schemas.model_config import (
     GOLDEN,
     LOADING,
+    P99_MS,
     PRIORITY,
     SHADOW,
     SPLIT,
@@ -36,6 +37,7 @@ warmup = "warn"
 golden = [{ inputs = [[0.5]], outputs = { y = [1] }, relative_tolerance = 0.01 }]
 loading = "lazy"
 priority = 7
+p99_ms = 2.5
 comment = "two of them"
 batching = { max_batch_rows = 8, batch_timeout_seconds = 1, allowed_batch_rows = [4, 8] }
 
@@ -56,6 +58,7 @@ PRICES = ModelConfig(
         GOLDEN: b'{"inputs":[[0.5]],"outputs":{"y":[1]},"relative_tolerance":0.01}',
         LOADING: b"lazy",
         PRIORITY: b"7",
+        P99_MS: b"2.5",
     },
 )
 
