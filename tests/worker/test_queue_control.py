@@ -12,6 +12,7 @@ from schemas.model_config import BatchingOptions
 from schemas.predict_request import PredictRequest
 from schemas.tensor import Tensor
 from tests.fakes.request_path import Lab, Worker, request
+from worker.queue_reports import QueueReports
 
 QUEUE = {"model": "m", "version": "1", "signature": "serving_default"}
 SIZES = (1, 4, 16)
@@ -73,6 +74,10 @@ def test_the_wait_goes_down_until_the_objective_is_kept(by: str) -> None:
     assert worker.metric("headrace_objective_seconds", **QUEUE) == pytest.approx(0.1)
     assert worker.metric("headrace_batching_timeout_seconds", **QUEUE) <= 0.05
     assert worker.metric("headrace_objective_p99_seconds", **QUEUE) <= 0.1
+    (report,) = QueueReports(worker.metrics.queues.counts, worker.metrics.objectives.now)()["m", 1]
+    assert report.objective_kept
+    assert report.objective_seconds == pytest.approx(0.1)
+    assert report.max_batch_rows == worker.metric("headrace_batching_max_rows", **QUEUE)
     assert worker.metric("headrace_objective_kept", **QUEUE) == 1
 
 
