@@ -42,6 +42,8 @@ PADDING_POLICY = "padding_policy"
 
 PADDING_POLICIES = ("pad_up", "batch_down", "minimize_cost")
 """They are padded; cut down to the smaller size; or whichever of the two costs less a row."""
+P99_MS = "p99_ms"
+"""Likewise: the latency objective of its requests in milliseconds, a decimal number; 0 for none."""
 
 EAGER, LAZY = LOADING_MODES = ("eager", "lazy")
 """At once, for good (as where nothing is said); when the model is first asked for, for as long as there is room."""
@@ -129,6 +131,11 @@ class _NamedParameters:
     def padding_policy(self) -> str | None:
         """What becomes of its batches between two allowed sizes; None: the worker's own choice."""
         return self._text(PADDING_POLICY)
+
+    @property
+    def p99_ms(self) -> str | None:
+        """What 99 of 100 of its rows may take, in milliseconds; 0: anything; None: as the worker's settings say."""
+        return self._text(P99_MS)
 
     def _text(self, name: str) -> str | None:
         text = self.parameters.get(name)

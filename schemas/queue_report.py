@@ -23,6 +23,10 @@ class QueueReport:
         wait_seconds: waits of the first task of each batch, added up.
         runs: calls of the model.
         run_seconds: time of all of them.
+        objective_seconds: the p99 that batches are to keep; 0 where there is none, and so for the others.
+        p99_seconds: what was measured of late; 0 where too little was seen.
+        max_batch_rows: rows of a full batch, as chosen to keep it.
+        batch_timeout_seconds: how long a batch waits for more, likewise.
     """
 
     signature: str
@@ -35,6 +39,10 @@ class QueueReport:
     wait_seconds: float = 0.0
     runs: int = 0
     run_seconds: float = 0.0
+    objective_seconds: float = 0.0
+    p99_seconds: float = 0.0
+    max_batch_rows: int = 0
+    batch_timeout_seconds: float = 0.0
 
     @property
     def mean_rows(self) -> float | None:
@@ -56,6 +64,13 @@ class QueueReport:
     def mean_run_seconds(self) -> float | None:
         """Time of a call of the model; None without one."""
         return self.run_seconds / self.runs if self.runs else None
+
+    @property
+    def objective_kept(self) -> bool | None:
+        """Whether the objective is kept; None where there is none, or too little was seen."""
+        if not self.objective_seconds or not self.p99_seconds:
+            return None
+        return self.p99_seconds <= self.objective_seconds
 
 
 _NUMBERS = {each.name: each.type for each in fields(QueueReport) if each.name != "signature"}

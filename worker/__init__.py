@@ -16,8 +16,8 @@ The way of a request:
 * `intake`, `admission`, `admission_settings`, `header_columns`, `reply_routing`, `reply_routes` (p): from messages to
   blocks, replies, dead letters, or a wait
 * `router`, `model_choice`, `traffic_shares`, `told_reasons` (p): which version answers, or why none does
-* `request_block`, `queue_depths`, `batch_queues`, `model_queue_options`, `batch_sizes`: blocks, and the queues they
-  wait in
+* `request_block`, `queue_depths`, `queue_control`, `queue_key`, `batch_queues`, `model_queue_options`, `batch_sizes`:
+  blocks, and the queues they wait in
 * `held_requests` (p): what waits for a model or a topic
 * `answering`, `routing` (p): what the intake says by itself, and how it queues what goes to one version or to several
 * `shadowing` (p), `shadow_room`, `shadow_runs`, `shadow_replies`: what another version is tried on, unnoticed
@@ -45,7 +45,7 @@ The way of a request:
 Models:
 
 * `base_path_roots`, `operator_rules`: what the operator allows control records to ask for
-* `control_topic`, `control_record`, `traffic_rules`, `model_table` (c): the desired models
+* `control_topic`, `control_record`, `parameter_rules`, `traffic_rules`, `model_table` (c): the desired models
 * `aspirations`, `model_streams`, `version_paths`, `version_sources`, `arrivals`, `failed_versions` (c): from desired
   models to aspired versions
 * `lazy_demand`, `lazy_models`, `lazy_states`, `lazy_room` (c): models that are loaded when they are first asked for,
@@ -85,7 +85,8 @@ The process:
   `settings_secrets`, `settings_display`, `settings_docs`: what can be set
 * `log`, `metrics`, `metrics_kinds`, `metrics_list`, `metrics_making`, `metrics_counter`, `metrics_histogram`,
   `metrics_observers`, `metrics_models`, `metrics_memory`, `metrics_control`, `metrics_runs`, `metrics_requests`,
-  `metrics_lazy`, `metrics_shadow`, `metrics_queues`, `metrics_docs`, `health`: what can be seen
+  `metrics_lazy`, `metrics_shadow`, `metrics_objectives_list`, `metrics_objectives`, `metrics_queues`,
+  `metrics_docs`, `health`: what can be seen
 * `stop_flag`, `exit_codes`, `process_end`, `release`: how it ends; which one it is
 * `kafka`: the seam to the client library
 """

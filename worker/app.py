@@ -186,7 +186,7 @@ def _control_side(
         aspirations.follows,
         status,
         requests=functools.partial(requests_of_versions, metrics.requests),
-        queues=QueueReports(metrics.queues.counts),
+        queues=QueueReports(metrics.queues.counts, metrics.objectives.now),
     )
     manager.bus.subscribe(reports.heard)
     identity = WorkerIdentity(

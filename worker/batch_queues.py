@@ -19,35 +19,15 @@ from batching.options import DEFAULT_PRIORITY, QueueOptions
 from batching.shared_scheduler import SharedScheduler
 from lifecycle.servable_id import ServableId
 from lifecycle.signature import Signature
-from schemas.request_kind import TensorLayout
 from worker import batch_sizes
+from worker.queue_control import QueueControls
 from worker.queue_depths import QueueName
+from worker.queue_key import QueueKey
 from worker.request_block import RequestBlock
 from worker.run_options import RunOptions
 
-Facts = tuple[ServableId, str, tuple[str, ...], tuple[TensorLayout, ...], RunOptions, QueueOptions]
 MAX_QUEUES = 4096
 MAX_BATCH_BYTES = 64 << 20
-
-
-class QueueKey:
-    """What tells queues apart. Its hash is computed once: it is looked up several times a block.
-
-    Attributes:
-        facts: version, signature, wanted outputs, tensor layout, how batches are run, how they are gathered.
-    """
-
-    __slots__ = ("_hash", "facts")
-
-    def __init__(self, *facts: *Facts) -> None:
-        self.facts = facts
-        self._hash = hash(facts)
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, QueueKey) and self.facts == other.facts
 
 
 class Processing(Protocol):
@@ -75,6 +55,7 @@ class BatchQueues:
         max_batch_bytes: bytes of a batch's inputs, for rows so large that there are fewer than the options allow.
         max_request_rows: rows of requests that are run in parts, where they are more than a batch's.
         wall: wall clock in seconds, for deadlines.
+        controls: change the options where a model has a latency objective.
     """
 
     def __init__(  # noqa: PLR0913 - its seams and bounds, each by its name
@@ -87,6 +68,7 @@ class BatchQueues:
         max_request_rows: int = 0,
         max_queues: int = MAX_QUEUES,
         wall: Callable[[], float] = time.time,
+        controls: QueueControls | None = None,
     ) -> None:
         self._scheduler = scheduler
         self._inference = inference
@@ -97,6 +79,7 @@ class BatchQueues:
         self._queues: OrderedDict[QueueKey, BatchQueue[RequestBlock]] = OrderedDict()
         self._waiting: OrderedDict[QueueKey, deque[tuple[RequestBlock, Signature]]] = OrderedDict()
         self._wall = wall
+        self._controls = controls
         self._next_deadline = math.inf  # of what waits here, or earlier
 
     def options(self, servable_id: ServableId, signature: Signature) -> QueueOptions:
@@ -123,10 +106,13 @@ class BatchQueues:
             run = RunOptions(largest.allowed_batch_rows, largest.max_batch_rows)
             options = replace(options, max_batch_rows=self._max_request_rows, allowed_batch_rows=())
         if block.kind.row_bytes * options.max_batch_rows > self._max_batch_bytes:
-            largest_rows = max(part.largest_rows for part in block.parts)
-            options = batch_sizes.within_bytes(options, block.kind, self._max_batch_bytes, largest_rows)
-            if not in_parts:
-                run = RunOptions(options.allowed_batch_rows)
+            options = batch_sizes.within_bytes(
+                options, block.kind, self._max_batch_bytes, block.largest_rows()
+            )
+        if not in_parts:
+            if self._controls is not None:
+                options = self._controls.options(block, signature, options)
+            run = RunOptions(options.allowed_batch_rows)
         if any(part.records.deadlines_ms is not None for part in block):
             block.keep_time((self._wall() - self._scheduler.now()) * 1000)
         key = QueueKey(block.handle.id, signature.name, block.kind.outputs, block.kind.inputs, run, options)
@@ -144,6 +130,8 @@ class BatchQueues:
     def step(self) -> None:
         """Offer what waits again, and let nobody wait for a model that is stuck with another's requests."""
         self._scheduler.relieve()
+        if self._controls is not None:
+            self._controls.step()
         if self._next_deadline < math.inf:
             self._look_at_deadlines(self._scheduler.now())
         for key in list(self._waiting):
@@ -269,7 +257,10 @@ class BatchQueues:
         servable_id, of_signature, _, _, run, options = key.facts
 
         def process(batch: Batch[RequestBlock]) -> None:
+            began_at = self._scheduler.now()
             self._inference.process(batch, signature, run)
+            if self._controls is not None:
+                self._controls.ran(servable_id, of_signature, batch, began_at)
 
         def expired(block: RequestBlock) -> None:
             self._inference.expire(block, signature)

@@ -26,7 +26,7 @@ from schemas.version_selection import (
     SpecificVersions,
     VersionSelection,
 )
-from worker import request_files, request_lines, traffic_rules
+from worker import parameter_rules, request_files, request_lines, traffic_rules
 from worker.operator_rules import OperatorRules
 from worker.request_lines import InvalidLine
 from worker.store_uris import is_uri, normal_place
@@ -145,8 +145,9 @@ def check_config(config: ModelConfig, known: Known | None = None) -> None:
         *traffic_rules.problems(config),
         *_readiness_problems(config),
         *_batching_problems(config.batching),
-        *_priority_problems(config.priority),
-        *_mode_problems("padding_policy", config.padding_policy, PADDING_POLICIES),
+        *parameter_rules.priority_problems(config.priority),
+        *parameter_rules.mode_problems("padding_policy", config.padding_policy, PADDING_POLICIES),
+        *parameter_rules.p99_problems(config.p99_ms),
     ]
     if known is not None:
         problems += _not_allowed(config, known)
@@ -239,8 +240,8 @@ def _label_problems(config: ModelConfig) -> Iterator[str]:
 
 
 def _readiness_problems(config: ModelConfig) -> Iterator[str]:
-    yield from _mode_problems("warmup", config.warmup, WARMUP_MODES)
-    yield from _mode_problems("loading", config.loading, LOADING_MODES)
+    yield from parameter_rules.mode_problems("warmup", config.warmup, WARMUP_MODES)
+    yield from parameter_rules.mode_problems("loading", config.loading, LOADING_MODES)
     if config.golden is None:
         return
     size, lines = len(config.golden.encode()), config.golden.split("\n")
@@ -255,11 +256,6 @@ def _readiness_problems(config: ModelConfig) -> Iterator[str]:
             pass
     except InvalidLine as error:
         yield str(error)
-
-
-def _mode_problems(what: str, said: str | None, modes: Sequence[str]) -> Iterator[str]:
-    if said is not None and said not in modes:
-        yield f"{what} is {said[:32]!r}; expected {' or '.join(modes)}"
 
 
 def _batching_problems(batching: BatchingOptions | None) -> Iterator[str]:
@@ -284,11 +280,6 @@ def _batching_problems(batching: BatchingOptions | None) -> Iterator[str]:
         yield f"allowed_batch_rows {_shown(sizes)} must increase, from 1 or more"
     elif rows is not None and sizes[-1] != rows:
         yield f"allowed_batch_rows {_shown(sizes)} must end at max_batch_rows, {rows}"
-
-
-def _priority_problems(priority: str | None) -> Iterator[str]:
-    if priority is not None and not (len(priority) == 1 and priority.isascii() and priority.isdigit()):
-        yield f"priority is {priority[:32]!r}; expected one digit, 0 to 9"
 
 
 def _shown(numbers: Sequence[int]) -> str:

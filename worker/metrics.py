@@ -16,6 +16,7 @@ from worker.metrics_counter import shown
 from worker.metrics_lazy import LazyMetrics
 from worker.metrics_making import MadeMetrics
 from worker.metrics_memory import MemoryMetrics
+from worker.metrics_objectives import ObjectiveMetrics
 from worker.metrics_queues import QueueMetrics
 from worker.metrics_runs import RunMetrics
 from worker.metrics_shadow import ShadowMetrics
@@ -57,6 +58,7 @@ class Metrics:
         self._reproduced = make.counter(names.REPLIES_REPRODUCED)
         self.runs = RunMetrics(make)
         self.queues = QueueMetrics(make, registry, self.runs)
+        self.objectives = ObjectiveMetrics(make)
         self._stuck = make.gauge(names.MODEL_STUCK)
         self._in_flight_rows = make.gauge(names.IN_FLIGHT_ROWS)
         self._in_flight_bytes = make.gauge(names.IN_FLIGHT_BYTES)

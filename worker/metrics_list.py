@@ -17,6 +17,7 @@ from worker.metrics_kinds import (
     gauge,
     histogram,
 )
+from worker.metrics_objectives_list import METRICS as OF_OBJECTIVES
 
 INFO = Metric(
     Kind.INFO,
@@ -292,9 +293,7 @@ LAZY_UNLOADS = counter(
     "reason",
 )
 CONTROL_OFFSET = gauge("control_offset", "", "Offset of the last control record read; -1 before any.")
-CONTROL_RECORDS = counter(
-    "control_records", "records", "Records of the control topic, by result (applied, refused).", "result"
-)
+CONTROL_RECORDS = counter("control_records", "records", "Control records, applied or refused.", "result")
 
-METRICS: tuple[Metric, ...] = tuple(value for value in list(globals().values()) if isinstance(value, Metric))
+METRICS = (*[each for each in list(globals().values()) if isinstance(each, Metric)], *OF_OBJECTIVES)
 """All of them, in the order above."""

@@ -62,6 +62,12 @@ class ModelQueueOptions:
         self._table = table
         self._known: dict[str, tuple[int, QueueOptions]] = {}
 
+    def p99_seconds(self, name: str) -> float:
+        """The latency objective of a model, as of now; 0: it has none."""
+        model = self._table.lookup(name)
+        p99_ms = None if model is None or model.config is None else model.config.p99_ms
+        return self._own.p99_seconds if p99_ms is None else float(p99_ms) / 1000
+
     def of(self, servable_id: ServableId) -> QueueOptions:
         """The options of a version's queues, as of now."""
         model = self._table.lookup(servable_id.name)

@@ -1,8 +1,10 @@
 """What a worker's batch queues have done since it last said so: the differences of what the metrics count."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 
 from schemas.queue_report import QueueReport
+from worker.metrics_objectives import Steering
 from worker.metrics_queues import QueueCounts
 from worker.queue_depths import QueueName
 
@@ -15,21 +17,30 @@ class QueueReports:
 
     Args:
         counts: what each signature has counted, and what waits.
+        steering: what is chosen for those with a latency objective.
     """
 
-    def __init__(self, counts: Callable[[], Mapping[QueueName, QueueCounts]]) -> None:
+    def __init__(
+        self,
+        counts: Callable[[], Mapping[QueueName, QueueCounts]],
+        steering: Callable[[], Mapping[QueueName, Steering]] = dict,
+    ) -> None:
         self._counts = counts
+        self._steering = steering
         self._before: Mapping[QueueName, QueueCounts] = {}
 
     def __call__(self) -> Mapping[Key, tuple[QueueReport, ...]]:
         """What to say of each version, by signature; nothing of one whose queues have never had a batch or a task."""
-        counts = self._counts()
+        counts, steering = self._counts(), self._steering()
         found: dict[Key, tuple[QueueReport, ...]] = {}
         for name, now in sorted(counts.items()):
             if not (now.batches or now.now.rows):
                 continue
             key = name.model, int(name.version)
-            found[key] = (*found.get(key, ()), _report(name.signature, now, self._before.get(name)))
+            report = _report(name.signature, now, self._before.get(name))
+            if name in steering:
+                report = replace(report, **asdict(steering[name]))
+            found[key] = (*found.get(key, ()), report)
         self._before = counts
         return found
 

@@ -141,9 +141,10 @@ class RequestBlock:
 
     Attributes:
         deadline: the earliest of its requests', in seconds of the clock that it has been given; infinite for none.
+        queued_at: when it was to be queued, where that is kept; also of what had to wait for room first.
     """
 
-    __slots__ = ("_epoch_ms", "deadline", "handle", "kind", "parts", "rows")
+    __slots__ = ("_epoch_ms", "deadline", "handle", "kind", "parts", "queued_at", "rows")
 
     def __init__(
         self, kind: RequestKind, handle: ServableHandle, parts: Sequence[Part], *, stackable: bool = True
@@ -154,6 +155,7 @@ class RequestBlock:
         self.parts = tuple(parts)
         self.rows = sum(part.rows for part in self.parts) if stackable else 1
         self.deadline = math.inf
+        self.queued_at: float | None = None
         self._epoch_ms: float | None = None
 
     def keep_time(self, epoch_ms: float) -> None:
@@ -202,6 +204,10 @@ class RequestBlock:
             return None
         return self._of(self.handle.another(), head), self._of(self.handle, rest)
 
+    def largest_rows(self) -> int:
+        """Rows of its largest request."""
+        return max(part.largest_rows for part in self.parts)
+
     def requests(self) -> int:
         """How many requests it holds."""
         return sum(len(part) for part in self.parts)
@@ -212,6 +218,7 @@ class RequestBlock:
     def _of(self, handle: ServableHandle, parts: Sequence[Part]) -> Self:
         """A block of some of its requests, by the same clock."""
         block = type(self)(self.kind, handle, parts)
+        block.queued_at = self.queued_at
         if self.deadline < math.inf and self._epoch_ms is not None:
             block.keep_time(self._epoch_ms)
         return block

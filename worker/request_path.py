@@ -40,6 +40,7 @@ from worker.path_parts import PathParts
 from worker.polled_records import PolledRecords
 from worker.producer_pool import ProducerPool
 from worker.publisher import Publisher
+from worker.queue_control import QueueControls
 from worker.queue_depths import depths
 from worker.queue_reading import QueueReading
 from worker.read_ahead import ReadAhead
@@ -179,6 +180,7 @@ class RequestPath:
             max_batch_bytes=settings.batching.max_batch_bytes,
             max_request_rows=settings.batching.max_request_rows,
             wall=wall,
+            controls=QueueControls(options.p99_seconds, metrics.objectives, clock),
         )
         self._shadowing = Shadowing(
             Surroundings(

@@ -167,6 +167,11 @@ class BatchingSettings(SettingsGroup):
     small batches of urgent requests, one after the other, would leave a device no time for bulk work that it could do
     beside them; an urgent request then waits for two full batches at most. `allowed` costs it nothing."""
 
+    p99_seconds: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    """Seconds that 99 of 100 rows may take from when they are queued to the end of their run (0 to 3,600): time-out and
+    size of batches are then moved to keep it, up to this time-out and `max_batch_rows`, for the most throughput. A
+    model's own (`--p99-ms`) goes before it. 0: none, and what is set holds."""
+
     threads: Annotated[int, Field(ge=0, le=64)] = 1
     """Threads that run models (0 to 64; 0 runs them in the poll loop). One, because TensorFlow uses all
     cores by itself; measured, a second costs 0.2 to 0.4 µs a record on small models. Models that wait for a

@@ -1,6 +1,7 @@
 """What a worker says of its batch queues: to bytes and back, and whatever else somebody may write."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -71,3 +72,14 @@ def test_what_makes_no_sense_is_passed_over(text: bytes, said: tuple[QueueReport
 def test_anything_is_read_without_an_error(text: bytes) -> None:
     """As a tuple of what made sense."""
     assert isinstance(queue_report.decode(text), tuple)
+
+
+def test_an_objective_is_kept_up_to_the_objective_itself() -> None:
+    """Nothing is said without one, or before a p99 was measured."""
+    objective = QueueReport("s", objective_seconds=0.05, max_batch_rows=64, batch_timeout_seconds=0.01)
+    (back,) = queue_report.decode(queue_report.encode([objective]))
+    assert back == objective
+    assert QueueReport("s", p99_seconds=0.1).objective_kept is None
+    assert objective.objective_kept is None
+    assert replace(objective, p99_seconds=0.05).objective_kept is True
+    assert replace(objective, p99_seconds=0.051).objective_kept is False

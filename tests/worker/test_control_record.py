@@ -8,6 +8,7 @@ from schemas import codec
 from schemas.model_config import (
     GOLDEN,
     LOADING,
+    P99_MS,
     PADDING_POLICY,
     PRIORITY,
     SHADOW,
@@ -147,6 +148,14 @@ def test_a_config_comes_back_as_it_was_written() -> None:
             replace(CONFIG, parameters={PADDING_POLICY: b"PAD_UP"}),
             "padding_policy is 'PAD_UP'; expected pad_up or batch_down or minimize_cost",
         ),
+        (
+            replace(CONFIG, parameters={P99_MS: b"fast"}),
+            "p99_ms is 'fast'; expected a decimal number, 0 to 3,600,000",
+        ),
+        (replace(CONFIG, parameters={P99_MS: b"-1"}), "p99_ms is '-1'; expected"),
+        (replace(CONFIG, parameters={P99_MS: b"3600001"}), "p99_ms is '3600001'; expected"),
+        (replace(CONFIG, parameters={P99_MS: b"nan"}), "p99_ms is 'nan'; expected"),
+        (replace(CONFIG, parameters={P99_MS: "²".encode()}), "p99_ms is '²'; expected"),
         (replace(CONFIG, parameters={GOLDEN: b"{}"}), "line 1 of golden: "),
         (
             replace(CONFIG, parameters={GOLDEN: b" " * 16_385}),

@@ -57,6 +57,7 @@ DEFAULTS = {
         "priority": 4,
         "ageing_seconds": 10.0,
         "filling": "max",
+        "p99_seconds": 0.0,
         "threads": 1,
         "stuck_seconds": 0.05,
         "attempts": 3,

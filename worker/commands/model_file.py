@@ -20,6 +20,7 @@ from schemas.model_config import (
     FROZEN,
     GOLDEN,
     LOADING,
+    P99_MS,
     PADDING_POLICY,
     POLICY,
     PRIORITY,
@@ -34,7 +35,7 @@ from schemas.traffic_split import TrafficSplit, target_of
 from schemas.version_selection import LatestVersions, SpecificVersions, VersionSelection
 from worker import control_record, request_lines
 from worker.commands.failure import CommandFailedError
-from worker.commands.version_texts import versions_of
+from worker.commands.version_texts import p99_ms_text, versions_of
 from worker.control_record import InvalidControlRecord
 from worker.exit_codes import ExitCode
 from worker.store_uris import is_uri
@@ -78,6 +79,7 @@ class _Model(_Part):
     loading: str | None = None
     priority: int | None = None
     padding_policy: str | None = None
+    p99_ms: float | None = None
     comment: str = ""
 
 
@@ -192,6 +194,7 @@ def _config(model: _Model, folder: str, comment: str) -> ModelConfig:
         LOADING: None if model.loading == EAGER else model.loading,
         PRIORITY: None if model.priority is None else str(model.priority),
         PADDING_POLICY: model.padding_policy,
+        P99_MS: None if model.p99_ms is None else p99_ms_text(model.p99_ms),
     }
     base_path = model.base_path
     if base_path and not is_uri(base_path):

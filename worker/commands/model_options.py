@@ -13,7 +13,7 @@ from schemas.traffic_shadow import TrafficShadow
 from schemas.traffic_split import TrafficSplit, part_of, target_of
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from worker.commands.options import output_option, settings_options
-from worker.commands.version_texts import versions_of
+from worker.commands.version_texts import p99_ms_text, versions_of
 from worker.store_uris import is_uri
 
 TIMEOUT_SECONDS = 300.0
@@ -211,6 +211,13 @@ def batching_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.IntRange(LOWEST_PRIORITY, HIGHEST_PRIORITY),
             help="Of requests that do not say it themselves, 0 to 9: those of a higher one are run first. Default: "
             "what batching.priority says on the workers.",
+        ),
+        click.option(
+            "--p99-ms",
+            type=click.FloatRange(0, 3_600_000),
+            callback=lambda _ctx, _param, value: None if value is None else p99_ms_text(value),
+            help="Milliseconds that 99 of 100 rows may take in the worker: it moves time-out and size of batches, "
+            "within --max-batch-rows, to keep that. 0: none. Default: what batching.p99_seconds says on the workers.",
         ),
     )
     for option in reversed(options):

@@ -66,6 +66,7 @@ def config_document(config: ModelConfig | PastConfig) -> dict[str, Any]:
         "loading": config.loading,
         "priority": priority_document(config),
         "padding_policy": config.padding_policy,
+        "p99_ms": p99_ms_document(config),
         "revision": config.revision,
         "author": config.author,
         "time": time_text(config.time),
@@ -76,6 +77,14 @@ def config_document(config: ModelConfig | PastConfig) -> dict[str, Any]:
 def priority_document(config: ModelConfig | PastConfig) -> int | None:
     """The number; of what another program wrote and means nothing, nothing."""
     return int(config.priority) if (config.priority or "").isdecimal() else None  # type: ignore[arg-type]
+
+
+def p99_ms_document(config: ModelConfig | PastConfig) -> float | None:
+    """Likewise, of the latency objective."""
+    try:
+        return None if config.p99_ms is None else float(config.p99_ms)
+    except ValueError:
+        return None
 
 
 def split_document(config: ModelConfig | PastConfig) -> dict[str, float] | None:
@@ -183,4 +192,5 @@ _SHOWN: Mapping[str, Callable[[ModelConfig | PastConfig], str]] = {
     "loading": lambda config: config.loading or "",
     "priority": lambda config: config.priority or "",
     "padding policy": lambda config: config.padding_policy or "",
+    "p99 in ms": lambda config: config.p99_ms or "",
 }

@@ -10,6 +10,7 @@ from schemas.model_config import (
     LAZY,
     LOADING,
     LOADING_MODES,
+    P99_MS,
     PADDING_POLICY,
     POLICY,
     PRIORITY,
@@ -71,8 +72,7 @@ for command in (label, split, shadow, promote, rollback, history, freeze, unfree
     required=True,
     type=click.Path(),
     metavar="DIR",
-    help="Directory that holds one numbered directory per version, as the workers see it, or such a place in a store, "
-    "as s3://bucket/models/NAME.",
+    help="Directory with one numbered directory per version, as workers see it, or such a place: s3://bucket/models/NAME.",
 )
 @click.option(
     "--versions",
@@ -151,6 +151,7 @@ def set_model(
     golden: Path | None,
     loading: str,
     priority: int | None,
+    p99_ms: str | None,
     comment: str,
     max_batch_rows: int | None,
     batch_timeout_seconds: float | None,
@@ -175,6 +176,7 @@ def set_model(
         LOADING: LAZY if loading == LAZY else None,
         PRIORITY: None if priority is None else str(priority),
         PADDING_POLICY: padding_policy,
+        P99_MS: p99_ms,
     }
     named = {name: text.encode() for name, text in chosen.items() if text is not None}
     config = ModelConfig(

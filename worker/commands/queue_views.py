@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 QUEUE_COLUMNS = (
     *("model", "version", "signature", "worker", "waiting rows", "oldest"),
-    *("batches", "rows each", "padding", "wait", "run"),
+    *("batches", "rows each", "padding", "wait", "run", "p99"),
 )
 
 
@@ -30,6 +30,7 @@ def queue_rows(servables: "Iterable[ServableStatus]") -> "Iterator[tuple[object,
                 None if queue.padding_share is None else f"{queue.padding_share:.0%}",
                 _time(queue.mean_wait_seconds),
                 _time(queue.mean_run_seconds),
+                _objective(queue),
             )
 
 
@@ -45,6 +46,30 @@ def queue_document(queue: "QueueReport") -> dict[str, Any]:
         "padding_share": queue.padding_share,
         "mean_wait_seconds": queue.mean_wait_seconds,
         "mean_run_seconds": queue.mean_run_seconds,
+        "objective": _objective_document(queue),
+    }
+
+
+def _objective(queue: "QueueReport") -> str | None:
+    """What was measured, what is to be kept, and by which options; None without an objective."""
+    if not queue.objective_seconds:
+        return None
+    measured = "?" if queue.objective_kept is None else _time(queue.p99_seconds)
+    missed = ", missed" if queue.objective_kept is False else ""
+    wait = _time(queue.batch_timeout_seconds)
+    return f"{measured} of {_time(queue.objective_seconds)}{missed} (up to {queue.max_batch_rows:,} rows, wait {wait})"
+
+
+def _objective_document(queue: "QueueReport") -> dict[str, Any] | None:
+    """For programs; null without an objective, and of `kept` and the p99 where too little was seen."""
+    if not queue.objective_seconds:
+        return None
+    return {
+        "seconds": queue.objective_seconds,
+        "p99_seconds": queue.p99_seconds or None,
+        "kept": queue.objective_kept,
+        "max_batch_rows": queue.max_batch_rows,
+        "batch_timeout_seconds": queue.batch_timeout_seconds,
     }
 
 

@@ -175,6 +175,7 @@ def set_command(tuned: Tuned) -> str | None:
         "--warmup": config.warmup,
         "--loading": config.loading,
         "--priority": config.priority,
+        "--p99-ms": config.p99_ms,
     }
     words += [word for flag, value in said.items() if value is not None for word in (flag, value)]
     sizes = ",".join(map(str, options.allowed_batch_rows or ())) or "none"

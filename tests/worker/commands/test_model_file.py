@@ -9,6 +9,7 @@ import pytest
 from schemas.model_config import (
     GOLDEN,
     LOADING,
+    P99_MS,
     PADDING_POLICY,
     PRIORITY,
     SHADOW,
@@ -38,6 +39,7 @@ golden = [{ inputs = [[0.5]], outputs = { y = [1] }, relative_tolerance = 0.01 }
 loading = "lazy"
 priority = 7
 padding_policy = "batch_down"
+p99_ms = 2.5
 comment = "two of them"
 batching = { max_batch_rows = 8, batch_timeout_seconds = 1, allowed_batch_rows = [4, 8] }
 
@@ -59,6 +61,7 @@ PRICES = ModelConfig(
         LOADING: b"lazy",
         PRIORITY: b"7",
         PADDING_POLICY: b"batch_down",
+        P99_MS: b"2.5",
     },
 )
 

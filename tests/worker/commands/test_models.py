@@ -239,6 +239,7 @@ def test_set_writes_the_record_and_says_what_has_changed(capsys: pytest.CaptureF
             "loading": None,
             "priority": None,
             "padding_policy": None,
+            "p99_ms": None,
             "revision": 2,
             "author": "ann@host",
             "time": "1970-01-01T00:00:01Z",
@@ -405,7 +406,7 @@ def test_status_shows_workers_and_versions_with_reasons_and_who_is_lost(
 def test_status_shows_the_queues_of_live_workers(capsys: pytest.CaptureFixture[str]) -> None:
     """What waits, and means over the batches since the report before; for programs those of lost workers too."""
     world = World()
-    idle = QueueReport("other")
+    idle = QueueReport("other", objective_seconds=0.05, max_batch_rows=64)
     busy = QueueReport(
         *("serving_default", 2, 1_400, 2.5),
         batches=10,
@@ -435,6 +436,13 @@ def test_status_shows_the_queues_of_live_workers(capsys: pytest.CaptureFixture[s
             "oldest_seconds": 0.0,
             "batches": 0,
             **dict.fromkeys(("mean_rows", "padding_share", "mean_wait_seconds", "mean_run_seconds")),
+            "objective": {
+                "seconds": 0.05,
+                "p99_seconds": None,
+                "kept": None,
+                "max_batch_rows": 64,
+                "batch_timeout_seconds": 0.0,
+            },
         },
         {
             "signature": "serving_default",
@@ -446,12 +454,14 @@ def test_status_shows_the_queues_of_live_workers(capsys: pytest.CaptureFixture[s
             "padding_share": 0.25,
             "mean_wait_seconds": 0.005,
             "mean_run_seconds": 0.025,
+            "objective": None,
         },
     ]
 
     show_status(world.access(), None, Output())
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["m", "1", "other", "w", "0", "-", "0", "-", "-", "-", "-"] in lines
-    busy_line = "m 1 serving_default w 1,400 2.5 s 10 96.0 25% 5 ms 25 ms"
+    idle_line = "m 1 other w 0 - 0 - - - - ? of 50 ms (up to 64 rows, wait 0 ms)"
+    assert idle_line.split() in lines
+    busy_line = "m 1 serving_default w 1,400 2.5 s 10 96.0 25% 5 ms 25 ms -"
     assert busy_line.split() in lines
     assert not [line for line in lines if "lost" in line]

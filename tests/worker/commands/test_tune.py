@@ -19,6 +19,7 @@ from schemas.model_config import (
     GOLDEN,
     LAZY,
     LOADING,
+    P99_MS,
     POLICY,
     PRIORITY,
     SHADOW,
@@ -333,6 +334,7 @@ def test_the_command_to_type_says_all_that_the_record_does(tmp_path: Path) -> No
         WARMUP: b"warn",
         LOADING: LAZY.encode(),
         PRIORITY: b"7",
+        P99_MS: b"12.5",
     }
     config = ModelConfig(
         str(tmp_path), "numpy", SpecificVersions((3, 4)), {"stable": 3, "canary": 4}, parameters=parameters
@@ -352,6 +354,7 @@ def test_the_command_to_type_says_all_that_the_record_does(tmp_path: Path) -> No
         LAZY,
         7,
     )
+    assert given["p99_ms"] == "12.5"
     assert (given["max_batch_rows"], given["batch_timeout_seconds"], given["allowed_batch_rows"]) == (
         8,
         0.0015,
