@@ -40,6 +40,7 @@ In reading order:
 * `saved_model_protobuf`, `saved_model_signatures`: what a SavedModel offers, read without TensorFlow
 * `saved_model_operations`, `saved_model_reach`, `saved_model_origins`, `saved_model_judgement`: which operations may
   run, which of a graph can, whose files they read, and the refusal of one that may not
+* `saved_model_parts`, `concurrent_servable`: which parts of a graph gather batches by themselves; calls it row by row
 * `saved_model_tensorflow`, `saved_model_graph`: TensorFlow, and a graph brought in by steps that stop nobody for long
 * `saved_model_session`, `saved_model_servable`: its session and its prepared calls
 * `saved_model_devices`, `saved_model_memory`: the GPUs that TensorFlow sees; what a model takes, by its files

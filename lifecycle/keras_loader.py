@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lifecycle import errors, keras_file, resources, saved_model_devices
+from lifecycle.concurrent_servable import ConcurrentServable
 from lifecycle.resources import HOST, ResourceAllocation
 from lifecycle.saved_model_errors import shown_reason
 from lifecycle.saved_model_judgement import GraphRules
@@ -54,7 +55,7 @@ class KerasLoader:
         self._needs: ResourceAllocation | None = None
 
     @property
-    def servable(self) -> SavedModelServable:
+    def servable(self) -> SavedModelServable | ConcurrentServable:
         """The loaded model. Requires: loaded and not yet unloaded."""
         if self._loaded is None:
             raise RuntimeError("this Keras model is not loaded")

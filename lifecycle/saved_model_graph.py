@@ -17,8 +17,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from lifecycle import errors, saved_model_judgement, saved_model_signatures, saved_model_tensorflow
+from lifecycle import (
+    errors,
+    saved_model_judgement,
+    saved_model_parts,
+    saved_model_signatures,
+    saved_model_tensorflow,
+)
 from lifecycle.saved_model_judgement import GraphRules
+from lifecycle.saved_model_parts import Part
 from lifecycle.saved_model_reach import Run
 
 STEP_BYTES = 131_072
@@ -37,7 +44,7 @@ _ASSETS = "saved_model_assets"
 
 def load(
     session: Any, directory: Path, tags: Sequence[str], tensors: Sequence[str], rules: GraphRules
-) -> None:
+) -> Mapping[str, frozenset[Part]]:
     """Bring graph and variables into a session, whose graph is the default one, and initialise it.
 
     Args:
@@ -46,6 +53,9 @@ def load(
         tags: of the graph.
         tensors: all that will be fed and fetched afterwards; what they do not need is left out.
         rules: what the graph may be.
+
+    Returns:
+        The parts of the graph that gather batches, by those of the tensors that need any.
 
     Raises:
         LoadFailed, InvalidModel: as `saved_model_signatures.read_meta_graphs` and `choose`.
@@ -64,6 +74,7 @@ def load(
         _restoring(meta_graph.saver_def),
     ]
     saved_model_judgement.judge(meta_graph.graph_def, runs, rules, saved_model_tensorflow.has_operation)
+    parts = saved_model_parts.behind(meta_graph.graph_def, tensors)
     if not meta_graph.HasField("saver_def") and any(name in meta_graph.collection_def for name in _VARIABLES):
         raise ValueError("the graph has variables and does not say how they are restored")
     meta_graph.ClearField("collection_def")
@@ -79,6 +90,7 @@ def load(
         saver.restore(session, str(directory / "variables" / "variables"))
     if init is not None:
         session.run(init, feed_dict=assets)
+    return parts
 
 
 def rest() -> None:

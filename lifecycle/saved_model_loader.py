@@ -9,15 +9,21 @@ from lifecycle import (
     saved_model_devices,
     saved_model_errors,
     saved_model_memory,
+    saved_model_parts,
     saved_model_signatures,
 )
+from lifecycle.concurrent_servable import ConcurrentServable
 from lifecycle.resources import HOST, Device, ResourceAllocation
 from lifecycle.saved_model_judgement import GraphRules
+from lifecycle.saved_model_parts import Part
 from lifecycle.saved_model_servable import SavedModelServable
 from lifecycle.saved_model_session import GraphSession, SessionOptions
 from lifecycle.saved_model_signatures import GraphSignature
+from lifecycle.threads import Executor, new_executor
 
 _log = logging.getLogger(__name__)
+
+_CLOSE_SECONDS = 10.0  # for threads that have nothing left to do
 
 SERVE = ("serve",)
 """The tags of the graph that exporters write for serving."""
@@ -45,13 +51,15 @@ class SavedModelLoader:
         self._gpus = gpus
         self._session: GraphSession | None = None
         self._servable: SavedModelServable | None = None
+        self._concurrent: ConcurrentServable | None = None
+        self._executor: Executor | None = None
 
     @property
-    def servable(self) -> SavedModelServable:
+    def servable(self) -> SavedModelServable | ConcurrentServable:
         """The loaded model. Requires: loaded and not yet unloaded."""
         if self._servable is None:
             raise RuntimeError("this SavedModel is not loaded")
-        return self._servable
+        return self._concurrent or self._servable
 
     def estimate_resources(self) -> ResourceAllocation:
         """By the sizes of its files. Variables are on the first GPU that TensorFlow sees, else in the host's memory."""
@@ -72,8 +80,9 @@ class SavedModelLoader:
         signatures = self._servable_signatures(graph.signatures)
         session = GraphSession(self.options)
         try:
-            session.restore(self._directory, self._tags, _tensors(signatures), self.rules)
+            parts = session.restore(self._directory, self._tags, _tensors(signatures), self.rules)
             servable = SavedModelServable(signatures, session.prepare)
+            self._call_row_by_row(servable, _calls_needed(signatures, parts))
         except errors.LoadFailed as error:
             session.close()
             raise error.with_traceback(None) from None  # its frames hold TensorFlow's session
@@ -86,11 +95,32 @@ class SavedModelLoader:
     def unload(self) -> None:
         """Close the session and give its memory back to the system; on an unload thread."""
         session, servable = self._session, self._servable
-        self._session = self._servable = None
+        executor = self._executor
+        self._session = self._servable = self._concurrent = self._executor = None
+        if executor is not None and not executor.close(_CLOSE_SECONDS):
+            _log.warning("calls of %s have not ended; the threads that are in them stay", self._directory)
         if servable is not None:
             servable.close()
         if session is not None:
             session.close()
+
+    def _call_row_by_row(self, servable: SavedModelServable, needed: Mapping[str, int]) -> None:
+        """Call those signatures, whose parts need so many calls at once, row by row, as far as the options let it."""
+        calls = {}
+        for name, count in needed.items():
+            if not servable.signatures[name].batchable:
+                _log.warning(
+                    "signature %r of %s gathers batches inside, and cannot be called row by row: the first dimension "
+                    "of each input and output must be open; say so with tf.ensure_shape",
+                    name,
+                    self._directory,
+                )
+            elif (most := min(count, self.options.granular_calls)) > 1:
+                calls[name] = most
+        if calls:
+            _log.info("%s gathers batches inside; calls at once: %s", self._directory, calls)
+            self._executor = new_executor(max(calls.values()) - 1, "granular")
+            self._concurrent = ConcurrentServable(servable, calls, self._executor)
 
     def _servable_signatures(self, found: Mapping[str, GraphSignature]) -> dict[str, GraphSignature]:
         signatures = {name: each for name, each in found.items() if each.unservable is None}
@@ -113,3 +143,15 @@ def _tensors(signatures: Mapping[str, GraphSignature]) -> list[str]:
         for each in signatures.values()
         for tensor in (*each.input_tensors.values(), *each.output_tensors.values())
     ]
+
+
+def _calls_needed(
+    signatures: Mapping[str, GraphSignature], parts: Mapping[str, frozenset[Part]]
+) -> dict[str, int]:
+    """How many calls at once fill the parts of each signature that has any."""
+    found = {}
+    for name, each in signatures.items():
+        own = {part for tensor in each.output_tensors.values() for part in parts.get(tensor, ())}
+        if own:
+            found[name] = saved_model_parts.calls_needed(own)
+    return found

@@ -8,12 +8,13 @@ import ctypes
 import dataclasses
 import gc
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lifecycle import saved_model_graph, saved_model_tensorflow
 from lifecycle.saved_model_judgement import GraphRules
+from lifecycle.saved_model_parts import Part
 
 Call = Callable[..., Sequence[Any]]
 """Takes one array per feed, gives one array (or scalar, at rank 0) per fetch. Thread-safe."""
@@ -32,16 +33,21 @@ class SessionOptions:
             the same, and a large operation still uses the intra-op threads. 0 shares TensorFlow's pool, which
             is better for a graph of many parallel branches; a number above it makes a pool of this session's
             own.
+        granular_calls: the most calls that a version whose graph gathers batches by itself has under way for one
+            batch of ours, and so its threads; 0 calls such a version with whole batches, like any other.
     """
 
     intra_op_threads: int = 0
     inter_op_threads: int = -1
+    granular_calls: int = 64
 
     def __post_init__(self) -> None:
         if self.intra_op_threads < 0:
             raise ValueError(f"intra_op_threads is {self.intra_op_threads}; expected 0 or more")
         if self.inter_op_threads < -1:
             raise ValueError(f"inter_op_threads is {self.inter_op_threads}; expected -1 or more")
+        if self.granular_calls < 0:
+            raise ValueError(f"granular_calls is {self.granular_calls}; expected 0 or more")
 
 
 class GraphSession:
@@ -68,17 +74,18 @@ class GraphSession:
 
     def restore(
         self, directory: Path, tags: Sequence[str], tensors: Sequence[str], rules: GraphRules
-    ) -> None:
+    ) -> Mapping[str, frozenset[Part]]:
         """Bring the graph of those tags and its variables into memory and run its initialisation.
 
-        Only *tensors*, and what they need, can be fed and fetched afterwards.
+        Only *tensors*, and what they need, can be fed and fetched afterwards. Returns the parts of the graph that
+        gather batches, by those of the tensors that need any.
 
         Raises:
             ForbiddenOperation: the graph could do what the rules do not allow.
             Exception: whatever TensorFlow raises; `saved_model_errors.load_error` translates it.
         """
         with self._graph.as_default():
-            saved_model_graph.load(self._session, directory, tags, tensors, rules)
+            return saved_model_graph.load(self._session, directory, tags, tensors, rules)
 
     def prepare(self, feeds: Sequence[str], fetches: Sequence[str]) -> Call:
         """A call that feeds and fetches tensors by their names in the graph, in that order."""

@@ -1,4 +1,4 @@
-"""The only module of this package that starts threads: executors of loads and unloads, and a periodic step.
+"""The only module of this package that starts threads: executors (of loads, unloads, calls), and a periodic step.
 
 Zero threads is a valid number everywhere: then the caller's thread does the work, and tests go step by step.
 """

@@ -47,7 +47,7 @@ def new_loaders(settings: Settings) -> tuple[Loaders, OperatorRules]:
     """Our own and those that are installed beside them, as far as they are enabled; and what records may ask for."""
     own = settings.tensorflow
     ours = shipped(
-        SessionOptions(own.intra_op_threads or usable_cores(), own.inter_op_threads),
+        SessionOptions(own.intra_op_threads or usable_cores(), own.inter_op_threads, own.granular_calls),
         GraphRules(frozenset(settings.lifecycle.allowed_operations), settings.lifecycle.most_graph_bytes),
         settings.lifecycle.python_modules,
     )

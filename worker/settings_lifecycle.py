@@ -155,6 +155,12 @@ class TensorFlowSettings(SettingsGroup):
     of 288). 0 shares TensorFlow's pool, better for graphs of many parallel branches; more is a pool of that size
     for each version."""
 
+    granular_calls: Annotated[int, Field(ge=0, le=1024)] = 64
+    """The most calls at once for a SavedModel whose parts gather batches by themselves, with
+    `tf.nondifferentiable_batch_function` (0 to 1024). Such a version has its batches run row by row, by as many threads
+    of its own as fill its parts, and no more than this: 64, which fills most and bounds what one model takes. 0 calls
+    it with whole batches, like any other."""
+
 
 class JoinSettings(SettingsGroup):
     """When a worker joins its consumer group, that is, begins to take requests."""

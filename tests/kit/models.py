@@ -4,6 +4,7 @@ Most compute what `tests.kit.numpy_models.expected` says. Importing this module 
 model imports TensorFlow, so that tests that use it carry the marker `tensorflow`.
 """
 
+import functools
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -66,6 +67,21 @@ class SavedModels:
     def touchy(self) -> Path:
         """`x` DT_FLOAT[?,2] to `y`, 2 x + 1. `serving_default` refuses -1; `narrow` has no memory for 65 rows."""
         return self._once("touchy", 1, lambda path: _export(path, _touchy()))
+
+    def gathering(self) -> Path:
+        """Parts that gather batches inside: `A` up to 8 rows, which refuses -1, and behind it `B` up to 32.
+
+        `serving_default`: `x` DT_FLOAT[?] to `y`, 2 x + 1, and the rows of the batches that each was in, `a` and `b`
+        DT_INT32[?]. `first` has part `A` alone, `plain` none: `x` to `y`, 2 x. `shapeless` is `first`
+        without `a`, and does not say the shape of `y`.
+        """
+        return self._once("gathering", 1, lambda path: _export(path, _gathering()))
+
+    def touchy_inside(self) -> Path:
+        """`touchy`'s `serving_default`, in a part that gathers batches of up to 8 rows."""
+        return self._once(
+            "touchy_inside", 1, lambda path: _export(path, {"serving_default": _touchy_inside()})
+        )
 
     def keras(self) -> Path:
         """A Keras model by its own `export`: `pixels` DT_FLOAT[?,64] to `output_0` DT_FLOAT[?,10]."""
@@ -231,6 +247,65 @@ def _picky() -> dict[str, Any]:
         "never": tf.function(never, input_signature=[tf.TensorSpec([None, 2], tf.float32, "x")]),
         "words": tf.function(words, input_signature=[tf.TensorSpec([None], tf.string, "s")]),
     }
+
+
+def _gathering() -> dict[str, Any]:
+    tf = import_tensorflow()
+
+    def seen(x: Any) -> Any:
+        return tf.fill(tf.shape(x), tf.shape(x)[0])
+
+    def rows_of(x: Any) -> Any:  # a batch function does not say what shape it gives
+        return tf.ensure_shape(x, [None])
+
+    # Far longer than calls that are there need to come together, so that what is full is run as such.
+    batched = functools.partial(
+        tf.nondifferentiable_batch_function, num_batch_threads=1, batch_timeout_micros=500_000
+    )
+
+    @batched(max_batch_size=8)  # type: ignore[untyped-decorator]
+    def double(x: Any) -> Any:
+        with tf.control_dependencies([tf.debugging.assert_none_equal(x, -1.0, message="this row is marked")]):
+            return 2 * x, seen(x)
+
+    @batched(max_batch_size=32)  # type: ignore[untyped-decorator]
+    def add_one(x: Any) -> Any:
+        return x + 1, seen(x)
+
+    def both(x: Any) -> dict[str, Any]:
+        doubled, a = double(x)
+        y, b = add_one(doubled)
+        return {"y": rows_of(y), "a": rows_of(a), "b": rows_of(b)}
+
+    def first(x: Any) -> dict[str, Any]:
+        doubled, a = double(x)
+        return {"y": rows_of(doubled), "a": rows_of(a)}
+
+    def shapeless(x: Any) -> dict[str, Any]:
+        return {"y": double(x)[0]}
+
+    def plain(x: Any) -> dict[str, Any]:
+        return {"y": 2 * x}
+
+    signature = [tf.TensorSpec([None], tf.float32, "x")]
+    functions = {"serving_default": both, "first": first, "plain": plain, "shapeless": shapeless}
+    return {name: tf.function(each, input_signature=signature) for name, each in functions.items()}
+
+
+def _touchy_inside() -> Any:
+    tf = import_tensorflow()
+
+    @tf.nondifferentiable_batch_function(  # type: ignore[untyped-decorator]
+        num_batch_threads=1, max_batch_size=8, batch_timeout_micros=1_000
+    )
+    def part(x: Any) -> Any:
+        with tf.control_dependencies([tf.debugging.assert_none_equal(x, -1.0, message="this row is marked")]):
+            return 2 * x + 1
+
+    def run(x: Any) -> dict[str, Any]:
+        return {"y": tf.ensure_shape(part(x), [None, 2])}
+
+    return tf.function(run, input_signature=[tf.TensorSpec([None, 2], tf.float32, "x")])
 
 
 def _touchy() -> dict[str, Any]:

@@ -31,6 +31,7 @@ def three(saved_models: SavedModels) -> Iterator[SavedModelServable]:
     """A loaded model with three signatures."""
     loader = SavedModelLoader(saved_models.three_signatures())
     loader.load()
+    assert isinstance(loader.servable, SavedModelServable)
     yield loader.servable
     loader.unload()
 
@@ -163,6 +164,7 @@ def test_only_a_few_output_subsets_get_a_call_of_their_own(saved_models: SavedMo
     loader = SavedModelLoader(saved_models.many_outputs(8))
     loader.load()
     servable = loader.servable
+    assert isinstance(servable, SavedModelServable)
     x = np.zeros(1, np.float32)
 
     for first in range(8):

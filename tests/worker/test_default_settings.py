@@ -93,7 +93,7 @@ DEFAULTS = {
         "most_versions": 1_000,
         "most_graph_bytes": 2_147_483_647,
     },
-    "tensorflow": {"intra_op_threads": 0, "inter_op_threads": -1},
+    "tensorflow": {"intra_op_threads": 0, "inter_op_threads": -1, "granular_calls": 64},
     "model_cache": {"folder": "", "most_bytes": 10_737_418_240, "keep_seconds": 86_400.0},
     "claims": {
         "roots": (),

@@ -5,6 +5,7 @@ from typing import cast
 
 import pytest
 
+from lifecycle.concurrent_servable import ConcurrentServable
 from lifecycle.saved_model_loader import SavedModelLoader
 from lifecycle.servable_id import ServableId
 from schemas.errors import Code
@@ -23,6 +24,16 @@ def touchy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServable]:
     """The model, loaded once; the lab asks of its servables only what every servable has."""
     loader = SavedModelLoader(SavedModels(tmp_path_factory.mktemp("saved_models")).touchy())
     loader.load()
+    yield cast("LabServable", loader.servable)
+    loader.unload()
+
+
+@pytest.fixture(scope="module")
+def touchy_inside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabServable]:
+    """The same, gathered into batches of eight rows inside."""
+    loader = SavedModelLoader(SavedModels(tmp_path_factory.mktemp("saved_models")).touchy_inside())
+    loader.load()
+    assert isinstance(loader.servable, ConcurrentServable)
     yield cast("LabServable", loader.servable)
     loader.unload()
 
@@ -56,6 +67,19 @@ def test_one_bad_request_of_256_is_the_only_one_to_get_an_error(touchy: LabServa
     assert "this row is marked" in lab.messages()[str(at)]
     assert worker.metric("headrace_batches_bisected_total", **OF_M) == 1
     assert worker.metric("headrace_search_runs_total", **OF_M) <= 2 * 8
+
+
+def test_one_bad_request_fails_alone_though_a_part_gathers_it_with_others(touchy_inside: LabServable) -> None:
+    """The part's batch fails with it, and whoever was in there is answered all the same."""
+    lab, worker = serving(touchy_inside)
+    for n in range(64):
+        lab.send(request(MARKED if n == 41 else n, id=str(n)))
+
+    worker.until_committed(64)
+
+    assert lab.codes() == {str(n): Code.INVALID_ARGUMENT if n == 41 else 0 for n in range(64)}
+    assert answers(lab) == {str(n): [2.0 * n + 1] for n in range(64) if n != 41}
+    assert "this row is marked" in lab.messages()["41"]
 
 
 def test_several_bad_requests_of_several_rows_fail_alone(touchy: LabServable) -> None:
