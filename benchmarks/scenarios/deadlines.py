@@ -103,10 +103,4 @@ def notes(fit: Fit) -> list[str]:
 
 def series(judged: Sequence[Judged]) -> dict[str, Any]:
     """The share that is too late by load, of each panel; percent."""
-    panels: dict[str, dict[str, Any]] = {}
-    for each in judged:
-        panel = panels.setdefault(each.case.panel, {"loads": [], **{name: [] for name in KEYS}})
-        panel["loads"].append(each.case.load)
-        for name in KEYS:
-            panel[name].append(100 * missed(each, name))
-    return {"missed": panels}
+    return {"missed": policies.by_panel(judged, lambda each, name: 100 * missed(each, name))}

@@ -7,7 +7,7 @@ grid search on one seed and judged on others; headrace has the worker's defaults
 import itertools
 import statistics
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -266,10 +266,15 @@ def said(cost: Cost) -> str:
 
 def series(judged: Sequence[Judged]) -> dict[str, Any]:
     """The p99 by load of each panel."""
+    return {"p99_ms": by_panel(judged, Judged.p99_ms)}
+
+
+def by_panel(judged: Sequence[Judged], value: Callable[[Judged, str], float]) -> dict[str, dict[str, Any]]:
+    """A value of each policy by load, for a plot of each panel."""
     panels: dict[str, dict[str, Any]] = {}
     for each in judged:
         panel = panels.setdefault(each.case.panel, {"loads": [], **{name: [] for name in KEYS}})
         panel["loads"].append(each.case.load)
         for name in KEYS:
-            panel[name].append(each.p99_ms(name))
-    return {"p99_ms": panels}
+            panel[name].append(value(each, name))
+    return panels
