@@ -10,7 +10,7 @@ _MOST = 2.0**63
 
 @dataclass(frozen=True, slots=True)
 class QueueReport:
-    """The queues of one signature: what waits now, and what left since the report before.
+    """The queues of one signature: what waits now, and what has left since some moment: the report before, say.
 
     Attributes:
         signature: its name.

@@ -5,13 +5,13 @@ Prometheus asks: a snapshot, which costs nothing in between and is never older t
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from schemas.queue_report import QueueReport
 from worker import metrics_list as names
 from worker.metrics_kinds import Metric
 from worker.metrics_making import MadeMetrics
@@ -21,29 +21,6 @@ from worker.queue_depths import NOTHING, Depth, QueueName
 if TYPE_CHECKING:
     from worker.metrics_counter import CounterChild
     from worker.metrics_histogram import HistogramChild
-
-
-@dataclass(frozen=True, slots=True)
-class QueueCounts:
-    """What the queues of one signature have done since its counts began, and what waits in them now.
-
-    Attributes:
-        now: what waits.
-        batches: batches that have left.
-        rows: of all of them, without padding.
-        padding_rows: rows that were added to reach an allowed batch size.
-        wait_seconds: waits of the first task of each batch, added up.
-        runs: calls of the model; a batch that fails is run again in parts.
-        run_seconds: time of all of them.
-    """
-
-    now: Depth = NOTHING
-    batches: int = 0
-    rows: int = 0
-    padding_rows: int = 0
-    wait_seconds: float = 0.0
-    runs: int = 0
-    run_seconds: float = 0.0
 
 
 class QueueMetrics:
@@ -108,27 +85,32 @@ class QueueMetrics:
 
     # For reports
 
-    def counts(self) -> dict[QueueName, QueueCounts]:
-        """What every signature has counted: a look at each child, for once in a while.
+    def counts(self) -> dict[QueueName, QueueReport]:
+        """What waits for every signature, and what it has counted since its series began; a look at each child.
 
         Batch threads count on meanwhile, so that one of its numbers may be a batch ahead of another.
         """
         rows, waits, runs = self._rows.totals(), self._wait.totals(), self._run.totals()
         padding = self._padding.values()
         waiting = self.waiting()
-        found: dict[QueueName, QueueCounts] = {}
+        found: dict[QueueName, QueueReport] = {}
         for labels in {*rows, *runs, *waiting}:
+            name = QueueName(*labels)
+            now = waiting.get(name, NOTHING)
             batches, of_rows = rows.get(labels, (0, 0.0))
             _, wait_seconds = waits.get(labels, (0, 0.0))
             of_runs, run_seconds = runs.get(labels, (0, 0.0))
-            found[QueueName(*labels)] = QueueCounts(
-                waiting.get(QueueName(*labels), NOTHING),
-                batches,
-                round(of_rows),
-                padding.get(labels, 0),
-                wait_seconds,
-                of_runs,
-                run_seconds,
+            found[name] = QueueReport(
+                name.signature,
+                waiting_tasks=now.tasks,
+                waiting_rows=now.rows,
+                oldest_seconds=now.oldest_seconds,
+                batches=batches,
+                rows=round(of_rows),
+                padding_rows=padding.get(labels, 0),
+                wait_seconds=wait_seconds,
+                runs=of_runs,
+                run_seconds=run_seconds,
             )
         return found
 
