@@ -7,8 +7,8 @@ ones empty themselves.
 
 import math
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -142,17 +142,13 @@ class BatchQueues:
         """Whether any block waits for room in its queue."""
         return bool(self._waiting)
 
-    def enqueued_rows(self) -> dict[tuple[str, int, str], int]:
-        """Rows that wait in queues or for one, by model, version and signature."""
-        rows: dict[tuple[str, int, str], int] = {}
+    def enqueued_rows(self) -> Mapping[str, int]:
+        """Rows that wait in queues or for one, by model."""
+        rows: Counter[str] = Counter()
         for key, queue in self._queues.items():
-            servable_id, signature, *_ = key.facts
-            name = (servable_id.name, servable_id.version, signature)
-            rows[name] = rows.get(name, 0) + queue.enqueued_rows
-        for key, blocks in self._waiting.items():
-            servable_id, signature, *_ = key.facts
-            name = (servable_id.name, servable_id.version, signature)
-            rows[name] = rows.get(name, 0) + sum(block.rows for block, _ in blocks)
+            rows[key.facts[0].name] += queue.enqueued_rows
+        for name, outside in self.rows_outside().items():
+            rows[name.model] += outside
         return rows
 
     def rows_outside(self) -> dict[QueueName, int]:

@@ -180,9 +180,7 @@ class PartitionWatch:
         """The models that have something to do for a binding."""
         own = {model for owner, model in self._parts.budget.models if owner == binding}
         busy = self._parts.queues.stuck(LONG_SECONDS)
-        queued: dict[str, int] = {}
-        for (model, _, _), rows in self._parts.queues.enqueued_rows().items():
-            queued[model] = queued.get(model, 0) + rows
+        queued = self._parts.queues.enqueued_rows()
         for model in sorted(own & (busy.keys() | queued.keys())):
             if model in busy:
                 yield (
