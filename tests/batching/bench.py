@@ -2,10 +2,11 @@
 
 import contextlib
 import threading
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from batching import padding
 from batching.batch import Batch
 from batching.batch_queue import BatchQueue
 from batching.options import QueueOptions
@@ -134,3 +135,16 @@ class Bench:
     def row_counts(self) -> list[list[int]]:
         """Each batch as its tasks' rows, sorted, because several threads finish in any order."""
         return sorted([task.rows for task in batch.tasks] for batch in self.batches)
+
+
+def rows_taken(batches: Sequence[Batch[Rows]], options: QueueOptions, queues: int) -> list[list[int]]:
+    """The rows of the queues named "0", "1", … as they left, each batch within these options."""
+    taken: list[list[int]] = [[] for _ in range(queues)]
+    for batch in batches:
+        assert 1 <= batch.rows == sum(task.rows for task in batch.tasks) <= options.max_batch_rows
+        assert batch.padded_rows == padding.next_allowed(batch.rows, options.allowed_batch_rows)
+        assert len(batch.tasks) == len(batch.enqueued_at)
+        assert batch.waited_seconds >= 0
+        for task in batch.tasks:
+            taken[int(task.name)] += range(task.start, task.start + task.rows)
+    return taken

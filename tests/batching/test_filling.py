@@ -10,7 +10,7 @@ from batching import padding
 from batching.batch_queue import BatchQueue
 from batching.options import Filling, QueueOptions
 from batching.task_queue import TaskQueue
-from tests.batching.bench import Bench, Rows
+from tests.batching.bench import Bench, Rows, rows_taken
 
 SIZES = (2, 4, 8)
 LOW, HIGH = 0, 9
@@ -236,15 +236,10 @@ def test_each_row_leaves_once_and_in_order(tasks: list[tuple[int, int, int, int]
         bench.advance(ticks * 0.5)
     bench.scheduler.close()
 
-    taken: list[list[int]] = [[], [], []]
     for batch in bench.batches:
-        assert 1 <= batch.rows == sum(task.rows for task in batch.tasks) <= 8
-        assert batch.padded_rows == padding.next_allowed(batch.rows, SIZES)
-        assert len(batch.tasks) == len(batch.enqueued_at)
         priorities = [int(task.name) for task in batch.tasks]
         assert priorities == sorted(priorities, reverse=True)
-        for task in batch.tasks:
-            taken[int(task.name)] += range(task.start, task.start + task.rows)
+    taken = rows_taken(bench.batches, queues[0].options, len(queues))
     assert taken == [list(range(rows)) for rows in given_rows]
     assert [(queue.enqueued_tasks, queue.enqueued_rows) for queue in queues] == [(0, 0)] * 3
 

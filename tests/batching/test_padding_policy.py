@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batching import padding, padding_policy
+from batching import padding_policy
 from batching.batch import Batch, CloseReason
 from batching.batch_queue import BatchQueue
 from batching.options import Filling, PaddingPolicy, QueueOptions
 from batching.run_costs import RunCosts
 from batching.task_queue import TaskQueue
-from tests.batching.bench import Bench, Rows
+from tests.batching.bench import Bench, Rows, rows_taken
 
 SIZES = (2, 4, 8)
 LOW, HIGH = 0, 9
@@ -477,15 +477,7 @@ def test_each_row_leaves_once_and_in_order(
             bench.advance(ticks * 0.5)
     bench.scheduler.close()
 
-    taken: list[list[int]] = [[], [], []]
-    for batch in bench.batches:
-        assert 1 <= batch.rows == sum(task.rows for task in batch.tasks) <= 8
-        assert batch.padded_rows == padding.next_allowed(batch.rows, SIZES)
-        assert len(batch.tasks) == len(batch.enqueued_at)
-        assert batch.waited_seconds >= 0
-        for task in batch.tasks:
-            taken[int(task.name)] += range(task.start, task.start + task.rows)
-    for number, theirs in enumerate(taken):
+    for number, theirs in enumerate(rows_taken(bench.batches, queues[0].options, len(queues))):
         assert theirs == sorted(theirs)
         gone = [
             row
