@@ -10,13 +10,32 @@ from typing import Any
 from rich.console import RenderableType
 
 from batching.tuning import Advice
-from schemas.model_config import BatchingOptions, ModelConfig
+from schemas.model_config import (
+    LOADING,
+    P99_MS,
+    PADDING_POLICY,
+    POLICY,
+    PRIORITY,
+    SPLIT,
+    WARMUP,
+    BatchingOptions,
+    ModelConfig,
+)
 from schemas.traffic_split import TrafficSplit
 from worker.commands.output import styled, table
 from worker.commands.version_texts import versions_text
 from worker.run_measuring import BatchSource, Measured
 
 COLUMNS = ("rows", "ms a batch (median)", "ms a batch (p99)", "rows/s", "speed-up")
+_FLAGS: Mapping[str, str] = {
+    POLICY: "--policy",
+    WARMUP: "--warmup",
+    LOADING: "--loading",
+    PRIORITY: "--priority",
+    PADDING_POLICY: "--padding-policy",
+    P99_MS: "--p99-ms",
+}
+"""The options of `headrace models set` that say a parameter as it stands in the record."""
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
@@ -170,14 +189,9 @@ def set_command(tuned: Tuned) -> str | None:
     if config.split is not None:
         variants = TrafficSplit.parse(config.split).variants
         words += [word for each in variants for word in ("--split", f"{each.target}={each.weight:g}")]
-    said: Mapping[str, str | None] = {
-        "--policy": config.policy,
-        "--warmup": config.warmup,
-        "--loading": config.loading,
-        "--priority": config.priority,
-        "--p99-ms": config.p99_ms,
-    }
-    words += [word for flag, value in said.items() if value is not None for word in (flag, value)]
+    for name, flag in _FLAGS.items():
+        if name in config.parameters:
+            words += [flag, config.parameters[name].decode()]
     sizes = ",".join(map(str, options.allowed_batch_rows or ())) or "none"
     words += ["--max-batch-rows", str(options.max_batch_rows)]
     words += ["--batch-timeout-seconds", f"{options.batch_timeout_seconds:g}"]
@@ -187,4 +201,4 @@ def set_command(tuned: Tuned) -> str | None:
 
 def _is_more_than_a_command_says(config: ModelConfig) -> bool:
     enqueued = None if config.batching is None else config.batching.max_enqueued_batches
-    return any(each is not None for each in (config.shadow, config.golden, config.frozen, enqueued))
+    return enqueued is not None or not config.parameters.keys() <= {SPLIT, *_FLAGS}

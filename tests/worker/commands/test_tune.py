@@ -20,6 +20,7 @@ from schemas.model_config import (
     LAZY,
     LOADING,
     P99_MS,
+    PADDING_POLICY,
     POLICY,
     PRIORITY,
     SHADOW,
@@ -334,6 +335,7 @@ def test_the_command_to_type_says_all_that_the_record_does(tmp_path: Path) -> No
         WARMUP: b"warn",
         LOADING: LAZY.encode(),
         PRIORITY: b"7",
+        PADDING_POLICY: b"batch_down",
         P99_MS: b"12.5",
     }
     config = ModelConfig(
@@ -354,7 +356,7 @@ def test_the_command_to_type_says_all_that_the_record_does(tmp_path: Path) -> No
         LAZY,
         7,
     )
-    assert given["p99_ms"] == "12.5"
+    assert (given["padding_policy"], given["p99_ms"]) == ("batch_down", "12.5")
     assert (given["max_batch_rows"], given["batch_timeout_seconds"], given["allowed_batch_rows"]) == (
         8,
         0.0015,
