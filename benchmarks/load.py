@@ -19,11 +19,12 @@ ID_DIGITS = 12
 ANY_PARTITION = -1
 
 
-def values(count: int) -> Iterator[list[bytes]]:
+def values(count: int, input_name: str = "x") -> Iterator[list[bytes]]:
     """Chunks of encoded requests. One is encoded; the others are made by putting their rows and ids in its place."""
     generator = np.random.default_rng(0)
     row = np.zeros((1, INPUTS), np.float32)
-    template = codec.encode(PredictRequest(MODEL, inputs=(Tensor.from_numpy("x", row),), id="0" * ID_DIGITS))
+    inputs = (Tensor.from_numpy(input_name, row),)
+    template = codec.encode(PredictRequest(MODEL, inputs=inputs, id="0" * ID_DIGITS))
     at = template.index(row.tobytes())
     head, middle = template[:at], template[at + row.nbytes : -ID_DIGITS - 1]
     end = template[-1:]
@@ -48,6 +49,7 @@ def fill(
     reply_topic: str | None = None,
     *,
     partition: int = ANY_PARTITION,
+    input_name: str = "x",
 ) -> None:
     """Write *count* requests to a topic, spread over its partitions, or to one; with headers if a reply topic is given.
 
@@ -55,7 +57,7 @@ def fill(
         TimeoutError: the broker did not take them all.
     """
     producer = clients.producer(client_config.connection(bootstrap_servers), _go_on, only_failures=True)
-    for number, chunk in enumerate(values(count)):
+    for number, chunk in enumerate(values(count, input_name)):
         headers = None if reply_topic is None else reply_headers(number * CHUNK, len(chunk), reply_topic)
         sent = 0
         while sent < len(chunk):

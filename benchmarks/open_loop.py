@@ -49,6 +49,7 @@ class Load:
         measured: requests that count.
         process: the contender's process id; its CPU time is taken while the requests that count are sent.
         out: the file to write, an npz of `Measured`'s arrays.
+        input_name: what the model calls its 64 floats.
     """
 
     bootstrap_servers: str
@@ -59,6 +60,7 @@ class Load:
     measured: int
     process: int
     out: str
+    input_name: str = "x"
 
     def command(self) -> list[str]:
         """The command line of the process."""
@@ -91,7 +93,9 @@ class Measured:
             np.savez(file, latency=self.latency, late=self.late, core_share=self.core_share)
 
 
-def measure(job: Job, process: Started, rate: float, warmup_seconds: float, seconds: float) -> Measured:
+def measure(
+    job: Job, process: Started, rate: float, warmup_seconds: float, seconds: float, input_name: str = "x"
+) -> Measured:
     """Send to a contender that runs, from a process of its own; what came of the requests after the warm-up.
 
     Raises:
@@ -100,7 +104,8 @@ def measure(job: Job, process: Started, rate: float, warmup_seconds: float, seco
     warmup, measured = int(rate * warmup_seconds), int(rate * seconds)
     with tempfile.NamedTemporaryFile(prefix="headrace-bench-", suffix=".npz") as out:
         address = job.bootstrap_servers
-        sending = Load(address, job.requests, job.replies, rate, warmup, measured, process.pid, out.name)
+        to = address, job.requests, job.replies
+        sending = Load(*to, rate, warmup, measured, process.pid, out.name, input_name)
         finish(sending.command())
         process.check()
         return Measured.read(Path(out.name))
@@ -133,7 +138,7 @@ def run(job: Load) -> Measured:
         TimeoutError: the contender answers nothing.
     """
     where = client_config.connection(job.bootstrap_servers)
-    payloads = list(chain.from_iterable(load.values(job.warmup + job.measured)))
+    payloads = list(chain.from_iterable(load.values(job.warmup + job.measured, job.input_name)))
     replies = ReplyTimes(client_config.reader_config(where), job.replies)
     sender = Sender(where, job.requests)
     try:

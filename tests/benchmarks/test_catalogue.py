@@ -17,6 +17,7 @@ def test_each_module_is_a_scenario_of_its_own_name(name: str) -> None:
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     """Whoever misspells one sees what there is."""
     with pytest.raises(
-        catalogue.UnknownScenario, match=r"'smal_records'.*small_records, start_up, stuck, with_headers"
+        catalogue.UnknownScenario,
+        match=r"'smal_records'.*small_records, start_up, stuck, tuned, with_headers",
     ):
         catalogue.scenario("smal_records")
