@@ -88,7 +88,7 @@ class Own:
 
 def own() -> Own:
     """With every setting of `batching` as it is by default."""
-    return Own(model_queue_options.combine(BatchingSettings(), None))
+    return Own(model_queue_options.combine(BatchingSettings(), None).queue)
 
 
 def fixed_sizes(cost: Cost, most_rows: int) -> list[Setting]:

@@ -37,11 +37,18 @@ LOADING = "loading"
 PRIORITY = "priority"
 """Likewise: that of its requests that say nothing themselves, a digit."""
 
-PADDING_POLICY = "padding_policy"
-"""Likewise: what becomes of its batches between two allowed sizes, one of `PADDING_POLICIES`."""
+FILLING = "filling"
+"""Likewise: what its batches take of requests of lower priorities: `none`, `allowed` or `max`."""
 
-PADDING_POLICIES = ("pad_up", "batch_down", "minimize_cost")
-"""They are padded; cut down to the smaller size; or whichever of the two costs less a row."""
+AGEING_SECONDS = "ageing_seconds"
+"""Likewise: how long its requests let more urgent ones go first, a decimal number."""
+
+PADDING_POLICY = "padding_policy"
+"""Likewise: what becomes of its batches between two allowed sizes: `pad_up`, `batch_down` or `minimize_cost`."""
+
+MAX_REQUEST_ROWS = "max_request_rows"
+"""Likewise: rows of the largest of its requests that are run in parts; 0 for none."""
+
 P99_MS = "p99_ms"
 """Likewise: the latency objective of its requests in milliseconds, a decimal number; 0 for none."""
 
@@ -121,21 +128,6 @@ class _NamedParameters:
     def loading(self) -> str | None:
         """When versions are loaded; None: at once."""
         return self._text(LOADING)
-
-    @property
-    def priority(self) -> str | None:
-        """That of its requests, one digit; None: the worker's own."""
-        return self._text(PRIORITY)
-
-    @property
-    def padding_policy(self) -> str | None:
-        """What becomes of its batches between two allowed sizes; None: the worker's own choice."""
-        return self._text(PADDING_POLICY)
-
-    @property
-    def p99_ms(self) -> str | None:
-        """What 99 of 100 of its rows may take, in milliseconds; 0: anything; None: as the worker's settings say."""
-        return self._text(P99_MS)
 
     def _text(self, name: str) -> str | None:
         text = self.parameters.get(name)

@@ -53,7 +53,7 @@ class BatchQueues:
         inference: answers their requests.
         options_of: the batching options of a version as they are now; called for each block.
         max_batch_bytes: bytes of a batch's inputs, for rows so large that there are fewer than the options allow.
-        max_request_rows: rows of requests that are run in parts, where they are more than a batch's.
+        max_request_rows_of: rows of a model's requests that are run in parts, where they are more than a batch's.
         wall: wall clock in seconds, for deadlines.
         controls: change the options where a model has a latency objective.
     """
@@ -65,7 +65,7 @@ class BatchQueues:
         options_of: Callable[[ServableId], QueueOptions],
         *,
         max_batch_bytes: int = MAX_BATCH_BYTES,
-        max_request_rows: int = 0,
+        max_request_rows_of: Callable[[str], int] = lambda _: 0,
         max_queues: int = MAX_QUEUES,
         wall: Callable[[], float] = time.time,
         controls: QueueControls | None = None,
@@ -74,7 +74,7 @@ class BatchQueues:
         self._inference = inference
         self._options_of = options_of
         self._max_batch_bytes = max_batch_bytes
-        self._max_request_rows = max_request_rows
+        self._max_request_rows_of = max_request_rows_of
         self._max_queues = max_queues
         self._queues: OrderedDict[QueueKey, BatchQueue[RequestBlock]] = OrderedDict()
         self._waiting: OrderedDict[QueueKey, deque[tuple[RequestBlock, Signature]]] = OrderedDict()
@@ -89,9 +89,9 @@ class BatchQueues:
             return options
         return replace(options, max_batch_rows=1, batch_timeout_seconds=0.0, allowed_batch_rows=())
 
-    def most_rows(self, options: QueueOptions) -> int:
+    def most_rows(self, servable_id: ServableId, options: QueueOptions) -> int:
         """Rows of the largest request that is taken for a version with these options."""
-        return max(options.max_batch_rows, self._max_request_rows)
+        return max(options.max_batch_rows, self._max_request_rows_of(servable_id.name))
 
     def put(
         self, block: RequestBlock, signature: Signature, options: QueueOptions, *, in_parts: bool = False
@@ -104,7 +104,8 @@ class BatchQueues:
         if in_parts:
             largest = batch_sizes.within_bytes(options, block.kind, self._max_batch_bytes, 1)
             run = RunOptions(largest.allowed_batch_rows, largest.max_batch_rows)
-            options = replace(options, max_batch_rows=self._max_request_rows, allowed_batch_rows=())
+            most_rows = self.most_rows(block.handle.id, options)
+            options = replace(options, max_batch_rows=most_rows, allowed_batch_rows=())
         if block.kind.row_bytes * options.max_batch_rows > self._max_batch_bytes:
             options = batch_sizes.within_bytes(
                 options, block.kind, self._max_batch_bytes, block.largest_rows()

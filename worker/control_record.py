@@ -12,13 +12,7 @@ from dataclasses import dataclass, field
 
 from schemas import codec
 from schemas.errors import WireError
-from schemas.model_config import (
-    LOADING_MODES,
-    PADDING_POLICIES,
-    WARMUP_MODES,
-    BatchingOptions,
-    ModelConfig,
-)
+from schemas.model_config import LOADING_MODES, WARMUP_MODES, BatchingOptions, ModelConfig
 from schemas.version_selection import (
     HIGHEST_VERSION,
     AllVersions,
@@ -26,7 +20,7 @@ from schemas.version_selection import (
     SpecificVersions,
     VersionSelection,
 )
-from worker import parameter_rules, request_files, request_lines, traffic_rules
+from worker import batching_parameters, request_files, request_lines, traffic_rules
 from worker.operator_rules import OperatorRules
 from worker.request_lines import InvalidLine
 from worker.store_uris import is_uri, normal_place
@@ -145,9 +139,7 @@ def check_config(config: ModelConfig, known: Known | None = None) -> None:
         *traffic_rules.problems(config),
         *_readiness_problems(config),
         *_batching_problems(config.batching),
-        *parameter_rules.priority_problems(config.priority),
-        *parameter_rules.mode_problems("padding_policy", config.padding_policy, PADDING_POLICIES),
-        *parameter_rules.p99_problems(config.p99_ms),
+        *batching_parameters.problems(config.parameters),
     ]
     if known is not None:
         problems += _not_allowed(config, known)
@@ -240,8 +232,10 @@ def _label_problems(config: ModelConfig) -> Iterator[str]:
 
 
 def _readiness_problems(config: ModelConfig) -> Iterator[str]:
-    yield from parameter_rules.mode_problems("warmup", config.warmup, WARMUP_MODES)
-    yield from parameter_rules.mode_problems("loading", config.loading, LOADING_MODES)
+    chosen = ("warmup", config.warmup, WARMUP_MODES), ("loading", config.loading, LOADING_MODES)
+    for what, said, modes in chosen:
+        if said is not None and said not in modes:
+            yield f"{what} is {said[:32]!r}; expected {' or '.join(modes)}"
     if config.golden is None:
         return
     size, lines = len(config.golden.encode()), config.golden.split("\n")

@@ -1,57 +1,100 @@
 """The batching options of a version: the worker's settings, and in their place what its control record says."""
 
 import logging
+from dataclasses import dataclass, replace
+from typing import Self
 
 from batching.errors import InvalidOptions
-from batching.options import PaddingPolicy, QueueOptions
+from batching.options import QueueOptions
 from lifecycle.servable_id import ServableId
 from schemas.model_config import BatchingOptions, ModelConfig
+from worker import batching_parameters
+from worker.batching_parameters import Parameters
 from worker.model_table import ModelTable
 from worker.settings_serving import BatchingSettings
 
 log = logging.getLogger(__name__)
 
 
-def combine(own: BatchingSettings, config: ModelConfig | None) -> QueueOptions:
-    """The options of the queues of a model with that config, of its requests that ask for no priority.
+@dataclass(frozen=True, slots=True)
+class ModelBatching:
+    """How requests for a model are batched.
 
-    A model that sets another `max_batch_rows` without sizes keeps the worker's sizes below it.
+    Attributes:
+        queue: the options of its queues, for requests that ask for no priority.
+        max_request_rows: rows of requests that are run in parts, where they are more than a batch's; 0: none.
+        p99_seconds: the latency objective; 0: none.
+    """
+
+    queue: QueueOptions
+    max_request_rows: int
+    p99_seconds: float
+
+    @classmethod
+    def of_settings(cls, own: BatchingSettings) -> Self:
+        """What the settings say.
+
+        Raises:
+            InvalidOptions: they contradict each other.
+        """
+        queue = QueueOptions(
+            own.max_batch_rows,
+            own.batch_timeout_seconds,
+            own.max_enqueued_batches,
+            own.allowed_batch_rows,
+            priority=own.priority,
+            ageing_seconds=own.ageing_seconds,
+            filling=own.filling,
+            padding_policy=own.padding_policy,
+        )
+        return cls(queue, own.max_request_rows, own.p99_seconds)
+
+    def changed(self, batching: BatchingOptions | None, parameters: Parameters) -> Self:
+        """The same but for what is said here; whoever says another size without sizes keeps those below it.
+
+        Raises:
+            InvalidOptions: the options contradict each other then.
+            ValueError: a parameter is not valid.
+        """
+        queue, said = self.queue, batching or BatchingOptions()
+        sizes, max_rows = queue.allowed_batch_rows, queue.max_batch_rows
+        if said.max_batch_rows is not None and said.max_batch_rows != max_rows:
+            max_rows = said.max_batch_rows
+            sizes = (*(size for size in sizes if size < max_rows), max_rows) if sizes else ()
+        new = {
+            "batch_timeout_seconds": said.batch_timeout_seconds,
+            "max_enqueued_batches": said.max_enqueued_batches,
+            "allowed_batch_rows": said.allowed_batch_rows,
+            **{
+                each.name: each.value(parameters)
+                for each in (
+                    batching_parameters.PRIORITY,
+                    batching_parameters.AGEING_SECONDS,
+                    batching_parameters.FILLING,
+                    batching_parameters.PADDING_POLICY,
+                )
+            },
+        }
+        given = {name: value for name, value in new.items() if value is not None}
+        request_rows = batching_parameters.MAX_REQUEST_ROWS.value(parameters)
+        p99_ms = batching_parameters.P99_MS.value(parameters)
+        return replace(
+            self,
+            queue=replace(queue, **{"max_batch_rows": max_rows, "allowed_batch_rows": sizes, **given}),
+            max_request_rows=self.max_request_rows if request_rows is None else request_rows,
+            p99_seconds=self.p99_seconds if p99_ms is None else p99_ms / 1000,
+        )
+
+
+def combine(own: BatchingSettings, config: ModelConfig | None) -> ModelBatching:
+    """How requests for a model with that config are batched.
 
     Raises:
         InvalidOptions: the model's options contradict each other or the worker's.
+        ValueError: a parameter is not valid.
     """
-    max_rows, timeout_seconds, max_batches = (
-        own.max_batch_rows,
-        own.batch_timeout_seconds,
-        own.max_enqueued_batches,
-    )
-    sizes = own.allowed_batch_rows
-    priority, padding_policy = own.priority, own.padding_policy
-    if config is not None and config.priority is not None:
-        priority = int(config.priority)
-    if config is not None and config.padding_policy is not None:
-        padding_policy = PaddingPolicy(config.padding_policy)
-    model: BatchingOptions | None = None if config is None else config.batching
-    if model is not None:
-        if model.batch_timeout_seconds is not None:
-            timeout_seconds = model.batch_timeout_seconds
-        if model.max_enqueued_batches is not None:
-            max_batches = model.max_enqueued_batches
-        if model.max_batch_rows is not None and model.max_batch_rows != max_rows:
-            max_rows = model.max_batch_rows
-            sizes = (*(size for size in sizes if size < max_rows), max_rows) if sizes else ()
-        if model.allowed_batch_rows is not None:
-            sizes = model.allowed_batch_rows
-    return QueueOptions(
-        max_rows,
-        timeout_seconds,
-        max_batches,
-        sizes,
-        priority=priority,
-        ageing_seconds=own.ageing_seconds,
-        filling=own.filling,
-        padding_policy=padding_policy,
-    )
+    found = ModelBatching.of_settings(own)
+    return found if config is None else found.changed(config.batching, config.parameters)
 
 
 class ModelQueueOptions:
@@ -60,29 +103,34 @@ class ModelQueueOptions:
     def __init__(self, own: BatchingSettings, table: ModelTable) -> None:
         self._own = own
         self._table = table
-        self._known: dict[str, tuple[int, QueueOptions]] = {}
+        self._known: dict[str, tuple[int, ModelBatching]] = {}
 
     def p99_seconds(self, name: str) -> float:
         """The latency objective of a model, as of now; 0: it has none."""
-        model = self._table.lookup(name)
-        p99_ms = None if model is None or model.config is None else model.config.p99_ms
-        return self._own.p99_seconds if p99_ms is None else float(p99_ms) / 1000
+        return self._batching(name).p99_seconds
+
+    def max_request_rows(self, name: str) -> int:
+        """Rows of a model's requests that are run in parts, as of now; 0: none."""
+        return self._batching(name).max_request_rows
 
     def of(self, servable_id: ServableId) -> QueueOptions:
         """The options of a version's queues, as of now."""
-        model = self._table.lookup(servable_id.name)
+        return self._batching(servable_id.name).queue
+
+    def _batching(self, name: str) -> ModelBatching:
+        model = self._table.lookup(name)
         offset = -1 if model is None else model.config_offset
-        known = self._known.get(servable_id.name)
+        known = self._known.get(name)
         if known is not None and known[0] == offset:
             return known[1]
         config = None if model is None else model.config
         try:
-            options = combine(self._own, config)
-        except InvalidOptions as error:
+            found = combine(self._own, config)
+        except (InvalidOptions, ValueError) as error:
             log.error(  # noqa: TRY400 - the error says all
                 "a model's batching options cannot be used; the worker's own are used for it",
-                extra={"model": servable_id.name, "problem": str(error)},
+                extra={"model": name, "problem": str(error)},
             )
-            options = combine(self._own, None)
-        self._known[servable_id.name] = (offset, options)
-        return options
+            found = combine(self._own, None)
+        self._known[name] = (offset, found)
+        return found

@@ -178,7 +178,7 @@ class RequestPath:
             ),
             options.of,
             max_batch_bytes=settings.batching.max_batch_bytes,
-            max_request_rows=settings.batching.max_request_rows,
+            max_request_rows_of=options.max_request_rows,
             wall=wall,
             controls=QueueControls(options.p99_seconds, metrics.objectives, clock),
         )
@@ -187,7 +187,7 @@ class RequestPath:
                 settings.batching,
                 table,
                 router,
-                options.of,
+                options,
                 directory,
                 clients,
                 metrics.shadow,

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from batching.options import QueueOptions
 from batching.shared_scheduler import SharedScheduler
 from lifecycle.servable_id import ServableId
 from schemas.errors import Code
@@ -22,6 +21,7 @@ from worker.batch_queues import BatchQueues
 from worker.inference import Inference
 from worker.log import Occasionally
 from worker.metrics_shadow import ShadowMetrics
+from worker.model_queue_options import ModelQueueOptions
 from worker.model_table import ModelTable
 from worker.path_clients import Clients
 from worker.request_block import Part
@@ -48,7 +48,7 @@ class Surroundings:
         own: the settings of batches.
         table: the desired models.
         router: finds versions.
-        options_of: the batching options of a version.
+        options: the batching options of models.
         directory: what is known of topics.
         clients: makes producers.
         metrics: counts.
@@ -58,7 +58,7 @@ class Surroundings:
     own: BatchingSettings
     table: ModelTable
     router: Router
-    options_of: Callable[[ServableId], QueueOptions]
+    options: ModelQueueOptions
     directory: TopicDirectory
     clients: Clients
     metrics: ShadowMetrics
@@ -130,9 +130,9 @@ class _Running:
         self.queues = BatchQueues(
             self.scheduler,
             self.runs,
-            around.options_of,
+            around.options.of,
             max_batch_bytes=own.max_batch_bytes,
-            max_request_rows=own.max_request_rows,
+            max_request_rows_of=around.options.max_request_rows,
             wall=wall,
         )
         self.enqueuing = Enqueuing(self.queues, _Answers(self.room, around.metrics))

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from batching.options import PaddingPolicy
-from schemas.model_config import PADDING_POLICIES, BatchingOptions, ModelConfig
+from schemas.model_config import BatchingOptions, ModelConfig
 from tests.fakes.request_path import Lab, request
 from worker.model_queue_options import combine
 from worker.settings_serving import BatchingSettings
@@ -147,12 +147,7 @@ def test_options_of_a_model_are_the_settings_and_its_own() -> None:
     """Each by itself: a model with sizes of its own may leave the policy to the worker."""
     own = BatchingSettings(padding_policy=PaddingPolicy.MINIMIZE_COST)
     sizes = BatchingOptions(max_batch_rows=8, allowed_batch_rows=SIZES)
-    assert combine(own, ModelConfig("/m", batching=sizes)).padding_policy is PaddingPolicy.MINIMIZE_COST
+    assert combine(own, ModelConfig("/m", batching=sizes)).queue.padding_policy is PaddingPolicy.MINIMIZE_COST
     config = ModelConfig("/m", batching=sizes, parameters={"padding_policy": b"batch_down"})
-    assert combine(own, config).padding_policy is PaddingPolicy.BATCH_DOWN
-    assert combine(own, None).padding_policy is PaddingPolicy.MINIMIZE_COST
-
-
-def test_records_name_the_policies_that_there_are() -> None:
-    """The wire has words of its own; they are those of the queues."""
-    assert tuple(PaddingPolicy) == PADDING_POLICIES
+    assert combine(own, config).queue.padding_policy is PaddingPolicy.BATCH_DOWN
+    assert combine(own, None).queue.padding_policy is PaddingPolicy.MINIMIZE_COST

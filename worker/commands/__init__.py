@@ -15,8 +15,8 @@ In reading order:
 * `topics` - `headrace topics`
 * `control_access` - the way to the control and status topics
 * `waiting` - until the fleet has followed; `progress` - what that looks like, and other work
-* `models`, `model_changing` - `headrace models`, with `model_options`, `version_texts`, `model_changes`,
-  `model_actions` and `model_views`; of `headrace models apply`: `model_file` and `model_applying`;
+* `models`, `model_changing` - `headrace models`, with `model_options`, `model_batching`, `version_texts`,
+  `model_changes`, `model_actions` and `model_views`; of `headrace models apply`: `model_file` and `model_applying`;
   of `headrace models describe`: `model_description`
 * `queue_views`, `status` - `headrace status`
 * `request` - `headrace request`

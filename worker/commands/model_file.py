@@ -20,10 +20,7 @@ from schemas.model_config import (
     FROZEN,
     GOLDEN,
     LOADING,
-    P99_MS,
-    PADDING_POLICY,
     POLICY,
-    PRIORITY,
     SHADOW,
     SPLIT,
     WARMUP,
@@ -33,9 +30,9 @@ from schemas.model_config import (
 from schemas.traffic_shadow import TrafficShadow
 from schemas.traffic_split import TrafficSplit, target_of
 from schemas.version_selection import LatestVersions, SpecificVersions, VersionSelection
-from worker import control_record, request_lines
+from worker import batching_parameters, control_record, request_lines
 from worker.commands.failure import CommandFailedError
-from worker.commands.version_texts import p99_ms_text, versions_of
+from worker.commands.version_texts import versions_of
 from worker.control_record import InvalidControlRecord
 from worker.exit_codes import ExitCode
 from worker.store_uris import is_uri
@@ -78,7 +75,10 @@ class _Model(_Part):
     golden: str | list[dict[str, Any]] | None = None
     loading: str | None = None
     priority: int | None = None
+    filling: str | None = None
+    ageing_seconds: float | None = None
     padding_policy: str | None = None
+    max_request_rows: int | None = None
     p99_ms: float | None = None
     comment: str = ""
 
@@ -192,9 +192,6 @@ def _config(model: _Model, folder: str, comment: str) -> ModelConfig:
         WARMUP: model.warmup,
         GOLDEN: _golden(model.golden, folder),
         LOADING: None if model.loading == EAGER else model.loading,
-        PRIORITY: None if model.priority is None else str(model.priority),
-        PADDING_POLICY: model.padding_policy,
-        P99_MS: None if model.p99_ms is None else p99_ms_text(model.p99_ms),
     }
     base_path = model.base_path
     if base_path and not is_uri(base_path):
@@ -206,7 +203,8 @@ def _config(model: _Model, folder: str, comment: str) -> ModelConfig:
         model.labels,
         None if batching == BatchingOptions() else batching,
         comment=model.comment or comment,
-        parameters={name: text.encode() for name, text in named.items() if text is not None},
+        parameters={name: text.encode() for name, text in named.items() if text is not None}
+        | batching_parameters.encoded(model.model_dump()),
     )
 
 

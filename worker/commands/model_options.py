@@ -7,13 +7,12 @@ from typing import Any
 
 import click
 
-from batching.options import HIGHEST_PRIORITY, LOWEST_PRIORITY
-from schemas.model_config import GOLDEN, PADDING_POLICIES, SHADOW, SPLIT
+from schemas.model_config import GOLDEN, SHADOW, SPLIT
 from schemas.traffic_shadow import TrafficShadow
 from schemas.traffic_split import TrafficSplit, part_of, target_of
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
 from worker.commands.options import output_option, settings_options
-from worker.commands.version_texts import p99_ms_text, versions_of
+from worker.commands.version_texts import versions_of
 from worker.store_uris import is_uri
 
 TIMEOUT_SECONDS = 300.0
@@ -114,18 +113,6 @@ def golden_parameter(path: Path | None) -> dict[str, bytes]:
     return {GOLDEN: text.encode()}
 
 
-def row_sizes(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[int, ...] | None:
-    """`8,32,128`, or `none`: any size."""
-    if value is None or value == "none":
-        return None if value is None else ()
-    try:
-        return tuple(int(part) for part in value.split(","))
-    except ValueError:
-        raise click.BadParameter(
-            f"{value!r} is not understood; expected numbers, as in 8,32,128, or none"
-        ) from None
-
-
 def loader_name(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     """The name of a loader; says so when there is none of that name here."""
     from worker.control_record import check_loader_name  # noqa: PLC0415 - --help needs no NumPy
@@ -182,47 +169,6 @@ def _warn(what: str, name: str, names: Sequence[str], problems: Sequence[str]) -
             "refuse the record",
             err=True,
         )
-
-
-def batching_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """How a model's requests become batches."""
-    options = (
-        click.option("--max-batch-rows", type=click.IntRange(min=1), help="Rows at which a batch closes."),
-        click.option(
-            "--batch-timeout-seconds",
-            type=click.FloatRange(min=0),
-            help="How long a batch waits for more rows.",
-        ),
-        click.option(
-            "--allowed-batch-rows",
-            callback=row_sizes,
-            metavar="8,32,…|none",
-            help="Batch sizes that the model is run at; smaller batches are padded. none: any size, also where "
-            "batching.allowed_batch_rows has some on the workers.",
-        ),
-        click.option(
-            "--padding-policy",
-            type=click.Choice(PADDING_POLICIES),
-            help="Batches between two of these sizes are padded up, cut down to the smaller one (the rest waits on), "
-            "or whichever costs less a row. Default: what batching.padding_policy says on the workers.",
-        ),
-        click.option(
-            "--priority",
-            type=click.IntRange(LOWEST_PRIORITY, HIGHEST_PRIORITY),
-            help="Of requests that do not say it themselves, 0 to 9: those of a higher one are run first. Default: "
-            "what batching.priority says on the workers.",
-        ),
-        click.option(
-            "--p99-ms",
-            type=click.FloatRange(0, 3_600_000),
-            callback=lambda _ctx, _param, value: None if value is None else p99_ms_text(value),
-            help="Milliseconds that 99 of 100 rows may take in the worker: it moves time-out and size of batches, "
-            "within --max-batch-rows, to keep that. 0: none. Default: what batching.p99_seconds says on the workers.",
-        ),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
 
 
 def wait_options(command: Callable[..., Any]) -> Callable[..., Any]:

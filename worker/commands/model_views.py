@@ -4,11 +4,14 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from schemas.model_config import LAZY, BatchingOptions, ModelConfig, PastConfig
 from schemas.traffic_shadow import TrafficShadow
 from schemas.traffic_split import TrafficSplit
+from worker import batching_parameters
+from worker.batching_parameters import BatchingParameter
 from worker.commands.output import styled
 from worker.commands.version_texts import versions_text
 from worker.control_view import ControlEntry
@@ -64,27 +67,12 @@ def config_document(config: ModelConfig | PastConfig) -> dict[str, Any]:
         "warmup": config.warmup,
         "golden": golden_document(config),
         "loading": config.loading,
-        "priority": priority_document(config),
-        "padding_policy": config.padding_policy,
-        "p99_ms": p99_ms_document(config),
+        **{each.name: each.document(config.parameters) for each in batching_parameters.ALL},
         "revision": config.revision,
         "author": config.author,
         "time": time_text(config.time),
         "comment": config.comment,
     }
-
-
-def priority_document(config: ModelConfig | PastConfig) -> int | None:
-    """The number; of what another program wrote and means nothing, nothing."""
-    return int(config.priority) if (config.priority or "").isdecimal() else None  # type: ignore[arg-type]
-
-
-def p99_ms_document(config: ModelConfig | PastConfig) -> float | None:
-    """Likewise, of the latency objective."""
-    try:
-        return None if config.p99_ms is None else float(config.p99_ms)
-    except ValueError:
-        return None
 
 
 def split_document(config: ModelConfig | PastConfig) -> dict[str, float] | None:
@@ -177,6 +165,10 @@ def _batching_text(config: ModelConfig | PastConfig) -> str:
     return " ".join(f"{name}={value}" for name, value in (batching or {}).items())
 
 
+def _parameter_text(parameter: BatchingParameter, config: ModelConfig | PastConfig) -> str:
+    return parameter.text(config.parameters) or ""
+
+
 _SHOWN: Mapping[str, Callable[[ModelConfig | PastConfig], str]] = {
     "base path": lambda config: config.base_path,
     "loader": lambda config: config.loader,
@@ -190,7 +182,5 @@ _SHOWN: Mapping[str, Callable[[ModelConfig | PastConfig], str]] = {
     "warm-up": lambda config: config.warmup or "",
     "golden": golden_text,
     "loading": lambda config: config.loading or "",
-    "priority": lambda config: config.priority or "",
-    "padding policy": lambda config: config.padding_policy or "",
-    "p99 in ms": lambda config: config.p99_ms or "",
+    **{each.title: partial(_parameter_text, each) for each in batching_parameters.ALL},
 }

@@ -1,7 +1,7 @@
 """`headrace models`: says which models and versions are served, and waits until they are."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,16 +10,13 @@ from schemas.model_config import (
     LAZY,
     LOADING,
     LOADING_MODES,
-    P99_MS,
-    PADDING_POLICY,
     POLICY,
-    PRIORITY,
     WARMUP,
     WARMUP_MODES,
-    BatchingOptions,
     ModelConfig,
 )
 from schemas.version_selection import VersionSelection
+from worker.commands.model_batching import batching_of, batching_options, parameters_of
 from worker.commands.model_changing import (
     freeze,
     history,
@@ -37,7 +34,6 @@ from worker.commands.model_options import (
     SplitParam,
     VersionsParam,
     absolute,
-    batching_options,
     golden_parameter,
     loader_name,
     policy_name,
@@ -140,6 +136,7 @@ for command in (label, split, shadow, promote, rollback, history, freeze, unfree
 @output_option
 def set_model(
     loaded: "Loaded",
+    /,
     name: str,
     base_path: str,
     versions: VersionSelection,
@@ -150,16 +147,11 @@ def set_model(
     warmup: str | None,
     golden: Path | None,
     loading: str,
-    priority: int | None,
-    p99_ms: str | None,
     comment: str,
-    max_batch_rows: int | None,
-    batch_timeout_seconds: float | None,
-    allowed_batch_rows: tuple[int, ...] | None,
-    padding_policy: str | None,
     wait: bool,
     timeout: float,
     output: Output,
+    **batching: Any,
 ) -> None:
     """Serve versions of a model, or change what is served of it.
 
@@ -169,24 +161,16 @@ def set_model(
     from worker.commands.control_access import access_of  # noqa: PLC0415 - --help needs no Kafka
     from worker.commands.model_actions import set_model  # noqa: PLC0415 - likewise
 
-    options = (max_batch_rows, batch_timeout_seconds, allowed_batch_rows)
-    chosen = {
-        POLICY: policy,
-        WARMUP: warmup,
-        LOADING: LAZY if loading == LAZY else None,
-        PRIORITY: None if priority is None else str(priority),
-        PADDING_POLICY: padding_policy,
-        P99_MS: p99_ms,
-    }
+    chosen = {POLICY: policy, WARMUP: warmup, LOADING: LAZY if loading == LAZY else None}
     named = {name: text.encode() for name, text in chosen.items() if text is not None}
     config = ModelConfig(
         absolute(base_path),
         loader,
         versions,
         dict(labels),
-        None if options == (None, None, None) else BatchingOptions(*options),
+        batching_of(batching),
         comment=comment,
-        parameters=split_parameter(parts) | golden_parameter(golden) | named,
+        parameters=split_parameter(parts) | golden_parameter(golden) | named | parameters_of(batching),
     )
     set_model(access_of(loaded.settings), name, config, output, timeout if wait else None)
 

@@ -10,18 +10,9 @@ from typing import Any
 from rich.console import RenderableType
 
 from batching.tuning import Advice
-from schemas.model_config import (
-    LOADING,
-    P99_MS,
-    PADDING_POLICY,
-    POLICY,
-    PRIORITY,
-    SPLIT,
-    WARMUP,
-    BatchingOptions,
-    ModelConfig,
-)
+from schemas.model_config import LOADING, POLICY, SPLIT, WARMUP, BatchingOptions, ModelConfig
 from schemas.traffic_split import TrafficSplit
+from worker import batching_parameters
 from worker.commands.output import styled, table
 from worker.commands.version_texts import versions_text
 from worker.run_measuring import BatchSource, Measured
@@ -31,9 +22,7 @@ _FLAGS: Mapping[str, str] = {
     POLICY: "--policy",
     WARMUP: "--warmup",
     LOADING: "--loading",
-    PRIORITY: "--priority",
-    PADDING_POLICY: "--padding-policy",
-    P99_MS: "--p99-ms",
+    **{each.name: each.flag for each in batching_parameters.ALL},
 }
 """The options of `headrace models set` that say a parameter as it stands in the record."""
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
@@ -191,7 +180,7 @@ def set_command(tuned: Tuned) -> str | None:
         words += [word for each in variants for word in ("--split", f"{each.target}={each.weight:g}")]
     for name, flag in _FLAGS.items():
         if name in config.parameters:
-            words += [flag, config.parameters[name].decode()]
+            words += [flag, config.parameters[name].decode(errors="replace")]
     sizes = ",".join(map(str, options.allowed_batch_rows or ())) or "none"
     words += ["--max-batch-rows", str(options.max_batch_rows)]
     words += ["--batch-timeout-seconds", f"{options.batch_timeout_seconds:g}"]

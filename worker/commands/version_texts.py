@@ -31,8 +31,3 @@ def versions_of(text: str) -> VersionSelection:
         raise ValueError(
             f"{text.strip()!r} is not understood; expected numbers (3,4), latest:N or all"
         ) from None
-
-
-def p99_ms_text(p99_ms: float) -> str:
-    """A latency objective as a config says it, to the microsecond."""
-    return f"{p99_ms:.3f}".rstrip("0").rstrip(".")

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from schemas.model_config import (
+    AGEING_SECONDS,
+    FILLING,
     GOLDEN,
     LOADING,
+    MAX_REQUEST_ROWS,
     P99_MS,
     PADDING_POLICY,
     PRIORITY,
@@ -38,7 +41,10 @@ warmup = "warn"
 golden = [{ inputs = [[0.5]], outputs = { y = [1] }, relative_tolerance = 0.01 }]
 loading = "lazy"
 priority = 7
+filling = "none"
+ageing_seconds = 1.5
 padding_policy = "batch_down"
+max_request_rows = 64
 p99_ms = 2.5
 comment = "two of them"
 batching = { max_batch_rows = 8, batch_timeout_seconds = 1, allowed_batch_rows = [4, 8] }
@@ -60,7 +66,10 @@ PRICES = ModelConfig(
         GOLDEN: b'{"inputs":[[0.5]],"outputs":{"y":[1]},"relative_tolerance":0.01}',
         LOADING: b"lazy",
         PRIORITY: b"7",
+        FILLING: b"none",
+        AGEING_SECONDS: b"1.5",
         PADDING_POLICY: b"batch_down",
+        MAX_REQUEST_ROWS: b"64",
         P99_MS: b"2.5",
     },
 )

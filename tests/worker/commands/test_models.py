@@ -26,6 +26,7 @@ from tests.worker.commands.control_world import CONFIG, World, document, version
 from worker.commands import control_access, model_actions
 from worker.commands.cli import cli
 from worker.commands.failure import CommandFailedError
+from worker.commands.model_batching import row_sizes
 from worker.commands.model_options import (
     LabelParam,
     ShareParam,
@@ -34,7 +35,6 @@ from worker.commands.model_options import (
     absolute,
     golden_parameter,
     loader_name,
-    row_sizes,
     shadow_parameter,
     split_parameter,
 )
@@ -238,7 +238,10 @@ def test_set_writes_the_record_and_says_what_has_changed(capsys: pytest.CaptureF
             "golden": None,
             "loading": None,
             "priority": None,
+            "filling": None,
+            "ageing_seconds": None,
             "padding_policy": None,
+            "max_request_rows": None,
             "p99_ms": None,
             "revision": 2,
             "author": "ann@host",

@@ -15,10 +15,13 @@ import pytest
 from batching.tuning import Advice, FirstRun, SizeCost
 from schemas import codec
 from schemas.model_config import (
+    AGEING_SECONDS,
+    FILLING,
     FROZEN,
     GOLDEN,
     LAZY,
     LOADING,
+    MAX_REQUEST_ROWS,
     P99_MS,
     PADDING_POLICY,
     POLICY,
@@ -335,7 +338,10 @@ def test_the_command_to_type_says_all_that_the_record_does(tmp_path: Path) -> No
         WARMUP: b"warn",
         LOADING: LAZY.encode(),
         PRIORITY: b"7",
+        FILLING: b"allowed",
+        AGEING_SECONDS: b"2.5",
         PADDING_POLICY: b"batch_down",
+        MAX_REQUEST_ROWS: b"64",
         P99_MS: b"12.5",
     }
     config = ModelConfig(
@@ -356,7 +362,8 @@ def test_the_command_to_type_says_all_that_the_record_does(tmp_path: Path) -> No
         LAZY,
         7,
     )
-    assert (given["padding_policy"], given["p99_ms"]) == ("batch_down", "12.5")
+    assert (given["filling"], given["ageing_seconds"]) == ("allowed", 2.5)
+    assert (given["padding_policy"], given["max_request_rows"], given["p99_ms"]) == ("batch_down", 64, 12.5)
     assert (given["max_batch_rows"], given["batch_timeout_seconds"], given["allowed_batch_rows"]) == (
         8,
         0.0015,
