@@ -52,6 +52,9 @@ MAX_REQUEST_ROWS = "max_request_rows"
 P99_MS = "p99_ms"
 """Likewise: the latency objective of its requests in milliseconds, a decimal number; 0 for none."""
 
+SIGNATURES = "signatures"
+"""Likewise: batching options of single signatures, as JSON: an object of options by name."""
+
 EAGER, LAZY = LOADING_MODES = ("eager", "lazy")
 """At once, for good (as where nothing is said); when the model is first asked for, for as long as there is room."""
 

@@ -77,7 +77,8 @@ class Enqueuing:
     def enqueue(self, kind: RequestKind, parts: Sequence[Part], routed: Routed) -> None:
         """Queue requests of one kind; takes over the handle."""
         options = self._queues.options(routed.handle.id, routed.signature)
-        largest, most = options.max_batch_rows, self._queues.most_rows(routed.handle.id, options)
+        largest = options.max_batch_rows
+        most = self._queues.most_rows(routed.handle.id, routed.signature, options)
         fitting: list[Part] = []
         in_parts: list[Part] = []
         if not (routed.signature.batchable and all(part.largest_rows <= largest for part in parts)):

@@ -51,9 +51,10 @@ class BatchQueues:
     Args:
         scheduler: runs the batches of all queues.
         inference: answers their requests.
-        options_of: the batching options of a version as they are now; called for each block.
+        options_of: the batching options of a version's signature as they are now; called for each block.
         max_batch_bytes: bytes of a batch's inputs, for rows so large that there are fewer than the options allow.
-        max_request_rows_of: rows of a model's requests that are run in parts, where they are more than a batch's.
+        max_request_rows_of: rows of requests that are run in parts, where they are more than a batch's; gets the names
+            of model and signature.
         wall: wall clock in seconds, for deadlines.
         controls: change the options where a model has a latency objective.
     """
@@ -62,10 +63,10 @@ class BatchQueues:
         self,
         scheduler: SharedScheduler,
         inference: Processing,
-        options_of: Callable[[ServableId], QueueOptions],
+        options_of: Callable[[ServableId, str], QueueOptions],
         *,
         max_batch_bytes: int = MAX_BATCH_BYTES,
-        max_request_rows_of: Callable[[str], int] = lambda _: 0,
+        max_request_rows_of: Callable[[str, str], int] = lambda *_: 0,
         max_queues: int = MAX_QUEUES,
         wall: Callable[[], float] = time.time,
         controls: QueueControls | None = None,
@@ -84,14 +85,14 @@ class BatchQueues:
 
     def options(self, servable_id: ServableId, signature: Signature) -> QueueOptions:
         """How requests for a signature of a version are batched now; the control thread may change it any time."""
-        options = self._options_of(servable_id)
+        options = self._options_of(servable_id, signature.name)
         if signature.batchable:
             return options
         return replace(options, max_batch_rows=1, batch_timeout_seconds=0.0, allowed_batch_rows=())
 
-    def most_rows(self, servable_id: ServableId, options: QueueOptions) -> int:
-        """Rows of the largest request that is taken for a version with these options."""
-        return max(options.max_batch_rows, self._max_request_rows_of(servable_id.name))
+    def most_rows(self, servable_id: ServableId, signature: Signature, options: QueueOptions) -> int:
+        """Rows of the largest request that is taken for a signature of a version with these options."""
+        return max(options.max_batch_rows, self._max_request_rows_of(servable_id.name, signature.name))
 
     def put(
         self, block: RequestBlock, signature: Signature, options: QueueOptions, *, in_parts: bool = False
@@ -104,7 +105,7 @@ class BatchQueues:
         if in_parts:
             largest = batch_sizes.within_bytes(options, block.kind, self._max_batch_bytes, 1)
             run = RunOptions(largest.allowed_batch_rows, largest.max_batch_rows)
-            most_rows = self.most_rows(block.handle.id, options)
+            most_rows = self.most_rows(block.handle.id, signature, options)
             options = replace(options, max_batch_rows=most_rows, allowed_batch_rows=())
         if block.kind.row_bytes * options.max_batch_rows > self._max_batch_bytes:
             options = batch_sizes.within_bytes(

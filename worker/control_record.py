@@ -7,12 +7,12 @@ removal. Commands check with the same functions before they write.
 
 import posixpath
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from schemas import codec
 from schemas.errors import WireError
-from schemas.model_config import LOADING_MODES, WARMUP_MODES, BatchingOptions, ModelConfig
+from schemas.model_config import LOADING_MODES, WARMUP_MODES, ModelConfig
 from schemas.version_selection import (
     HIGHEST_VERSION,
     AllVersions,
@@ -20,7 +20,15 @@ from schemas.version_selection import (
     SpecificVersions,
     VersionSelection,
 )
-from worker import batching_parameters, request_files, request_lines, traffic_rules
+from worker import (
+    batching_parameters,
+    batching_rules,
+    request_files,
+    request_lines,
+    signature_options,
+    traffic_rules,
+)
+from worker.batching_rules import shown
 from worker.operator_rules import OperatorRules
 from worker.request_lines import InvalidLine
 from worker.store_uris import is_uri, normal_place
@@ -34,18 +42,13 @@ MOST_BYTES = 1_048_576
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _LONGEST_PATH = 4096
 
-MOST_VERSIONS, MOST_LABELS, MOST_BATCH_SIZES = 1000, 1000, 1000
+MOST_VERSIONS, MOST_LABELS = 1000, 1000
 """Of one model. Each version that is listed has a status of its own."""
-MOST_BATCH_ROWS, MOST_ENQUEUED_BATCHES = 1_048_576, 1_000_000
-LONGEST_BATCH_TIMEOUT_SECONDS = 86_400.0
-"""Bounds of a model's batching options: beyond them is a slip of the hand, and a batch that is padded to such a size
-would be allocated."""
 
 MOST_GOLDEN_BYTES = 16_384
 """Of one config's golden requests: a record holds those of its ten predecessors, too."""
 
 _LONGEST_PROBLEM = 1000
-_SHOWN_NUMBERS = 8
 
 
 class InvalidControlRecord(Exception):
@@ -138,8 +141,9 @@ def check_config(config: ModelConfig, known: Known | None = None) -> None:
         *_label_problems(config),
         *traffic_rules.problems(config),
         *_readiness_problems(config),
-        *_batching_problems(config.batching),
+        *batching_rules.problems(config.batching),
         *batching_parameters.problems(config.parameters),
+        *signature_options.problems(config.parameters),
     ]
     if known is not None:
         problems += _not_allowed(config, known)
@@ -209,9 +213,9 @@ def _version_problems(selection: VersionSelection) -> Iterator[str]:
             if len(versions) > MOST_VERSIONS:
                 yield f"versions lists {len(versions):,} versions; at most {MOST_VERSIONS:,} are allowed"
             if len(set(versions)) != len(versions):
-                yield f"versions {_shown(versions)} names a version twice"
+                yield f"versions {shown(versions)} names a version twice"
             if any(not 0 <= version <= HIGHEST_VERSION for version in versions):
-                yield f"versions {_shown(versions)}: expected 0 or more"
+                yield f"versions {shown(versions)}: expected 0 or more"
         case LatestVersions(count):
             if count < 1:
                 yield f"latest:{count}: expected 1 or more"
@@ -250,34 +254,3 @@ def _readiness_problems(config: ModelConfig) -> Iterator[str]:
             pass
     except InvalidLine as error:
         yield str(error)
-
-
-def _batching_problems(batching: BatchingOptions | None) -> Iterator[str]:
-    if batching is None:
-        return
-    rows, wait = batching.max_batch_rows, batching.batch_timeout_seconds
-    sizes, enqueued = batching.allowed_batch_rows, batching.max_enqueued_batches
-    if rows is not None and not 1 <= rows <= MOST_BATCH_ROWS:
-        yield f"max_batch_rows is {rows}; expected 1 to {MOST_BATCH_ROWS:,}"
-    if wait is not None and not 0 <= wait <= LONGEST_BATCH_TIMEOUT_SECONDS:
-        yield f"batch_timeout_seconds is {wait}; expected 0 to {LONGEST_BATCH_TIMEOUT_SECONDS:,.0f}"
-    if enqueued is not None and not 1 <= enqueued <= MOST_ENQUEUED_BATCHES:
-        yield f"max_enqueued_batches is {enqueued}; expected 1 to {MOST_ENQUEUED_BATCHES:,}"
-    if not sizes:
-        return
-    if len(sizes) > MOST_BATCH_SIZES or sizes[-1] > MOST_BATCH_ROWS:
-        yield (
-            f"allowed_batch_rows {_shown(sizes)}: expected at most {MOST_BATCH_SIZES:,} sizes, none above "
-            f"{MOST_BATCH_ROWS:,}"
-        )
-    elif min(sizes) < 1 or list(sizes) != sorted(set(sizes)):
-        yield f"allowed_batch_rows {_shown(sizes)} must increase, from 1 or more"
-    elif rows is not None and sizes[-1] != rows:
-        yield f"allowed_batch_rows {_shown(sizes)} must end at max_batch_rows, {rows}"
-
-
-def _shown(numbers: Sequence[int]) -> str:
-    """The first of them, and how many more there are."""
-    first = ", ".join(map(str, numbers[:_SHOWN_NUMBERS]))
-    more = len(numbers) - _SHOWN_NUMBERS
-    return f"[{first}]" if more <= 0 else f"[{first} and {more:,} more]"

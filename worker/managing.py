@@ -15,7 +15,6 @@ from lifecycle.resources import HOST, Device
 from lifecycle.saved_model_devices import gpu_memory
 from lifecycle.saved_model_judgement import GraphRules
 from lifecycle.saved_model_session import SessionOptions
-from lifecycle.servable_id import ServableId
 from lifecycle.threads import Executor, new_executor
 from lifecycle.warmup import WarmupMode
 from worker import custom_loaders, model_stores, operator_rules, policies, thread_slices, usable_memory
@@ -83,7 +82,7 @@ def warmed_rows(options: ModelQueueOptions) -> Callable[[str], Sequence[int]]:
     """The rows of the batches by which a model's versions are warmed up: each that it is run at, where that is said."""
 
     def of(model: str) -> Sequence[int]:
-        return options.of(ServableId(model, 0)).allowed_batch_rows or (1,)
+        return options.sizes(model) or (1,)
 
     return of
 

@@ -1,6 +1,10 @@
-"""The batching options of a version: the worker's settings, and in their place what its control record says."""
+"""The batching options of a version: the worker's settings, and in their place what its control record says.
+
+That is of the model, and in its place again of a signature.
+"""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -8,7 +12,7 @@ from batching.errors import InvalidOptions
 from batching.options import QueueOptions
 from lifecycle.servable_id import ServableId
 from schemas.model_config import BatchingOptions, ModelConfig
-from worker import batching_parameters
+from worker import batching_parameters, signature_options
 from worker.batching_parameters import Parameters
 from worker.model_table import ModelTable
 from worker.settings_serving import BatchingSettings
@@ -87,7 +91,7 @@ class ModelBatching:
 
 
 def combine(own: BatchingSettings, config: ModelConfig | None) -> ModelBatching:
-    """How requests for a model with that config are batched.
+    """How requests for a model with that config are batched, where their signature has no options of its own.
 
     Raises:
         InvalidOptions: the model's options contradict each other or the worker's.
@@ -97,40 +101,80 @@ def combine(own: BatchingSettings, config: ModelConfig | None) -> ModelBatching:
     return found if config is None else found.changed(config.batching, config.parameters)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a record has led to: *usual*, and what single signatures have instead."""
+
+    offset: int
+    usual: ModelBatching
+    own: Mapping[str, ModelBatching]
+
+    def of(self, signature: str) -> ModelBatching:
+        return self.own.get(signature, self.usual)
+
+
 class ModelQueueOptions:
     """Looks the options up, once for each record of the control topic; used by one thread at a time."""
 
     def __init__(self, own: BatchingSettings, table: ModelTable) -> None:
         self._own = own
         self._table = table
-        self._known: dict[str, tuple[int, ModelBatching]] = {}
+        self._known: dict[str, _Known] = {}
 
-    def p99_seconds(self, name: str) -> float:
-        """The latency objective of a model, as of now; 0: it has none."""
-        return self._batching(name).p99_seconds
-
-    def max_request_rows(self, name: str) -> int:
-        """Rows of a model's requests that are run in parts, as of now; 0: none."""
-        return self._batching(name).max_request_rows
-
-    def of(self, servable_id: ServableId) -> QueueOptions:
+    def of(self, servable_id: ServableId, signature: str) -> QueueOptions:
         """The options of a version's queues, as of now."""
-        return self._batching(servable_id.name).queue
+        return self._of_model(servable_id.name).of(signature).queue
 
-    def _batching(self, name: str) -> ModelBatching:
+    def max_request_rows(self, name: str, signature: str) -> int:
+        """Rows of a model's requests that are run in parts, as of now; 0: none."""
+        return self._of_model(name).of(signature).max_request_rows
+
+    def p99_seconds(self, name: str, signature: str) -> float:
+        """The latency objective of a model, as of now; 0: it has none."""
+        return self._of_model(name).of(signature).p99_seconds
+
+    def sizes(self, name: str) -> tuple[int, ...]:
+        """The numbers of rows that any signature of a model is run with, ascending; empty where any number may come."""
+        known = self._of_model(name)
+        each = (known.usual, *known.own.values())
+        return tuple(sorted({size for batching in each for size in batching.queue.allowed_batch_rows}))
+
+    def _of_model(self, name: str) -> _Known:
         model = self._table.lookup(name)
         offset = -1 if model is None else model.config_offset
         known = self._known.get(name)
-        if known is not None and known[0] == offset:
-            return known[1]
+        if known is not None and known.offset == offset:
+            return known
         config = None if model is None else model.config
         try:
-            found = combine(self._own, config)
+            usual = combine(self._own, config)
         except (InvalidOptions, ValueError) as error:
-            log.error(  # noqa: TRY400 - the error says all
-                "a model's batching options cannot be used; the worker's own are used for it",
-                extra={"model": name, "problem": str(error)},
-            )
-            found = combine(self._own, None)
-        self._known[name] = (offset, found)
-        return found
+            _say(name, None, error)
+            usual = combine(self._own, None)
+        known = self._known[name] = _Known(offset, usual, _own(name, usual, config))
+        return known
+
+
+def _own(name: str, usual: ModelBatching, config: ModelConfig | None) -> Mapping[str, ModelBatching]:
+    """What single signatures have instead of their model's options."""
+    try:
+        said = {} if config is None else signature_options.of(config.parameters)
+    except ValueError as error:
+        _say(name, None, error)
+        return {}
+    found = {}
+    for signature, options in said.items():
+        try:
+            found[signature] = usual.changed(options.batching(), options.parameters())
+        except (InvalidOptions, ValueError) as error:
+            _say(name, signature, error)
+    return found
+
+
+def _say(name: str, signature: str | None, error: Exception) -> None:
+    if signature is None:
+        message = "a model's batching options cannot be used; the worker's own are used for it"
+        log.error(message, extra={"model": name, "problem": str(error)})
+    else:
+        message = "a signature's batching options cannot be used; those of its model are used for it"
+        log.error(message, extra={"model": name, "signature": signature, "problem": str(error)})

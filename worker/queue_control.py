@@ -60,14 +60,14 @@ class QueueControls:
     """Owned by the poll thread; `ran` is for the batch threads.
 
     Args:
-        objective_of: the p99 in seconds that a model is to keep; 0: none.
+        objective_of: the p99 in seconds that a model is to keep for a signature, by both names; 0: none.
         observer: hears what is chosen.
         clock: the scheduler's.
     """
 
     def __init__(
         self,
-        objective_of: Callable[[str], float],
+        objective_of: Callable[[str, str], float],
         observer: ControlObserver,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -85,7 +85,7 @@ class QueueControls:
         What is chosen is within *options*, and takes the largest request of the block.
         """
         servable_id = block.handle.id
-        objective = self._objective_of(servable_id.name)
+        objective = self._objective_of(servable_id.name, signature.name)
         if not objective:
             return options
         now = block.queued_at = self._clock()
@@ -179,7 +179,7 @@ class QueueControls:
 
     def _forget(self, now: float) -> None:
         for key, steered in list(self._steered.items()):
-            if now - steered.used_at > UNUSED_SECONDS or not self._objective_of(key[0].name):
+            if now - steered.used_at > UNUSED_SECONDS or not self._objective_of(key[0].name, key[1]):
                 del self._steered[key]
                 self._observer.forgotten(_name(key))
 

@@ -1,15 +1,19 @@
 """What a version passes before it is available: its warm-up, and golden requests, as its model's config says."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 from lifecycle import errors
 from lifecycle.loader import Loader
+from lifecycle.loader_around import LoaderAround
 from lifecycle.validation import GoldenRequest, ValidatedLoader
 from lifecycle.warmup import WarmedLoader, WarmupMode
-from worker import request_files, request_lines
+from worker import request_files, request_lines, signature_options
 from worker.loaders import Life
 from worker.request_lines import InvalidLine
+
+log = logging.getLogger(__name__)
 
 IN_CONFIG = "the golden requests in the model's config"
 """How messages call them."""
@@ -38,11 +42,33 @@ class Readiness:
             mode=lambda: self._mode(life),
             name=name,
         )
-        return ValidatedLoader(warmed, lambda: _golden(directory, life), life.batch_rows, name)
+        validated = ValidatedLoader(warmed, lambda: _golden(directory, life), life.batch_rows, name)
+        return _NamingLoader(validated, life)
 
     def _mode(self, life: Life) -> WarmupMode:
         config = life.config()
         return self._default if config is None or config.warmup is None else WarmupMode(config.warmup)
+
+
+class _NamingLoader(LoaderAround):
+    """A loader that says so where the config has batching options for a signature that its version does not have."""
+
+    def __init__(self, loader: Loader, life: Life) -> None:
+        super().__init__(loader)
+        self._life = life
+
+    def load(self) -> None:
+        """Load, and look; on a load thread."""
+        self._loader.load()
+        config, there = self._life.config(), self._loader.servable.signatures
+        for name in sorted(
+            signature_options.names({} if config is None else config.parameters) - there.keys()
+        ):
+            log.warning(
+                "a model's config has batching options for a signature that this version does not have; they have no "
+                "effect on it",
+                extra={"version": self._life.path, "signature": name, "signatures": ", ".join(sorted(there))},
+            )
 
 
 def _golden(directory: Path, life: Life) -> Iterator[GoldenRequest]:

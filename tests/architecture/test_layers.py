@@ -19,7 +19,7 @@ OWNERS = {
     "tensorflow": {"lifecycle.saved_model", "worker.demo.training"},
     "fastavro": {"schemas.catalog", "schemas.codec"},
     "fsspec": {"worker.stores"},
-    "pydantic": {"worker.settings", "worker.commands.model_file"},
+    "pydantic": {"worker.settings", "worker.signature_options", "worker.commands.model_file"},
     "pydantic_settings": {"worker.settings"},
     "prometheus_client": {"worker.metrics", "worker.health"},
     "click": {"worker.commands", "worker.__main__", "worker.demo"},

@@ -8,7 +8,7 @@ import pytest
 from schemas.model_config import BatchingOptions
 from schemas.version_selection import SpecificVersions
 from tests.docs.pages import ROOT, blocks
-from worker import request_files, request_lines
+from worker import request_files, request_lines, signature_options
 from worker.commands.model_file import read_models
 
 PAGE = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
@@ -38,7 +38,7 @@ def test_each_trouble_names_a_test_that_exists(row: str) -> None:
 def test_the_file_of_models_can_be_applied(tmp_path: Path) -> None:
     """It says what the page says of it."""
     page = blocks(ROOT / "docs" / "operating.md")
-    (text,) = [each.text for each in page if each.language == "toml" and "[models." in each.text]
+    text, of_signatures = [each.text for each in page if each.language == "toml" and "[models." in each.text]
     (tmp_path / "models.toml").write_text(text)
     found = read_models(str(tmp_path / "models.toml"))
 
@@ -48,6 +48,11 @@ def test_the_file_of_models_can_be_applied(tmp_path: Path) -> None:
         {"stable": 3, "canary": 4},
     )
     assert found["faces"].batching == BatchingOptions(64, 0.005)
+    assert signature_options.of(found["faces"].parameters)["embed"].max_batch_rows == 8
+
+    (tmp_path / "models.toml").write_text(of_signatures)
+    (faces,) = read_models(str(tmp_path / "models.toml")).values()
+    assert signature_options.of(faces.parameters)["embed"].allowed_batch_rows == [2, 8]
 
 
 def test_the_golden_request_is_one() -> None:

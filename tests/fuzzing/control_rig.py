@@ -226,7 +226,7 @@ class ControlRig:
             pasts: list[ModelConfig | PastConfig] = [config, *config.history]
             for one in pasts:
                 config_document(one)  # what `headrace models list` shows
-            self._queue_options.of(ServableId(model.name, 1))
+            self._queue_options.of(ServableId(model.name, 1), "serving_default")
             return
         self.counts.refused += 1
         kept = (before.config, before.versions) if before else (None, ())

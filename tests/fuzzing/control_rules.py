@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from schemas.model_config import LOADING_MODES, BatchingOptions, ModelConfig
 from schemas.version_selection import LatestVersions, SpecificVersions, VersionSelection
-from worker import control_record, policies
+from worker import batching_rules, control_record, policies
 
 LOADERS = ("failing", "fake")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
@@ -67,15 +67,15 @@ def _batching_is_right(batching: BatchingOptions) -> bool:
     rows, wait = batching.max_batch_rows, batching.batch_timeout_seconds
     sizes, enqueued = batching.allowed_batch_rows or (), batching.max_enqueued_batches
     return (
-        (rows is None or 1 <= rows <= control_record.MOST_BATCH_ROWS)
+        (rows is None or 1 <= rows <= batching_rules.MOST_BATCH_ROWS)
         and (
             wait is None
-            or (math.isfinite(wait) and 0 <= wait <= control_record.LONGEST_BATCH_TIMEOUT_SECONDS)
+            or (math.isfinite(wait) and 0 <= wait <= batching_rules.LONGEST_BATCH_TIMEOUT_SECONDS)
         )
-        and (enqueued is None or 1 <= enqueued <= control_record.MOST_ENQUEUED_BATCHES)
+        and (enqueued is None or 1 <= enqueued <= batching_rules.MOST_ENQUEUED_BATCHES)
         and list(sizes) == sorted(set(sizes))
-        and all(1 <= size <= control_record.MOST_BATCH_ROWS for size in sizes)
-        and len(sizes) <= control_record.MOST_BATCH_SIZES
+        and all(1 <= size <= batching_rules.MOST_BATCH_ROWS for size in sizes)
+        and len(sizes) <= batching_rules.MOST_BATCH_SIZES
         and (not sizes or rows is None or sizes[-1] == rows)
     )
 

@@ -159,7 +159,8 @@ def test_the_settings_reach_the_loaders(tmp_path: Path) -> None:
     assert rules.roots.problem_of_text(str(tmp_path / "m")) is None
     measured = loaders.loader("saved_model", str(tmp_path / "1"), 1)
     assert isinstance(measured, MeasuredLoader)
-    warmed = vars(vars(measured)["_loader"])["_loader"]
+    validated = vars(vars(measured)["_loader"])["_loader"]
+    warmed = vars(validated)["_loader"]
     assert isinstance(warmed, WarmedLoader)
     giving = vars(warmed)["_loader"]
     assert isinstance(giving, GivingLoader)

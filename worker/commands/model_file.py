@@ -22,19 +22,20 @@ from schemas.model_config import (
     LOADING,
     POLICY,
     SHADOW,
+    SIGNATURES,
     SPLIT,
     WARMUP,
-    BatchingOptions,
     ModelConfig,
 )
 from schemas.traffic_shadow import TrafficShadow
 from schemas.traffic_split import TrafficSplit, target_of
 from schemas.version_selection import LatestVersions, SpecificVersions, VersionSelection
-from worker import batching_parameters, control_record, request_lines
+from worker import batching_parameters, control_record, request_lines, signature_options
 from worker.commands.failure import CommandFailedError
 from worker.commands.version_texts import versions_of
 from worker.control_record import InvalidControlRecord
 from worker.exit_codes import ExitCode
+from worker.signature_options import BatchingFields, SignatureOptions
 from worker.store_uris import is_uri
 
 STDIN = "-"
@@ -48,13 +49,6 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
 
-class _Batching(_Part):
-    max_batch_rows: int | None = None
-    batch_timeout_seconds: float | None = None
-    allowed_batch_rows: list[int] | None = None
-    max_enqueued_batches: int | None = None
-
-
 class _Shadow(_Part):
     to: str | int
     share: float
@@ -66,7 +60,8 @@ class _Model(_Part):
     loader: str = "saved_model"
     versions: int | str | list[int] | None = None
     labels: dict[str, int] = Field(default_factory=dict)
-    batching: _Batching | None = None
+    batching: BatchingFields | None = None
+    signatures: dict[str, SignatureOptions] | None = None
     policy: str | None = None
     split: dict[str, float] | None = None
     shadow: _Shadow | None = None
@@ -173,16 +168,6 @@ def _name_problems(name: str) -> Iterator[str]:
 
 
 def _config(model: _Model, folder: str, comment: str) -> ModelConfig:
-    batching = None
-    if model.batching is not None:
-        options = model.batching
-        sizes = options.allowed_batch_rows
-        batching = BatchingOptions(
-            options.max_batch_rows,
-            options.batch_timeout_seconds,
-            None if sizes is None else tuple(sizes),
-            options.max_enqueued_batches,
-        )
     split = None if model.split is None else str(TrafficSplit.of(model.split.items()))
     named = {
         POLICY: model.policy,
@@ -192,6 +177,7 @@ def _config(model: _Model, folder: str, comment: str) -> ModelConfig:
         WARMUP: model.warmup,
         GOLDEN: _golden(model.golden, folder),
         LOADING: None if model.loading == EAGER else model.loading,
+        SIGNATURES: signature_options.text(model.signatures) if model.signatures else None,
     }
     base_path = model.base_path
     if base_path and not is_uri(base_path):
@@ -201,7 +187,7 @@ def _config(model: _Model, folder: str, comment: str) -> ModelConfig:
         model.loader,
         _selection(model.versions),
         model.labels,
-        None if batching == BatchingOptions() else batching,
+        None if model.batching is None else model.batching.batching(),
         comment=model.comment or comment,
         parameters={name: text.encode() for name, text in named.items() if text is not None}
         | batching_parameters.encoded(model.model_dump()),

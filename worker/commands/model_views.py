@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from schemas.model_config import LAZY, BatchingOptions, ModelConfig, PastConfig
+from schemas.model_config import LAZY, SIGNATURES, BatchingOptions, ModelConfig, PastConfig
 from schemas.traffic_shadow import TrafficShadow
 from schemas.traffic_split import TrafficSplit
-from worker import batching_parameters
+from worker import batching_parameters, signature_options
 from worker.batching_parameters import BatchingParameter
 from worker.commands.output import styled
 from worker.commands.version_texts import versions_text
@@ -68,6 +68,7 @@ def config_document(config: ModelConfig | PastConfig) -> dict[str, Any]:
         "golden": golden_document(config),
         "loading": config.loading,
         **{each.name: each.document(config.parameters) for each in batching_parameters.ALL},
+        "signatures": signature_options.document(config.parameters),
         "revision": config.revision,
         "author": config.author,
         "time": time_text(config.time),
@@ -183,4 +184,5 @@ _SHOWN: Mapping[str, Callable[[ModelConfig | PastConfig], str]] = {
     "golden": golden_text,
     "loading": lambda config: config.loading or "",
     **{each.title: partial(_parameter_text, each) for each in batching_parameters.ALL},
+    "signatures": lambda config: config.parameters.get(SIGNATURES, b"").decode(errors="replace"),
 }

@@ -243,6 +243,7 @@ def test_set_writes_the_record_and_says_what_has_changed(capsys: pytest.CaptureF
             "padding_policy": None,
             "max_request_rows": None,
             "p99_ms": None,
+            "signatures": None,
             "revision": 2,
             "author": "ann@host",
             "time": "1970-01-01T00:00:01Z",
