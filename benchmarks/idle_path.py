@@ -142,7 +142,7 @@ class IdlePath:
         for offset, name in enumerate(dict.fromkeys(model for model, _ in wanted)):
             servable = FreeServable([signature for model, signature in wanted if model == name])
             config = ModelConfig("/nowhere", versions=SpecificVersions((VERSION,)))
-            table.apply(name.encode(), codec.encode(config), offset, 0.0)
+            table.apply(name.encode(), codec.encode(config), offset)
             loader = _FreeLoader(servable)
             manager.set_aspired_versions(
                 name, [AspiredVersion(ServableId(name, VERSION), partial(_same, loader))]

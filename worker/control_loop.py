@@ -76,13 +76,11 @@ class ControlLoop:
         *,
         on_settled: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
     ) -> None:
         """Nothing is read yet; *on_settled* is called once, when the worker may take requests."""
         self._parts = parts
         self._on_settled = on_settled
         self._clock = clock
-        self._wall = wall
         self._occasionally = Occasionally(_log, seconds=30.0, clock=clock)
         self._open_times = Backoff(0.5, 10.0)
         self._opened = False
@@ -190,7 +188,7 @@ class ControlLoop:
         self._problem = None if problem is None else str(problem)
 
     def _apply(self, record: ControlRecord, now: float) -> None:
-        change, name = self._parts.table.apply(record.key, record.value, record.offset, self._wall())
+        change, name = self._parts.table.apply(record.key, record.value, record.offset)
         facts = {"model": name, "offset": record.offset}
         if change is Change.REJECTED:
             _log.warning("control record refused", extra={"offset": record.offset, "problem": name})

@@ -39,7 +39,6 @@ class DesiredModel:
         config: its latest valid config; None when no record of it could be read.
         offset: the control offset of the latest record, valid or not.
         config_offset: the control offset of `config`; -1 for none.
-        applied_at: when the latest record was applied, wall clock in seconds.
         versions: the desired versions, highest first. For `latest` and `all`: those that were found here.
         arriving: versions that are desired once their files are all there, highest first.
         failures: why a desired version cannot even be tried (its directory is missing), by version.
@@ -56,7 +55,6 @@ class DesiredModel:
     config: ModelConfig | None
     offset: int
     config_offset: int = -1
-    applied_at: float = 0.0
     versions: tuple[int, ...] = ()
     arriving: tuple[int, ...] = ()
     failures: Mapping[int, str] = field(default_factory=dict)
@@ -142,7 +140,7 @@ class ModelTable:
         model = self._models.get(name)
         return None if model is None else model.config
 
-    def apply(self, key: bytes | None, value: bytes | None, offset: int, now: float) -> tuple[Change, str]:
+    def apply(self, key: bytes | None, value: bytes | None, offset: int) -> tuple[Change, str]:
         """Take in one control record; the change and the model's name, or the reason for a rejection.
 
         Raises nothing: a bad record is kept as a problem.
@@ -163,7 +161,7 @@ class ModelTable:
         except InvalidControlRecord as error:
             kept = before or DesiredModel(name, None, offset)
             problem = f"control record {offset} is not valid: {error}"
-            self._put(name, replace(kept, offset=offset, applied_at=now, problem=problem, record_valid=False))
+            self._put(name, replace(kept, offset=offset, problem=problem, record_valid=False))
             return Change.INVALID, name
         if isinstance(config.versions, SpecificVersions):
             versions = tuple(sorted(config.versions.versions, reverse=True))
@@ -174,7 +172,6 @@ class ModelTable:
             config,
             offset,
             offset,
-            now,
             versions,
             former=_former(config, before.config if before else None),
             shares=TrafficShares.of(name, config),

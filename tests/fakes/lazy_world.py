@@ -141,7 +141,7 @@ class LazyWorld:
 
     def _apply(self, name: str, value: bytes | None) -> None:
         self._offset += 1
-        self.table.apply(name.encode(), value, self._offset, self.clock())
+        self.table.apply(name.encode(), value, self._offset)
         self.aspirations.changed(name)
         self.lazy.changed(name, self.clock())
 

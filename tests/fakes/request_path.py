@@ -134,7 +134,7 @@ class Lab:
         **fields: Any,
     ) -> None:
         """Put a model on the control topic, and load what can be loaded; *failures* by version."""
-        self.table.apply(name.encode(), record(versions, **fields), self._control_offset, self.wall())
+        self.table.apply(name.encode(), record(versions, **fields), self._control_offset)
         self._control_offset += 1
         aspired = []
         for version in versions:

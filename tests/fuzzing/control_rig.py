@@ -114,7 +114,7 @@ class ControlRig:
             sabotage(parts)
         self._wrong: str | None = None
         self._watch(self._table)
-        self._loop = ControlLoop(parts, clock=self._clock, wall=self._wall)
+        self._loop = ControlLoop(parts, clock=self._clock)
         self._queue_options = ModelQueueOptions(BatchingSettings(), self._table)
         self._loop.step(self._clock())
 
@@ -160,9 +160,9 @@ class ControlRig:
         """Look at what each record does to the table, in the moment in which it does it."""
         right = table.apply
 
-        def apply(key: bytes | None, value: bytes | None, offset: int, now: float) -> tuple[Change, str]:
+        def apply(key: bytes | None, value: bytes | None, offset: int) -> tuple[Change, str]:
             before = self._table.models
-            result: tuple[Change, str] = right(key, value, offset, now)
+            result: tuple[Change, str] = right(key, value, offset)
             self._wrong = self._wrong or next(self._wrong_change(key, value, offset, before), None)
             return result
 

@@ -103,7 +103,7 @@ def serve(table: ModelTable, manager: AspiredVersionsManager) -> None:
     """Put the models on the table, and load what can be loaded."""
     for offset, (name, versions) in enumerate(VERSIONS.items()):
         config = ModelConfig("/models", versions=SpecificVersions(versions), labels=LABELS.get(name, {}))
-        table.apply(name.encode(), codec.encode(config), offset, 0.0)
+        table.apply(name.encode(), codec.encode(config), offset)
         if name == "loading":
             continue
         failure = PermanentLoadFailure("no such file") if name == "broken" else None

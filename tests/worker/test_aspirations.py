@@ -112,7 +112,7 @@ class World:
 
     def _apply(self, name: str, value: bytes | None) -> None:
         self.offset += 1
-        self.table.apply(name.encode(), value, self.offset, self.now)
+        self.table.apply(name.encode(), value, self.offset)
         self.aspirations.changed(name)
 
     def settle(self, seconds: float = 0.0) -> None:
@@ -612,7 +612,7 @@ def test_of_many_missing_versions_the_first_are_named() -> None:
         table, manager, Loaders({"fake": lambda _path, _version: FakeLoader()}), directories=lambda _: ()
     )
     config = replace(CONFIG, versions=SpecificVersions(tuple(range(1, 1001))))
-    table.apply(b"m", codec.encode(config), 0, 0.0)
+    table.apply(b"m", codec.encode(config), 0)
     aspirations.changed("m")
     aspirations.step(0.0)
 
@@ -647,7 +647,7 @@ def test_a_life_begins_with_the_rows_of_the_models_batches_as_they_are_then() ->
     )
     batching = BatchingOptions(max_batch_rows=8, allowed_batch_rows=(2, 8))
     for name, config in {"m": CONFIG, "n": replace(CONFIG, base_path="/n", batching=batching)}.items():
-        table.apply(name.encode(), codec.encode(config), 0, 0.0)
+        table.apply(name.encode(), codec.encode(config), 0)
         aspirations.changed(name)
     aspirations.step(0.0)
     for _ in range(5):

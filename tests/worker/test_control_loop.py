@@ -132,7 +132,7 @@ class World:
             lazy,
         )
         self.settled = 0
-        self.loop = ControlLoop(parts, on_settled=self._count_settled, clock=self.clock, wall=self.wall)
+        self.loop = ControlLoop(parts, on_settled=self._count_settled, clock=self.clock)
 
     def _count_settled(self) -> None:
         self.settled += 1

@@ -84,7 +84,7 @@ def test_a_request_for_what_was_removed_meanwhile_is_not_found() -> None:
     lab.send(request(1, id="held"))
     worker.run_for(1.0)
 
-    lab.table.apply(b"m", None, 99, 0.0)
+    lab.table.apply(b"m", None, 99)
     worker.run_for(1.0)
 
     assert lab.codes() == {"held": 5}

@@ -403,7 +403,7 @@ def test_an_invalid_record_leaves_a_lazy_model_as_it_is() -> None:
     world.set_lazy("awake", "asleep")
     world.ask("awake")
     for name in (b"awake", b"asleep"):
-        world.table.apply(name, b"garbage", 9, 0.0)
+        world.table.apply(name, b"garbage", 9)
     world.step(3)
     assert world.available() == {"awake"}
     assert world.ask("asleep") == 1

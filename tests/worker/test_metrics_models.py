@@ -28,7 +28,7 @@ class House:
 
     def remove(self, model: str) -> None:
         """Take a model from the control topic, and let its versions go."""
-        self.lab.table.apply(model.encode(), None, next(OFFSETS), self.lab.wall())
+        self.lab.table.apply(model.encode(), None, next(OFFSETS))
         self.lab.manager.set_aspired_versions(model, [])
         self.lab.settle_models()
 

@@ -92,7 +92,7 @@ class World:
         """A control record comes."""
         config = ModelConfig(base_path or self.base, loader="numpy", versions=versions or LatestVersions(1))
         self.offset += 1
-        change, _ = self.table.apply(name.encode(), codec.encode(config), self.offset, self.now)
+        change, _ = self.table.apply(name.encode(), codec.encode(config), self.offset)
         if change is Change.SET:
             self.aspirations.changed(name)
         return change
@@ -307,7 +307,7 @@ def test_a_removed_model_leaves_no_copy_where_none_is_kept(tmp_path: Path) -> No
     world.set(SpecificVersions((1,)))
     world.settle()
     assert list((tmp_path / "cache").glob("*-*/1/model.json"))
-    world.table.apply(b"m", None, 1, world.now)
+    world.table.apply(b"m", None, 1)
     world.aspirations.changed("m")
     world.settle()
 
@@ -343,7 +343,7 @@ def test_a_copy_is_given_up_when_a_record_takes_its_model_away(tmp_path: Path) -
     world.set(SpecificVersions((1,)))
 
     def on_block(_path: str) -> None:
-        world.table.apply(b"m", None, 1, world.now)
+        world.table.apply(b"m", None, 1)
         world.aspirations.changed("m")
         world.aspirations.step(world.now)
 

@@ -57,10 +57,10 @@ def test_a_record_that_asks_for_more_than_is_allowed_is_refused(config: ModelCon
 def test_what_was_desired_stays_desired_after_a_record_that_asks_for_too_much() -> None:
     """It is treated as any record that cannot be applied, and other models do not notice."""
     table = ModelTable({"numpy"}, rules=RULES)
-    table.apply(b"m", codec.encode(CONFIG), 0, 0.0)
+    table.apply(b"m", codec.encode(CONFIG), 0)
 
-    change, _ = table.apply(b"m", codec.encode(replace(CONFIG, base_path="/etc")), 1, 0.0)
-    other, _ = table.apply(b"other", codec.encode(CONFIG), 2, 0.0)
+    change, _ = table.apply(b"m", codec.encode(replace(CONFIG, base_path="/etc")), 1)
+    other, _ = table.apply(b"other", codec.encode(CONFIG), 2)
 
     assert (change, other) == (Change.INVALID, Change.SET)
     model = table.lookup("m")
@@ -73,7 +73,7 @@ def test_one_model_too_many_is_rejected_and_the_others_are_not() -> None:
     """It is kept nowhere, so that a flood of names ends; what is there can still change, and make room."""
     table = ModelTable(rules=OperatorRules(most_models=2))
     for number, name in enumerate([b"a", b"b", b"c", b"a"]):
-        table.apply(name, codec.encode(CONFIG), number, 0.0)
+        table.apply(name, codec.encode(CONFIG), number)
 
     assert set(table.models) == {"a", "b"}
     assert table.models["a"].offset == 3
@@ -82,16 +82,16 @@ def test_one_model_too_many_is_rejected_and_the_others_are_not() -> None:
     assert rejected.reason.startswith(
         "model 'c' is one more than the 2 that this worker takes (lifecycle.most_models)"
     )
-    table.apply(b"b", None, 4, 0.0)
-    assert table.apply(b"c", codec.encode(CONFIG), 5, 0.0) == (Change.SET, "c")
+    table.apply(b"b", None, 4)
+    assert table.apply(b"c", codec.encode(CONFIG), 5) == (Change.SET, "c")
 
 
 def test_garbage_under_a_name_too_many_grows_nothing() -> None:
     """A record that cannot be read is kept as a problem of its model only where the model may be."""
     table = ModelTable(rules=OperatorRules(most_models=1))
-    table.apply(b"a", b"garbage", 0, 0.0)
+    table.apply(b"a", b"garbage", 0)
 
-    assert table.apply(b"b", b"garbage", 1, 0.0)[0] is Change.REJECTED
+    assert table.apply(b"b", b"garbage", 1)[0] is Change.REJECTED
     assert set(table.models) == {"a"}
 
 

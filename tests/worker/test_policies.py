@@ -60,7 +60,7 @@ def table(config: ModelConfig | None) -> ModelTable:
     """A table with that model `m`."""
     made = ModelTable(policies=policies.SHIPPED)
     if config is not None:
-        assert made.apply(b"m", codec.encode(config), 0, 0.0) == (Change.SET, "m")
+        assert made.apply(b"m", codec.encode(config), 0) == (Change.SET, "m")
     return made
 
 
@@ -94,7 +94,7 @@ def test_a_record_with_a_policy_that_is_not_here_is_not_applied(name: bytes, sai
     """It says which there are; what was desired stays."""
     made = table(CONFIG)
     wrong = codec.encode(replace(CONFIG, base_path="/other", parameters={POLICY: name}))
-    assert made.apply(b"m", wrong, 1, 0.0) == (Change.INVALID, "m")
+    assert made.apply(b"m", wrong, 1) == (Change.INVALID, "m")
     model = made.models["m"]
     assert model.config is not None
     assert model.config.base_path == "/m"

@@ -68,7 +68,7 @@ class World:
         """A record that wants the latest version, with these parameters."""
         encoded = {name: text.encode() for name, text in parameters.items()}
         config = ModelConfig(str(self.base), loader="numpy", parameters=encoded)
-        self.table.apply(MODEL.encode(), codec.encode(config), self.offset, 0.0)
+        self.table.apply(MODEL.encode(), codec.encode(config), self.offset)
         self.offset += 1
         self.aspirations.changed(MODEL)
         self.settle()

@@ -97,7 +97,7 @@ def test_a_removed_model_is_not_found_at_once() -> None:
     """The control topic is the truth: a model taken from it answers no more, though it is still in memory."""
     lab = Lab()
     lab.set_model()
-    lab.table.apply(b"m", None, 99, 0.0)
+    lab.table.apply(b"m", None, 99)
 
     worker = lab.worker().join()
     lab.send(request(1, id="r"))
@@ -113,7 +113,7 @@ def test_a_version_taken_from_the_list_answers_until_its_unload_begins() -> None
     handle = lab.manager.handle("m", 1)
     worker = lab.worker().join()
     config = ModelConfig("/models", versions=SpecificVersions((2,)))
-    lab.table.apply(b"m", codec.encode(config), 99, 0.0)  # the manager has not heard of it yet
+    lab.table.apply(b"m", codec.encode(config), 99)  # the manager has not heard of it yet
     lab.send(request(1, id="before", version=1))
     worker.until_committed(1)
 

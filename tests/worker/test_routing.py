@@ -121,9 +121,8 @@ def test_with_no_variant_there_requests_wait_and_then_hear_why() -> None:
     assert lab.codes() == {"r": UNAVAILABLE}
     assert "version 1 failed: " in lab.messages()["r"]
 
-    lab.table.apply(
-        b"n", record((1, 2), parameters=split("1=1 2=1")), 7, 0.0
-    )  # the manager has not heard of it yet
+    # The manager has not heard of it yet.
+    lab.table.apply(b"n", record((1, 2), parameters=split("1=1 2=1")), 7)
     for n in range(10):
         lab.send(request(n, id=f"n{n}", model="n"))
     worker.run_for(0.5)
@@ -166,7 +165,7 @@ def test_a_label_means_what_it_meant_until_its_new_version_is_available() -> Non
     lab = Lab()
     lab.set_model(versions=(1,), labels={"live": 1})
     worker = lab.worker().join()
-    lab.table.apply(b"m", record((2,), labels={"live": 2}), 50, 0.0)  # and not the manager yet
+    lab.table.apply(b"m", record((2,), labels={"live": 2}), 50)  # and not the manager yet
     lab.send(request(1, id="while", label="live"))
     worker.until_committed(1)
     lab.set_model(versions=(2,), labels={"live": 2})

@@ -67,7 +67,7 @@ class Runs:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.table = ModelTable()
-        self.table.apply(b"m", record((1, 2), parameters={SHADOW: b"2=1"}), 0, 0.0)
+        self.table.apply(b"m", record((1, 2), parameters={SHADOW: b"2=1"}), 0)
         self.metrics = Metrics(new_registry())
         self.room = ShadowRoom(SIZE_BYTES)
         self.busy_until = 0.0
@@ -137,7 +137,7 @@ def test_what_waits_for_a_shadow_that_was_ended_is_dropped(value: bytes | None) 
     """At once, so that its version can be unloaded."""
     runs = Runs()
     runs.busy_until = 1e9
-    runs.table.apply(b"m", value, 1, 0.0)
+    runs.table.apply(b"m", value, 1)
     runs.go()
 
     assert (runs.ran, runs.dropped("off"), runs.clock()) == (0, 2, 0.0)

@@ -34,7 +34,7 @@ def said(tables: object) -> dict[str, bytes]:
 def options_of(config: ModelConfig, **own: Any) -> ModelQueueOptions:
     """Those of a worker with that record."""
     table = ModelTable()
-    table.apply(b"m", codec.encode(config), 0, 0.0)
+    table.apply(b"m", codec.encode(config), 0)
     return ModelQueueOptions(BatchingSettings(**own), table)
 
 

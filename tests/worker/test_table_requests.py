@@ -24,7 +24,7 @@ from worker.loaders import Loaders
 def serve(lab: Lab, name: str, loader: str, base_path: Path, *versions: int) -> None:
     """Put a model on the control topic and load its versions as a worker does."""
     config = ModelConfig(str(base_path), loader=loader, versions=SpecificVersions(versions))
-    lab.table.apply(name.encode(), codec.encode(config), 0, lab.wall())
+    lab.table.apply(name.encode(), codec.encode(config), 0)
     loaders = Loaders(wrap=lambda loader, life: WarmedLoader(loader, life.batch_rows))
 
     def make(version: int) -> Loader:
