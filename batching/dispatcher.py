@@ -6,13 +6,14 @@ thread idle. A device that is busy then never waits for Python, and no batch is 
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from batching import errors
 from batching.ahead import Ahead
 from batching.batch import NEVER, Batch
 from batching.expiry import Expiry
+from batching.in_flight import InFlightLimit, Ran
 from batching.ready_order import Lane, ReadyOrder
 from batching.running import Running, Stuck
 from batching.sleepers import Sleepers
@@ -32,6 +33,7 @@ class Dispatcher:
     Args:
         idle_seconds: a queue whose batches leave their threads idle for so long is one to work ahead on.
         threads: how many take batches, stand-ins and the one that works ahead not counted.
+        limit: how many of them may be with a batch at a time; None: all.
         thread: tells its caller's thread.
     """
 
@@ -41,6 +43,7 @@ class Dispatcher:
         make_condition: ConditionFactory,
         idle_seconds: float = math.inf,
         threads: int = 0,
+        limit: InFlightLimit | None = None,
         thread: Callable[[], int] = threading.get_ident,
     ) -> None:
         self._clock = clock
@@ -49,11 +52,13 @@ class Dispatcher:
         self._drained: Condition = make_condition(self._lock)
         self._ahead = Ahead(make_condition(self._lock), idle_seconds)
         self._order = ReadyOrder()
-        self._sleepers = Sleepers(self._lock, clock, make_condition, self._order)
+        self._sleepers = Sleepers(self._lock, clock, make_condition, self._order, self._room)
         self._lanes: dict[Lane[Any], None] = {}
         self._closed = False
+        self._threads = threads
+        self._limit = limit
         self._running = Running(threads)
-        self._spacing = Spacing(threads)
+        self._spacing = Spacing()
         self.expiry = Expiry(
             self._lock, clock, make_condition, self._order, self._sleepers.wake_enough, self._forget
         )
@@ -138,12 +143,21 @@ class Dispatcher:
                 self._order.update(lane, now)
             return batch
 
-    def finish(self, lane: Lane[Any], idle_seconds: float = 0.0, rows: int = 0, seconds: float = 0.0) -> None:
+    def finish(
+        self,
+        lane: Lane[Any],
+        idle_seconds: float = 0.0,
+        rows: int = 0,
+        seconds: float = 0.0,
+        enqueued_at: Sequence[float] = (),
+    ) -> None:
         """Count a batch as processed, whatever became of it, and how long its thread had nothing to do meanwhile.
 
-        One that has not failed has *rows*, padded, and has run for *seconds*.
+        One that has not failed has *rows*, padded, and has run for *seconds*; its tasks were *enqueued_at* these times.
         """
         with self._lock:
+            if self._limit is not None and rows:
+                self._limit.ran(Ran(self._running.count, enqueued_at, self._clock(), seconds, idle_seconds))
             lane.note_run(idle_seconds, rows, seconds)
             self._order.charge(lane, seconds)
             lane.running_batches -= 1
@@ -214,7 +228,7 @@ class Dispatcher:
         now = self._clock()
         self.expiry.look(now)
         self._order.promote(now)
-        taken = self._order.take(now)
+        taken = self._order.take(now) if self._room() else None
         if taken is not None:
             self._started(*taken)
         return taken
@@ -230,9 +244,14 @@ class Dispatcher:
         lane.running_batches += 1
         lane.dispatched_batches += 1
         self._running.started(self._thread(), lane, now)
-        if self._spacing.started(lane, batch.padded_rows, self._running.count, now):
+        threads = self._threads if self._limit is None else min(self._threads, self._limit.now)
+        if self._spacing.started(lane, batch.padded_rows, self._running.count, threads, now):
             self._order.update(lane, now)
         self._ahead.started(lane)
+
+    def _room(self) -> float:
+        """How many batches more may be taken, were there any; whoever finishes one comes by `next_batch` itself."""
+        return math.inf if self._limit is None else max(0, self._limit.now - self._running.at_work)
 
     def _hold(self, now: float) -> None:
         """Let the batches of stuck owners wait, and those of others go on."""

@@ -57,6 +57,11 @@ class Running:
         """How many threads are with a batch."""
         return len(self._by_thread)
 
+    @property
+    def at_work(self) -> int:
+        """How many of these are not stuck, as of the last look."""
+        return max(0, len(self._by_thread) - self._stuck_threads)
+
     def look(self, now: float, stuck_seconds: float) -> bool:
         """See who is stuck; whether that changes whose batches wait."""
         since = [lane.owner for lane, start in self._by_thread.values() if now - start >= stuck_seconds]

@@ -12,6 +12,7 @@ from batching.batch import Batch
 from batching.batch_queue import BatchQueue
 from batching.deadline_keeper import DeadlineKeeper
 from batching.dispatcher import Dispatcher
+from batching.in_flight import InFlightLimit
 from batching.observer import BatchObserver, SilentObserver
 from batching.options import QueueOptions
 from batching.queue_statistics import SchedulerStatistics
@@ -72,10 +73,14 @@ class SharedScheduler:
         name: str = "batching",
         overlap_seconds: float = math.inf,
         stuck_seconds: float = math.inf,
+        in_flight: InFlightLimit | None = None,
         make_condition: ConditionFactory = threading.Condition,
         thread_clock: Callable[[], float] = time.thread_time,
     ) -> None:
         """Start `threads` (0 or more) batch threads, and one more for overlaps where there are any and it is asked for.
+
+        With `in_flight` only so many of them are with batches at a time as it says (`batching.in_flight`), which learns
+        from each, and nobody works ahead; give each scheduler one of its own.
 
         A test's `make_condition` must sleep by its `clock`; `thread_clock` tells the processor time of its caller.
         """
@@ -87,9 +92,10 @@ class SharedScheduler:
         self._thread_clock = thread_clock
         self._stuck_seconds = stuck_seconds
         self._next_look = clock() + stuck_seconds
-        self._dispatcher = Dispatcher(clock, make_condition, overlap_seconds, threads)
+        self._dispatcher = Dispatcher(clock, make_condition, overlap_seconds, threads, in_flight)
         works = {f"{name}-{number}": self._work for number in range(threads)}
-        self._works_ahead = threads > 0 and overlap_seconds < math.inf
+        self._works_ahead = threads > 0 and overlap_seconds < math.inf and in_flight is None
+        self._asks_idleness = self._works_ahead or in_flight is not None
         if self._works_ahead:
             works[f"{name}-ahead"] = self._work_ahead
         self._fixed_threads = len(works)
@@ -262,7 +268,7 @@ class SharedScheduler:
         """Hand a batch over. A batch thread's outermost frame: whatever the callback raises ends here."""
         name = lane.queue.name
         before = self._idle_seconds()
-        rows, padded_rows = 0, batch.padded_rows
+        rows, padded_rows, enqueued_at = 0, batch.padded_rows, batch.enqueued_at
         self._tell(self._observer.batch_formed, name, batch)
         start = self._clock()
         try:
@@ -274,11 +280,12 @@ class SharedScheduler:
                 # Ctrl-C during `step` is for the caller; in a batch thread there is no caller.
                 raise
         finally:
-            self._dispatcher.finish(lane, self._idle_seconds() - before, rows, self._clock() - start)
+            idle, seconds = self._idle_seconds() - before, self._clock() - start
+            self._dispatcher.finish(lane, idle, rows, seconds, enqueued_at)
 
     def _idle_seconds(self) -> float:
         """The calling thread's time in which it used no processor, from no certain moment; 0 where nobody asks."""
-        return self._clock() - self._thread_clock() if self._works_ahead else 0.0
+        return self._clock() - self._thread_clock() if self._asks_idleness else 0.0
 
     @staticmethod
     def _tell(hook: Callable[..., None], *facts: object) -> None:

@@ -18,6 +18,7 @@ class Sleepers:
     Args:
         lock: the dispatcher's.
         order: what there is to take, and when there will be.
+        room: how many batches may be taken now, however many there are.
     """
 
     def __init__(
@@ -26,9 +27,11 @@ class Sleepers:
         clock: Callable[[], float],
         make_condition: ConditionFactory,
         order: ReadyOrder,
+        room: Callable[[], float],
     ) -> None:
         self._clock = clock
         self._order = order
+        self._room = room
         self._work: Condition = make_condition(lock)
         self._timer: Condition = make_condition(lock)  # the timekeeper's
         self._sleeping = 0  # threads on `work` that have not been notified
@@ -47,7 +50,7 @@ class Sleepers:
 
     def sleep(self) -> None:
         """Wait to be woken, or, as the timekeeper, for the next batch's time."""
-        due_at = self._order.next_due_at()
+        due_at = self._order.next_due_at() if self._room() else None  # else whoever makes room looks again
         if due_at is not None and (self._watch is None or due_at < self._watch.until):
             self._wake_timekeeper()  # which finds its place taken, and sleeps until it is woken
             self._watch = watch = Watch(due_at)
@@ -64,11 +67,12 @@ class Sleepers:
         """Wake threads for the batches that can be taken; keep one thread at the timer."""
         if not self._sleeping and self._watch is None:
             return
-        wanted = self._order.available_batches - self._woken
+        room = self._room()
+        wanted = min(self._order.available_batches, room) - self._woken
         if wanted > 0:
-            if wanted > self._wake_sleeping(wanted):
+            if wanted > self._wake_sleeping(int(wanted)):
                 self._wake_timekeeper()
-        elif not self._woken and (due_at := self._order.next_due_at()) is not None:
+        elif room and not self._woken and (due_at := self._order.next_due_at()) is not None:
             # A thread that has been woken comes by here itself; without one the timer must be seen to now.
             if self._watch is None:
                 self._wake_sleeping(1)

@@ -16,20 +16,17 @@ class Spacing:
 
     Where a thread is free when a batch starts there is time to spare, and nobody waits. Each call requires the
     dispatcher's lock.
-
-    Args:
-        threads: how many take batches.
     """
 
-    def __init__(self, threads: int) -> None:
-        self._threads = threads
+    def started(self, lane: Lane[Any], rows: int, busy_threads: int, threads: int, now: float) -> bool:
+        """A batch of this lane starts; whether the next one waits from now on.
 
-    def started(self, lane: Lane[Any], rows: int, busy_threads: int, now: float) -> bool:
-        """A batch of this lane starts, with which so many threads are busy; whether the next one waits from now on."""
-        if self._threads < 2:
+        With it so many threads are busy, of those that may take batches.
+        """
+        if threads < 2:
             return False
-        waits = busy_threads >= self._threads
-        lane.queue.not_before = now + lane.runs.seconds(rows) / self._threads if waits else AT_ONCE
+        waits = busy_threads >= threads
+        lane.queue.not_before = now + lane.runs.seconds(rows) / threads if waits else AT_ONCE
         return waits
 
     def finished(self, lane: Lane[Any]) -> bool:
