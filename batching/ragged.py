@@ -111,20 +111,34 @@ class Ragged:
     ) -> list[range]:
         """As `groups`, by the shape after dimension 0 of each array of each task."""
         found: list[range] = []
-        start, total, largest = 0, 0, list(shapes[0])
+        start, total, row_bytes, largest = 0, 0, 0, shapes[0]
         for index, (own, count) in enumerate(zip(shapes, rows, strict=True)):
-            joined = [self.inner_shape(key, pair) for key, *pair in zip(keys, largest, own, strict=True)]
-            row_bytes = sum(math.prod(inner) * size for inner, size in zip(joined, item_bytes, strict=True))
+            if not index or own != shapes[index - 1]:
+                joined = [self.inner_shape(key, pair) for key, *pair in zip(keys, largest, own, strict=True)]
+                row_bytes, largest = _row_bytes(joined, item_bytes), joined
             if index > start and row_bytes * (total + count) > self.max_batch_bytes:
                 found.append(range(start, index))
-                start, total, joined = index, 0, list(own)
+                start, total, largest = index, 0, own
+                row_bytes = self.row_bytes(keys, item_bytes, own)
             total += count
-            largest = joined
         found.append(range(start, len(rows)))
         return found
 
+    def row_bytes(self, keys: Sequence[Key], item_bytes: Sequence[int], shapes: Sequence[Shape]) -> int:
+        """Bytes of a row of a task alone, padded, by the shape after dimension 0 of each of its arrays."""
+        joined = [self.inner_shape(key, [shape]) for key, shape in zip(keys, shapes, strict=True)]
+        return _row_bytes(joined, item_bytes)
+
+    def __hash__(self) -> int:
+        dimensions = None if self.dimensions is None else frozenset(self.dimensions)
+        return hash((dimensions, self.buckets, frozenset(self.pad_values.items()), self.max_batch_bytes))
+
     def _padded(self, size: int) -> int:
         return next((bucket for bucket in self.buckets if bucket >= size), size)
+
+
+def _row_bytes(shapes: Sequence[Shape], item_bytes: Sequence[int]) -> int:
+    return sum(math.prod(shape) * size for shape, size in zip(shapes, item_bytes, strict=True))
 
 
 def stack(arrays: Sequence[Array], inner_shape: Shape, padded_rows: int, pad_value: PadValue | None) -> Array:

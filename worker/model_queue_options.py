@@ -5,8 +5,13 @@ import logging
 from batching.errors import InvalidOptions
 from batching.options import PaddingPolicy, QueueOptions
 from lifecycle.servable_id import ServableId
+from lifecycle.signature import Signature
 from schemas.model_config import BatchingOptions, ModelConfig
+from worker import ragged_inputs
 from worker.model_table import ModelTable
+from worker.ragged_inputs import RaggedInputs
+from worker.ragged_options import RaggedOptions
+from worker.request_block import RequestBlock
 from worker.settings_serving import BatchingSettings
 
 log = logging.getLogger(__name__)
@@ -60,6 +65,7 @@ class ModelQueueOptions:
     def __init__(self, own: BatchingSettings, table: ModelTable) -> None:
         self._own = own
         self._table = table
+        self._ragged = RaggedOptions(own.ragged_buckets, own.ragged_pad_values) if own.ragged else None
         self._known: dict[str, tuple[int, QueueOptions]] = {}
 
     def p99_seconds(self, name: str) -> float:
@@ -67,6 +73,13 @@ class ModelQueueOptions:
         model = self._table.lookup(name)
         p99_ms = None if model is None or model.config is None else model.config.p99_ms
         return self._own.p99_seconds if p99_ms is None else float(p99_ms) / 1000
+
+    def ragged_of(self, block: RequestBlock, signature: Signature) -> RaggedInputs | None:
+        """How the requests of a block are padded, as of now; None: not, and those of unlike lengths share no batch."""
+        options = self._ragged
+        if options is None:
+            return None
+        return ragged_inputs.of_kind(options, signature, block.kind, self._own.max_batch_bytes)
 
     def of(self, servable_id: ServableId) -> QueueOptions:
         """The options of a version's queues, as of now."""

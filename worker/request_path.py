@@ -180,6 +180,7 @@ class RequestPath:
             max_batch_bytes=settings.batching.max_batch_bytes,
             max_request_rows=settings.batching.max_request_rows,
             wall=wall,
+            ragged_of=options.ragged_of,
             controls=QueueControls(options.p99_seconds, metrics.objectives, clock),
         )
         self._shadowing = Shadowing(
@@ -188,6 +189,7 @@ class RequestPath:
                 table,
                 router,
                 options.of,
+                options.ragged_of,
                 directory,
                 clients,
                 metrics.shadow,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from batching.options import QueueOptions
 from batching.shared_scheduler import SharedScheduler
 from lifecycle.servable_id import ServableId
+from lifecycle.signature import Signature
 from schemas.errors import Code
 from schemas.request_kind import RequestKind
 from worker import thread_slices
@@ -24,7 +25,8 @@ from worker.log import Occasionally
 from worker.metrics_shadow import ShadowMetrics
 from worker.model_table import ModelTable
 from worker.path_clients import Clients
-from worker.request_block import Part
+from worker.ragged_inputs import RaggedInputs
+from worker.request_block import Part, RequestBlock
 from worker.router import Outcome, Refused, Routed, Router
 from worker.run_sizes import RunSizes
 from worker.settings_serving import BatchingSettings
@@ -49,6 +51,7 @@ class Surroundings:
         table: the desired models.
         router: finds versions.
         options_of: the batching options of a version.
+        ragged_of: how its requests of unlike lengths are padded.
         directory: what is known of topics.
         clients: makes producers.
         metrics: counts.
@@ -59,6 +62,7 @@ class Surroundings:
     table: ModelTable
     router: Router
     options_of: Callable[[ServableId], QueueOptions]
+    ragged_of: Callable[[RequestBlock, Signature], RaggedInputs | None]
     directory: TopicDirectory
     clients: Clients
     metrics: ShadowMetrics
@@ -134,6 +138,7 @@ class _Running:
             max_batch_bytes=own.max_batch_bytes,
             max_request_rows=own.max_request_rows,
             wall=wall,
+            ragged_of=around.ragged_of,
         )
         self.enqueuing = Enqueuing(self.queues, _Answers(self.room, around.metrics))
 
