@@ -45,6 +45,12 @@ PADDING_POLICIES = ("pad_up", "batch_down", "minimize_cost")
 P99_MS = "p99_ms"
 """Likewise: the latency objective of its requests in milliseconds, a decimal number; 0 for none."""
 
+RAGGED = "ragged"
+"""Likewise: whether inputs of unlike lengths share its batches: `off`, `on`, or the sizes to pad to (`32,64`)."""
+
+RAGGED_PAD_VALUES = "ragged_pad_values"
+"""Likewise: what inputs are padded with, `INPUT=VALUE` on each line."""
+
 EAGER, LAZY = LOADING_MODES = ("eager", "lazy")
 """At once, for good (as where nothing is said); when the model is first asked for, for as long as there is room."""
 
@@ -136,6 +142,17 @@ class _NamedParameters:
     def p99_ms(self) -> str | None:
         """What 99 of 100 of its rows may take, in milliseconds; 0: anything; None: as the worker's settings say."""
         return self._text(P99_MS)
+
+    @property
+    def ragged(self) -> str | None:
+        """Whether inputs of unlike lengths share its batches, and sizes to pad to; None: the worker's own choice."""
+        return self._text(RAGGED)
+
+    @property
+    def ragged_pad_values(self) -> tuple[str, ...] | None:
+        """What pads which input; None: the worker's own choice."""
+        text = self._text(RAGGED_PAD_VALUES)
+        return None if text is None else tuple(text.splitlines())
 
     def _text(self, name: str) -> str | None:
         text = self.parameters.get(name)

@@ -26,7 +26,7 @@ from schemas.version_selection import (
     SpecificVersions,
     VersionSelection,
 )
-from worker import parameter_rules, request_files, request_lines, traffic_rules
+from worker import parameter_rules, ragged_options, request_files, request_lines, traffic_rules
 from worker.operator_rules import OperatorRules
 from worker.request_lines import InvalidLine
 from worker.store_uris import is_uri, normal_place
@@ -148,6 +148,7 @@ def check_config(config: ModelConfig, known: Known | None = None) -> None:
         *parameter_rules.priority_problems(config.priority),
         *parameter_rules.mode_problems("padding_policy", config.padding_policy, PADDING_POLICIES),
         *parameter_rules.p99_problems(config.p99_ms),
+        *ragged_options.problems(config.ragged, config.ragged_pad_values),
     ]
     if known is not None:
         problems += _not_allowed(config, known)

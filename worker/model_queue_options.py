@@ -10,7 +10,7 @@ from schemas.model_config import BatchingOptions, ModelConfig
 from worker import ragged_inputs
 from worker.model_table import ModelTable
 from worker.ragged_inputs import RaggedInputs
-from worker.ragged_options import RaggedOptions
+from worker.ragged_options import RaggedOptions, sizes_of
 from worker.request_block import RequestBlock
 from worker.settings_serving import BatchingSettings
 
@@ -59,14 +59,25 @@ def combine(own: BatchingSettings, config: ModelConfig | None) -> QueueOptions:
     )
 
 
+def combine_ragged(own: BatchingSettings, config: ModelConfig | None) -> RaggedOptions | None:
+    """How requests of unlike lengths for a model with that config are padded; None: not."""
+    buckets = own.ragged_buckets if own.ragged else None
+    pad_values = own.ragged_pad_values
+    if config is not None and config.ragged is not None:
+        buckets = sizes_of(config.ragged)
+    if config is not None and config.ragged_pad_values is not None:
+        pad_values = config.ragged_pad_values
+    return None if buckets is None else RaggedOptions(buckets, pad_values)
+
+
 class ModelQueueOptions:
     """Looks the options up, once for each record of the control topic; used by one thread at a time."""
 
     def __init__(self, own: BatchingSettings, table: ModelTable) -> None:
         self._own = own
         self._table = table
-        self._ragged = RaggedOptions(own.ragged_buckets, own.ragged_pad_values) if own.ragged else None
         self._known: dict[str, tuple[int, QueueOptions]] = {}
+        self._known_ragged: dict[str, tuple[int, RaggedOptions | None]] = {}
 
     def p99_seconds(self, name: str) -> float:
         """The latency objective of a model, as of now; 0: it has none."""
@@ -76,10 +87,16 @@ class ModelQueueOptions:
 
     def ragged_of(self, block: RequestBlock, signature: Signature) -> RaggedInputs | None:
         """How the requests of a block are padded, as of now; None: not, and those of unlike lengths share no batch."""
-        options = self._ragged
-        if options is None:
+        name = block.handle.id.name
+        model = self._table.lookup(name)
+        offset = -1 if model is None else model.config_offset
+        known = self._known_ragged.get(name)
+        if known is None or known[0] != offset:
+            config = None if model is None else model.config
+            known = self._known_ragged[name] = offset, combine_ragged(self._own, config)
+        if known[1] is None:
             return None
-        return ragged_inputs.of_kind(options, signature, block.kind, self._own.max_batch_bytes)
+        return ragged_inputs.of_kind(known[1], signature, block.kind, self._own.max_batch_bytes)
 
     def of(self, servable_id: ServableId) -> QueueOptions:
         """The options of a version's queues, as of now."""

@@ -12,6 +12,7 @@ from lifecycle.servable import Servable
 from lifecycle.servable_id import ServableId
 from schemas import headers
 from schemas.errors import Code
+from schemas.model_config import RAGGED, RAGGED_PAD_VALUES
 from schemas.predict_reply import PredictReply
 from schemas.predict_request import PredictRequest
 from schemas.tensor import Tensor
@@ -20,7 +21,7 @@ from tests.kit.models import SavedModels
 
 pytestmark = pytest.mark.tensorflow
 
-RAGGED: dict[str, Any] = {"ragged": True}
+ON: dict[str, Any] = {"ragged": True}
 BAD = -13
 
 
@@ -65,12 +66,14 @@ def model(servable: Servable) -> Watched:
     return Watched(servable)
 
 
-def serving(model: Watched, **batching: Any) -> tuple[Lab, Worker]:
-    """A worker with the model as `m`, version 1."""
+def serving(
+    model: Watched, parameters: Mapping[str, bytes] | None = None, **batching: Any
+) -> tuple[Lab, Worker]:
+    """A worker with the model as `m`, version 1, whose config has these parameters."""
     lab = Lab()
     servable: Any = model
     lab.servables[ServableId("m", 1)] = servable
-    lab.set_model()
+    lab.set_model(parameters=parameters or {})
     return lab, lab.worker(batching=batching).join()
 
 
@@ -124,7 +127,7 @@ def test_without_it_lengths_share_no_batch(model: Watched) -> None:
 
 def test_unlike_lengths_share_a_batch(model: Watched) -> None:
     """Of all dtypes, also a text without any token; each reply is of its own rows, as long as the batch was."""
-    lab, worker = serving(model, **RAGGED)
+    lab, worker = serving(model, **ON)
     texts = [(1, 2), (3,), (4, 5, 6), ()]
     replies = ask(lab, worker, [text(*each) for each in texts])
 
@@ -140,7 +143,7 @@ def test_buckets_pad_values_and_allowed_rows(model: Watched) -> None:
     """What is set is what the model sees; a fixed dimension is in no bucket."""
     lab, worker = serving(
         model,
-        **RAGGED,
+        **ON,
         ragged_buckets=(4, 8),
         ragged_pad_values=("ids=7", "words=[PAD]", "mask=false"),
         max_batch_rows=4,
@@ -155,11 +158,45 @@ def test_buckets_pad_values_and_allowed_rows(model: Watched) -> None:
     assert model.shapes("pair") == [(4, 2)]
 
 
+@pytest.mark.parametrize(
+    ("said", "worker_says", "lengths"),
+    [
+        ({RAGGED: b"on"}, {}, [2]),
+        ({RAGGED: b"8"}, {"ragged": True, "ragged_buckets": (4,)}, [8]),
+        ({RAGGED: b"on"}, {"ragged_buckets": (4,)}, [2]),
+        ({RAGGED: b"off"}, {"ragged": True}, [1, 2]),
+        ({}, {"ragged": True}, [2]),
+        ({RAGGED_PAD_VALUES: b"ids=5"}, {}, [1, 2]),
+    ],
+    ids=str,
+)
+def test_what_a_model_says_goes_before_what_the_worker_says(
+    model: Watched, said: Mapping[str, bytes], worker_says: Mapping[str, Any], lengths: list[int]
+) -> None:
+    """Each parameter by itself."""
+    lab, worker = serving(model, said, **worker_says)
+    ask(lab, worker, [text(1, 2), text(3)])
+
+    assert sorted(length for _, length in model.shapes()) == lengths
+
+
+def test_a_model_that_changes_its_mind_is_batched_so_from_then_on(model: Watched) -> None:
+    """Its next requests have new queues, and its own pad values."""
+    lab, worker = serving(model)
+    ask(lab, worker, [text(1, 2), text(3)])
+    lab.set_model(parameters={RAGGED: b"on", RAGGED_PAD_VALUES: b"ids=5"})
+    lab.send(text(1, 2))
+    lab.send(text(3))
+    worker.until_committed(4)
+
+    assert model.runs[-1]["ids"].tolist() == [[1, 2], [3, 5]]
+
+
 def test_a_pad_value_that_its_input_does_not_take_is_told_and_nothing_is_padded(
     model: Watched, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Wrong numbers would be worse than small batches."""
-    lab, worker = serving(model, **RAGGED, ragged_pad_values=("ids=[PAD]",))
+    lab, worker = serving(model, **ON, ragged_pad_values=("ids=[PAD]",))
     texts = [(1, 2), (3,)]
 
     for reply, tokens in zip(ask(lab, worker, [text(*each) for each in texts]), texts, strict=True):
@@ -170,7 +207,7 @@ def test_a_pad_value_that_its_input_does_not_take_is_told_and_nothing_is_padded(
 
 def test_the_text_at_fault_fails_alone(model: Watched) -> None:
     """Bisection works with parts of unlike lengths."""
-    lab, worker = serving(model, **RAGGED)
+    lab, worker = serving(model, **ON)
     texts = [(1,), (2, 2), (BAD, 1, 1, 1), (3,), (4, 4, 4)]
     replies = ask(lab, worker, [text(*each) for each in texts])
 
@@ -184,7 +221,7 @@ def test_the_text_at_fault_fails_alone(model: Watched) -> None:
 
 def test_blocks_are_split_between_requests_of_unlike_lengths(model: Watched) -> None:
     """Batches of four rows at most, of requests of one to three rows."""
-    lab, worker = serving(model, **RAGGED, max_batch_rows=4)
+    lab, worker = serving(model, **ON, max_batch_rows=4)
     texts = [((n % 5 + 1) * (n,), n % 3 + 1) for n in range(20)]
     replies = ask(lab, worker, [text(*tokens, rows=rows) for tokens, rows in texts])
 
@@ -197,7 +234,7 @@ def test_blocks_are_split_between_requests_of_unlike_lengths(model: Watched) -> 
 def test_a_batch_is_bounded_by_its_bytes_padded(model: Watched) -> None:
     """One long text among short ones does not make all of them as long."""
     most_bytes = 4000
-    lab, worker = serving(model, **RAGGED, max_batch_bytes=most_bytes, max_batch_rows=16)
+    lab, worker = serving(model, **ON, max_batch_bytes=most_bytes, max_batch_rows=16)
     texts = [(1,)] * 10 + [(2,) * 150] + [(3, 3)] * 10
     replies = ask(lab, worker, [text(*each) for each in texts])
 
@@ -210,7 +247,7 @@ def test_a_batch_is_bounded_by_its_bytes_padded(model: Watched) -> None:
 def test_dimensions_that_are_long_in_unlike_inputs_are_run_apart(model: Watched) -> None:
     """Each request is small by itself; padded to each other's dimensions they would not be."""
     most_bytes = 2100
-    lab, worker = serving(model, **RAGGED, max_batch_bytes=most_bytes, max_batch_rows=4)
+    lab, worker = serving(model, **ON, max_batch_bytes=most_bytes, max_batch_rows=4)
     many_ids, many_words = text(*[1] * 55), text(*[1] * 60)
     few = {tensor.name: tensor for tensor in text().inputs}
     replies = ask(
@@ -241,7 +278,7 @@ def test_dimensions_that_are_long_in_unlike_inputs_are_run_apart(model: Watched)
 
 def test_requests_of_more_rows_than_a_batch_are_run_in_parts(model: Watched) -> None:
     """Padded together, and cut into parts of a batch's rows."""
-    lab, worker = serving(model, **RAGGED, max_batch_rows=2, max_request_rows=8)
+    lab, worker = serving(model, **ON, max_batch_rows=2, max_request_rows=8)
     texts = [((1, 2, 3), 5), ((4,), 4)]
     replies = ask(lab, worker, [text(*tokens, rows=rows) for tokens, rows in texts])
 
@@ -252,7 +289,7 @@ def test_requests_of_more_rows_than_a_batch_are_run_in_parts(model: Watched) -> 
 
 def test_a_request_that_is_late_is_left_out(model: Watched) -> None:
     """Behind a batch that takes two seconds; the rest of its own batch is padded without it."""
-    lab, worker = serving(model, **RAGGED, max_batch_rows=4)
+    lab, worker = serving(model, **ON, max_batch_rows=4)
     model.on_run = lambda: lab.clock.advance(2.0)
     lab.send(text(9, rows=4, id="before"))
     lab.send(text(1, 1, 1, 1, id="late"), headers=[(headers.TIMEOUT_MS, b"1000")])

@@ -24,6 +24,8 @@ from schemas.model_config import (
     PADDING_POLICY,
     POLICY,
     PRIORITY,
+    RAGGED,
+    RAGGED_PAD_VALUES,
     SHADOW,
     SPLIT,
     WARMUP,
@@ -80,6 +82,8 @@ class _Model(_Part):
     priority: int | None = None
     padding_policy: str | None = None
     p99_ms: float | None = None
+    ragged: str | None = None
+    ragged_pad_values: list[str] | None = None
     comment: str = ""
 
 
@@ -195,6 +199,8 @@ def _config(model: _Model, folder: str, comment: str) -> ModelConfig:
         PRIORITY: None if model.priority is None else str(model.priority),
         PADDING_POLICY: model.padding_policy,
         P99_MS: None if model.p99_ms is None else p99_ms_text(model.p99_ms),
+        RAGGED: model.ragged,
+        RAGGED_PAD_VALUES: None if model.ragged_pad_values is None else "\n".join(model.ragged_pad_values),
     }
     base_path = model.base_path
     if base_path and not is_uri(base_path):

@@ -12,6 +12,7 @@ from schemas.model_config import GOLDEN, PADDING_POLICIES, SHADOW, SPLIT
 from schemas.traffic_shadow import TrafficShadow
 from schemas.traffic_split import TrafficSplit, part_of, target_of
 from schemas.version_selection import AllVersions, LatestVersions, SpecificVersions, VersionSelection
+from worker import ragged_options
 from worker.commands.options import output_option, settings_options
 from worker.commands.version_texts import p99_ms_text, versions_of
 from worker.store_uris import is_uri
@@ -126,6 +127,22 @@ def row_sizes(_ctx: click.Context, _param: click.Parameter, value: str | None) -
         ) from None
 
 
+def ragged_text(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """Off, on, or sizes."""
+    for problem in ragged_options.problems(value, None):
+        raise click.BadParameter(problem)
+    return value
+
+
+def pad_values_text(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> str | None:
+    """Each on a line; None without any."""
+    for problem in ragged_options.problems(None, value):
+        raise click.BadParameter(problem)
+    if any(len(text.splitlines()) > 1 for text in value):
+        raise click.BadParameter("a pad value is one line")
+    return "\n".join(value) or None
+
+
 def loader_name(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
     """The name of a loader; says so when there is none of that name here."""
     from worker.control_record import check_loader_name  # noqa: PLC0415 - --help needs no NumPy
@@ -205,6 +222,23 @@ def batching_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Choice(PADDING_POLICIES),
             help="Batches between two of these sizes are padded up, cut down to the smaller one (the rest waits on), "
             "or whichever costs less a row. Default: what batching.padding_policy says on the workers.",
+        ),
+        click.option(
+            "--ragged",
+            metavar="off|on|32,64,…",
+            callback=ragged_text,
+            help="Whether inputs of unlike lengths share batches, padded where the signature leaves a dimension open: "
+            "to the largest of the batch, or to the next of these sizes. Replies are not cut. Default: what "
+            "batching.ragged says on the workers.",
+        ),
+        click.option(
+            "--pad-value",
+            "ragged_pad_values",
+            multiple=True,
+            metavar="INPUT=VALUE",
+            callback=pad_values_text,
+            help="What an input is padded with. May be repeated. Default: what batching.ragged_pad_values says on the "
+            "workers; zero, false, or an empty string.",
         ),
         click.option(
             "--priority",

@@ -67,6 +67,8 @@ def config_document(config: ModelConfig | PastConfig) -> dict[str, Any]:
         "priority": priority_document(config),
         "padding_policy": config.padding_policy,
         "p99_ms": p99_ms_document(config),
+        "ragged": config.ragged,
+        "ragged_pad_values": None if config.ragged_pad_values is None else list(config.ragged_pad_values),
         "revision": config.revision,
         "author": config.author,
         "time": time_text(config.time),
@@ -193,4 +195,6 @@ _SHOWN: Mapping[str, Callable[[ModelConfig | PastConfig], str]] = {
     "priority": lambda config: config.priority or "",
     "padding policy": lambda config: config.padding_policy or "",
     "p99 in ms": lambda config: config.p99_ms or "",
+    "ragged": lambda config: config.ragged or "",
+    "pad values": lambda config: " ".join(config.ragged_pad_values or ()),
 }

@@ -10,11 +10,6 @@ from schemas.model_config import (
     LAZY,
     LOADING,
     LOADING_MODES,
-    P99_MS,
-    PADDING_POLICY,
-    POLICY,
-    PRIORITY,
-    WARMUP,
     WARMUP_MODES,
     BatchingOptions,
     ModelConfig,
@@ -140,26 +135,23 @@ for command in (label, split, shadow, promote, rollback, history, freeze, unfree
 @output_option
 def set_model(
     loaded: "Loaded",
+    /,
     name: str,
     base_path: str,
     versions: VersionSelection,
     labels: tuple[tuple[str, int], ...],
     loader: str,
-    policy: str | None,
     parts: tuple[tuple[str, float], ...],
-    warmup: str | None,
     golden: Path | None,
     loading: str,
-    priority: int | None,
-    p99_ms: str | None,
     comment: str,
     max_batch_rows: int | None,
     batch_timeout_seconds: float | None,
     allowed_batch_rows: tuple[int, ...] | None,
-    padding_policy: str | None,
     wait: bool,
     timeout: float,
     output: Output,
+    **chosen: str | int | None,
 ) -> None:
     """Serve versions of a model, or change what is served of it.
 
@@ -170,15 +162,9 @@ def set_model(
     from worker.commands.model_actions import set_model  # noqa: PLC0415 - likewise
 
     options = (max_batch_rows, batch_timeout_seconds, allowed_batch_rows)
-    chosen = {
-        POLICY: policy,
-        WARMUP: warmup,
-        LOADING: LAZY if loading == LAZY else None,
-        PRIORITY: None if priority is None else str(priority),
-        PADDING_POLICY: padding_policy,
-        P99_MS: p99_ms,
-    }
-    named = {name: text.encode() for name, text in chosen.items() if text is not None}
+    chosen[LOADING] = LAZY if loading == LAZY else None
+    # All others of these options are called as the record's parameters are.
+    named = {name: str(value).encode() for name, value in chosen.items() if value is not None}
     config = ModelConfig(
         absolute(base_path),
         loader,

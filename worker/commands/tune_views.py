@@ -175,9 +175,12 @@ def set_command(tuned: Tuned) -> str | None:
         "--warmup": config.warmup,
         "--loading": config.loading,
         "--priority": config.priority,
+        "--padding-policy": config.padding_policy,
         "--p99-ms": config.p99_ms,
+        "--ragged": config.ragged,
     }
     words += [word for flag, value in said.items() if value is not None for word in (flag, value)]
+    words += [word for value in config.ragged_pad_values or () for word in ("--pad-value", value)]
     sizes = ",".join(map(str, options.allowed_batch_rows or ())) or "none"
     words += ["--max-batch-rows", str(options.max_batch_rows)]
     words += ["--batch-timeout-seconds", f"{options.batch_timeout_seconds:g}"]

@@ -12,6 +12,8 @@ from schemas.model_config import (
     P99_MS,
     PADDING_POLICY,
     PRIORITY,
+    RAGGED,
+    RAGGED_PAD_VALUES,
     SHADOW,
     SPLIT,
     WARMUP,
@@ -40,6 +42,8 @@ loading = "lazy"
 priority = 7
 padding_policy = "batch_down"
 p99_ms = 2.5
+ragged = "8,16"
+ragged_pad_values = ["ids=1", "words=[PAD]"]
 comment = "two of them"
 batching = { max_batch_rows = 8, batch_timeout_seconds = 1, allowed_batch_rows = [4, 8] }
 
@@ -62,6 +66,8 @@ PRICES = ModelConfig(
         PRIORITY: b"7",
         PADDING_POLICY: b"batch_down",
         P99_MS: b"2.5",
+        RAGGED: b"8,16",
+        RAGGED_PAD_VALUES: b"ids=1\nwords=[PAD]",
     },
 )
 
