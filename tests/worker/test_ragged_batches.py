@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lifecycle.saved_model_loader import SavedModelLoader
 from lifecycle.servable import Servable
 from lifecycle.servable_id import ServableId
 from schemas import headers
 from schemas.errors import Code
-from schemas.model_config import RAGGED, RAGGED_PAD_VALUES
+from schemas.model_config import RAGGED, RAGGED_PAD_VALUES, SHADOW, SPLIT
 from schemas.predict_reply import PredictReply
 from schemas.predict_request import PredictRequest
 from schemas.tensor import Tensor
@@ -302,3 +304,76 @@ def test_a_request_that_is_late_is_left_out(model: Watched) -> None:
     assert_own(replies["short"], (2,))
     assert_own(replies["longer"], (3, 3))
     assert model.shapes() == [(4, 1), (2, 2)]
+
+
+def test_urgent_texts_are_filled_up_with_others_of_unlike_lengths(model: Watched) -> None:
+    """Priorities have queues of their own, of one family; one run has both."""
+    lab, worker = serving(model, **ON)
+    lab.send(text(1, 2, 3, id="patient"), headers=[(headers.PRIORITY, b"1")])
+    lab.send(text(4, id="urgent"), headers=[(headers.PRIORITY, b"9")])
+    worker.until_committed(2)
+    replies = {reply.id: reply for reply in lab.replies()}
+
+    assert_own(replies["patient"], (1, 2, 3))
+    assert_own(replies["urgent"], (4,))
+    assert model.shapes() == [(2, 3)]
+
+
+def test_a_model_that_finds_no_memory_is_run_with_fewer_rows_of_any_length(model: Watched) -> None:
+    """Parts are cut and padded anew; nobody gets an error."""
+
+    def look() -> None:
+        if len(model.runs[-1]["ids"]) > 2:
+            raise MemoryError
+
+    model.on_run = look
+    lab, worker = serving(model, **ON)
+    texts = [(1,), (2, 2), (3, 3, 3), (4,)]
+    for reply, tokens in zip(ask(lab, worker, [text(*each) for each in texts]), texts, strict=True):
+        assert_own(reply, tokens)
+
+    assert model.shapes() == [(4, 3), (2, 1), (2, 3)]
+
+
+def test_a_shadow_is_tried_on_texts_of_unlike_lengths(servable: Servable) -> None:
+    """In batches of its own, padded in the same way."""
+    regular, tried = Watched(servable), Watched(servable)
+    lab = Lab()
+    for version, model in ((1, regular), (2, tried)):
+        watched: Any = model
+        lab.servables[ServableId("m", version)] = watched
+    lab.set_model(versions=(1, 2), parameters={RAGGED: b"on", SPLIT: b"1=1", SHADOW: b"2=1"})
+    worker = lab.worker().join()
+    texts = [(1,), (2, 2)]
+    replies = ask(lab, worker, [text(*each) for each in texts])
+    worker.until(lambda: bool(tried.runs), "tried")
+
+    for reply, tokens in zip(replies, texts, strict=True):
+        assert_own(reply, tokens)
+    assert regular.shapes() == tried.shapes() == [(2, 2)]
+
+
+@settings(max_examples=25)
+@given(
+    texts=st.lists(st.tuples(st.integers(0, 9), st.integers(1, 4)), min_size=1, max_size=12),
+    max_batch_rows=st.sampled_from([4, 6, 64]),
+    buckets=st.sampled_from([b"on", b"4", b"2,8"]),
+    most_bytes=st.sampled_from([1, 700, 1 << 20]),
+)
+def test_each_request_gets_its_own_rows(
+    servable: Servable,
+    texts: list[tuple[int, int]],
+    max_batch_rows: int,
+    buckets: bytes,
+    most_bytes: int,
+) -> None:
+    """Whatever lengths come together, however many rows there are, and however little room."""
+    model = Watched(servable)
+    parameters = {RAGGED: buckets}
+    lab, worker = serving(model, parameters, max_batch_rows=max_batch_rows, max_batch_bytes=most_bytes)
+    requests = [text(*[n + 1] * length, rows=rows) for n, (length, rows) in enumerate(texts)]
+
+    for n, reply in enumerate(ask(lab, worker, requests)):
+        length, rows = texts[n]
+        assert_own(reply, [n + 1] * length, rows)
+    assert all(rows <= max_batch_rows for rows, _ in model.shapes())
