@@ -23,7 +23,8 @@ def run(
 
     Tasks that were cancelled are left out, and without any other the function is not called. The batch's tasks have
     one layout. Where the function raises an `Exception` it is called with either half of the tasks, and so on,
-    as far as `Bisection` lets it, unless not to *bisect*: who made it fail is the only one to get that.
+    as far as `Bisection` lets it, unless not to *bisect*: who made it fail is the only one to get that. Tasks with
+    ragged dimensions are run in several calls where one would be too large.
 
     Raises:
         BaseException: what the function raised, or what is wrong with what it returned, where no task has a result;
@@ -32,11 +33,37 @@ def run(
     try:
         tasks = [task for task in batch.tasks if task.start()]
         if tasks:
-            _search(function, tasks, allowed_batch_rows, bisect=bisect)
+            _run_groups(function, _small_enough(tasks), allowed_batch_rows, bisect=bisect)
     except BaseException as error:
         for task in batch.tasks:
             task.fail(_own(error))  # those that have ended stay as they are
         raise
+
+
+def _small_enough(tasks: list[ArrayTask]) -> list[list[ArrayTask]]:
+    """Return the tasks in groups that are not too large when they are padded; nearly always one."""
+    ragged = tasks[0].ragged
+    if ragged is None or len(tasks) == 1:
+        return [tasks]
+    rows = [task.rows for task in tasks]
+    groups = ragged.groups(arrays.keys_of(tasks[0].form), [task.arrays for task in tasks], rows)
+    return [tasks[group.start : group.stop] for group in groups]
+
+
+def _run_groups(
+    function: Function, groups: list[list[ArrayTask]], allowed_batch_rows: Sequence[int], *, bisect: bool
+) -> None:
+    """Run each group, whatever becomes of the others; raise the last one's error where none has any result."""
+    failed = 0
+    for tasks in groups:
+        try:
+            _search(function, tasks, allowed_batch_rows, bisect=bisect)
+        except Exception as error:
+            failed += 1
+            if failed == len(groups):
+                raise
+            for task in tasks:
+                task.fail(_own(error))
 
 
 def _search(
@@ -75,10 +102,14 @@ def _call(
     """Return the form of the outputs and, for each array among them, each task's rows."""
     rows = [task.rows for task in tasks]
     padded_rows = padding.next_allowed(sum(rows), allowed_batch_rows)
-    merged = [
-        merging.merge(column, padded_rows) for column in zip(*(task.arrays for task in tasks), strict=True)
-    ]
-    form, outputs = arrays.checked_output(function(arrays.put_together(tasks[0].form, merged)))
+    columns = zip(*(task.arrays for task in tasks), strict=True)
+    form, ragged = tasks[0].form, tasks[0].ragged
+    if ragged is None:
+        merged = [merging.merge(column, padded_rows) for column in columns]
+    else:
+        keys = arrays.keys_of(form)
+        merged = [ragged.merge(key, column, padded_rows) for key, column in zip(keys, columns, strict=True)]
+    form, outputs = arrays.checked_output(function(arrays.put_together(form, merged)))
     return form, [_divided(output, tasks, rows, padded_rows) for output in outputs]
 
 

@@ -4,11 +4,10 @@ import threading
 from collections.abc import Sequence
 from typing import Any, Self
 
-import numpy as np
-
-from batching import arrays, errors
+from batching import arrays, errors, ragged
 from batching.arrays import Array, Form, Layout
 from batching.pending import Pending
+from batching.ragged import Ragged
 
 
 class ArrayTask:
@@ -20,11 +19,12 @@ class ArrayTask:
         pending: what the caller waits for; the pieces of one task share it.
         rows: of each array.
         deadline: when it must have begun, by the scheduler's clock; None: whenever.
+        ragged: which dimensions of its arrays may differ from those of its batch; None: none.
     """
 
-    __slots__ = ("_joining", "_start", "arrays", "deadline", "form", "pending", "rows")
+    __slots__ = ("_joining", "_start", "arrays", "deadline", "form", "pending", "ragged", "rows")
 
-    def __init__(self, value: object, deadline: float | None = None) -> None:
+    def __init__(self, value: object, deadline: float | None = None, ragged: Ragged | None = None) -> None:
         """Make a task of what a caller put in.
 
         Raises:
@@ -33,13 +33,14 @@ class ArrayTask:
         self.form, self.arrays, self.rows = arrays.checked_input(value)
         self.pending: Pending[Any] = Pending()
         self.deadline = deadline
+        self.ragged = ragged
         self._joining: Joining | None = None
         self._start = 0
 
     @property
     def layout(self) -> Layout:
         """What it shares with those that may be in one batch with it."""
-        return arrays.layout_of(self.form, self.arrays)
+        return arrays.layout_of(self.form, self.arrays, self.ragged)
 
     @property
     def is_piece(self) -> bool:
@@ -48,7 +49,7 @@ class ArrayTask:
 
     def split(self, rows: int) -> tuple[Self, Self]:
         """Cut anywhere."""
-        joining = self._joining or Joining(self.pending, self.rows)
+        joining = self._joining or Joining(self.pending, self.rows, padded=self.ragged is not None)
         return self._piece(joining, 0, rows), self._piece(joining, rows, self.rows)
 
     def start(self) -> bool:
@@ -76,17 +77,21 @@ class ArrayTask:
     def _piece(self, joining: "Joining", start: int, stop: int) -> Self:
         piece = object.__new__(type(self))
         piece.form, piece.pending, piece.rows = self.form, self.pending, stop - start
-        piece.deadline = self.deadline
+        piece.deadline, piece.ragged = self.deadline, self.ragged
         piece.arrays = tuple(array[start:stop] for array in self.arrays)
         piece._joining, piece._start = joining, self._start + start
         return piece
 
 
 class Joining:
-    """Collects the outputs of one task's pieces, which run in any order and on any thread."""
+    """Collects the outputs of one task's pieces, which run in any order and on any thread.
 
-    def __init__(self, pending: Pending[Any], rows: int) -> None:
+    Pieces of a *padded* task ran in batches of unlike lengths: their outputs are padded to the largest of them.
+    """
+
+    def __init__(self, pending: Pending[Any], rows: int, *, padded: bool) -> None:
         self._pending = pending
+        self._any_length = Ragged() if padded else None
         self._missing_rows = rows
         self._outputs: dict[int, tuple[Form, Sequence[Array]]] = {}
         self._started: bool | None = None
@@ -113,8 +118,9 @@ class Joining:
                 return
         wanted = self._outputs[0][0]
         pieces = [arrays.reordered(*self._outputs[start], wanted) for start in sorted(self._outputs)]
-        if any(arrays.layout_of(*piece) != arrays.layout_of(*pieces[0]) for piece in pieces):
-            kinds = sorted({arrays.describe(arrays.layout_of(*piece)) for piece in pieces})
+        layouts = [arrays.layout_of(*piece, self._any_length) for piece in pieces]
+        if any(layout != layouts[0] for layout in layouts):
+            kinds = sorted(set(map(arrays.describe, layouts)))
             self._pending.fail(
                 errors.LayoutMismatch(
                     f"the task was run in {len(pieces)} pieces, for which the function gave {' and '.join(kinds)}"
@@ -122,7 +128,9 @@ class Joining:
             )
             return
         columns = zip(*(outputs for _, outputs in pieces), strict=True)
-        joined = [
-            np.concatenate(column, dtype=column[0].dtype) for column in columns
-        ]  # else in native byte order
+        try:
+            joined = list(map(ragged.joined, columns))
+        except errors.LayoutMismatch as error:  # objects of unlike lengths, which nothing pads
+            self._pending.fail(error)
+            return
         self._pending.finish(arrays.put_together(pieces[0][0], joined))

@@ -7,14 +7,15 @@ import numpy as np
 import numpy.typing as npt
 
 from batching import errors
+from batching.ragged import Key, Ragged
 
 Array = npt.NDArray[Any]
 
 Form = int | tuple[str, ...] | None
 """How arrays are put together: None, one alone; a number, a tuple of so many; names in order, a mapping."""
 
-Layout = tuple[Form, tuple[tuple[np.dtype[Any], tuple[int, ...]], ...]]
-"""Form, and dtype and shape after dimension 0 of each array: what tasks share that can be merged."""
+Layout = tuple[Form, tuple[tuple[np.dtype[Any], tuple[int | None, ...]], ...]]
+"""Form, and dtype and shape after dimension 0 of each array: what tasks share that can be merged; None: ragged."""
 
 
 def take_apart(value: object) -> tuple[Form, list[Any]]:
@@ -83,17 +84,32 @@ def checked_output(value: object) -> tuple[Form, list[Array]]:
     return form, items
 
 
-def layout_of(form: Form, arrays: Sequence[Array]) -> Layout:
+def layout_of(form: Form, arrays: Sequence[Array], ragged: Ragged | None = None) -> Layout:
     """Return what has to be alike in tasks that share a batch."""
-    return form, tuple((array.dtype, array.shape[1:]) for array in arrays)
+    if ragged is None:
+        return form, tuple((array.dtype, array.shape[1:]) for array in arrays)
+    return form, tuple(
+        (
+            array.dtype,
+            tuple(None if ragged.varies(key, n) else size for n, size in enumerate(array.shape[1:], 1)),
+        )
+        for key, array in zip(keys_of(form), arrays, strict=True)
+    )
+
+
+def keys_of(form: Form) -> Sequence[Key]:
+    """Return what `Ragged` knows each array by."""
+    if form is None:
+        return (0,)
+    return range(form) if isinstance(form, int) else form
 
 
 def describe(layout: Layout) -> str:
-    """Return a layout for people: `float32[3]`, or `ids int64[], mask bool[8]`."""
+    """Return a layout for people: `float32[3]`, or `ids int64[?], mask bool[8]`."""
     form, specs = layout
     names = [f"{name} " for name in form] if isinstance(form, tuple) else [""] * len(specs)
     return ", ".join(
-        f"{name}{dtype}[{','.join(map(str, shape))}]"
+        f"{name}{dtype}[{','.join('?' if size is None else str(size) for size in shape)}]"
         for name, (dtype, shape) in zip(names, specs, strict=True)
     )
 

@@ -15,6 +15,7 @@ from batching.batch import Batch
 from batching.layout_queues import LayoutQueues
 from batching.options import QueueOptions
 from batching.pending import Pending
+from batching.ragged import Ragged
 from batching.shared_scheduler import SharedScheduler
 
 A = TypeVar("A")
@@ -37,9 +38,9 @@ class Batcher(Generic[A, R]):
     there are several, and must not change what it is given: a task that is alone in its batch is not copied. When it
     raises it is called again with either half of the tasks, and so on, so that only those at fault fail.
 
-    Tasks whose names, dtypes or shapes after dimension 0 differ never meet: each such *layout* has a queue of its own
-    by `options`, and the queues take turns. At most `most_layouts` queues are kept; for a new one the oldest in which
-    nothing waits goes, and where all have tasks, a task of a new layout finds no room.
+    Tasks whose names, dtypes or shapes after dimension 0 differ never meet, unless in a `ragged` dimension: each such
+    *layout* has a queue of its own by `options`, and the queues take turns. At most `most_layouts` queues are kept; for
+    a new one the oldest in which nothing waits goes, and where all have tasks, a task of a new layout finds no room.
 
     Thread-safe, and usable from any number of event loops. Close it, or use it in a `with` or `async with` statement,
     which drain. In a process that was forked it is closed, as threads do not come along.
@@ -51,11 +52,15 @@ class Batcher(Generic[A, R]):
         scheduler: whose threads run the batches, in turn with those of whoever else uses it. It stays its owner's, who
             closes it after the batchers.
         name: what queues and errors call it; the function's own name unless given.
+        ragged: which dimensions may differ among the tasks of a batch, and how they are padded; None: none. Results
+            are a task's own rows and not cut in other dimensions: how long those are may depend on the batch.
         bisect: whether a batch that fails is searched for the tasks at fault; without it each task of the batch fails,
             and the function is called once for each batch.
 
     Raises:
         InvalidOptions: both threads and a scheduler, or a number out of range.
+
+    A pad value that is none of its array's dtype raises InvalidOptions where the first such task is put in.
     """
 
     def __init__(  # noqa: PLR0913 - its options, each by its name
@@ -67,6 +72,7 @@ class Batcher(Generic[A, R]):
         scheduler: SharedScheduler | None = None,
         name: str | None = None,
         most_layouts: int = MOST_LAYOUTS,
+        ragged: Ragged | None = None,
         bisect: bool = True,
     ) -> None:
         if scheduler is not None and threads is not None:
@@ -77,10 +83,11 @@ class Batcher(Generic[A, R]):
         self.options = options if options is not None else QueueOptions()
         self._function = function
         self._bisect = bisect
+        self._ragged = ragged
         self._owns_scheduler = scheduler is None
         self.scheduler = scheduler or SharedScheduler(1 if threads is None else threads, name=self.name)
         self._has_threads = self.scheduler.statistics().threads > 0
-        self._queues = LayoutQueues(self.name, self.options, most_layouts, self.scheduler, self._run)
+        self._queues = LayoutQueues(self.name, self.options, most_layouts, self.scheduler, self._run, ragged)
         self._forked = False
         _all.add(self)
 
@@ -102,7 +109,7 @@ class Batcher(Generic[A, R]):
                 "itself: give one of the two a scheduler of its own"
             )
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        task = ArrayTask(value)
+        task = ArrayTask(value, None, self._ragged)
         turn = None
         while (turn := self._queues.offer(task, turn)) is not None:
             try:
@@ -140,7 +147,8 @@ class Batcher(Generic[A, R]):
             TaskTooLarge: it has more rows than the queue can ever hold.
             QueueClosed: the batcher, or its scheduler, has been closed.
         """
-        task = ArrayTask(value, None if timeout_seconds is None else self.scheduler.now() + timeout_seconds)
+        deadline = None if timeout_seconds is None else self.scheduler.now() + timeout_seconds
+        task = ArrayTask(value, deadline, self._ragged)
         self._queues.schedule(task)
         return task.pending
 
@@ -153,7 +161,7 @@ class Batcher(Generic[A, R]):
             QueueFull: there was no room in all that time.
             InvalidTask, TaskTooLarge, QueueClosed: as `submit`.
         """
-        task = ArrayTask(value)
+        task = ArrayTask(value, None, self._ragged)
         turn = None
         try:
             async with asyncio.timeout(timeout_seconds):

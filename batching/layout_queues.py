@@ -11,6 +11,7 @@ from batching.arrays import Layout
 from batching.batch import Batch
 from batching.batch_queue import BatchQueue
 from batching.options import QueueOptions
+from batching.ragged import Ragged
 from batching.room import Room, Turn
 from batching.shared_scheduler import SharedScheduler
 
@@ -34,6 +35,7 @@ class LayoutQueues:
         options: of each queue.
         most: queues that there are at a time.
         run: called with each batch, on the scheduler's threads.
+        ragged: which dimensions do not tell layouts apart; None: all do.
     """
 
     def __init__(
@@ -43,12 +45,14 @@ class LayoutQueues:
         most: int,
         scheduler: SharedScheduler,
         run: Callable[[Batch[ArrayTask]], None],
+        ragged: Ragged | None = None,
     ) -> None:
         self._name = name
         self._options = options
         self._most = most
         self._scheduler = scheduler
         self._run = run
+        self._ragged = ragged
         self._lock = threading.Lock()  # guards changes of what follows; looking a bucket up takes none
         self._buckets: dict[Layout, Bucket] = {}
         self._ending: list[BatchQueue[ArrayTask]] = []  # closed queues whose batches may still run
@@ -126,6 +130,9 @@ class LayoutQueues:
                 raise errors.QueueClosed(f"{self._name!r} takes no task: {self._closed}")
             if (found := self._buckets.get(layout)) is not None:
                 return found
+            if self._ragged is not None:
+                for key, (dtype, _) in zip(arrays.keys_of(layout[0]), layout[1], strict=True):
+                    self._ragged.check(key, dtype)
             if len(self._buckets) >= self._most:
                 self._remove_idle(layout)
             bucket = Bucket()

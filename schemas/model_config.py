@@ -52,6 +52,12 @@ MAX_REQUEST_ROWS = "max_request_rows"
 P99_MS = "p99_ms"
 """Likewise: the latency objective of its requests in milliseconds, a decimal number; 0 for none."""
 
+RAGGED = "ragged"
+"""Likewise: whether inputs of unlike lengths share its batches: `off`, `on`, or the sizes to pad to (`32,64`)."""
+
+RAGGED_PAD_VALUES = "ragged_pad_values"
+"""Likewise: what inputs are padded with, `INPUT=VALUE` on each line."""
+
 SIGNATURES = "signatures"
 """Likewise: batching options of single signatures, as JSON: an object of options by name."""
 

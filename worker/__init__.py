@@ -22,6 +22,7 @@ The way of a request:
 * `answering`, `routing` (p): what the intake says by itself, and how it queues what goes to one version or to several
 * `shadowing` (p), `shadow_room`, `shadow_runs`, `shadow_replies`: what another version is tried on, unnoticed
 * `inference`, `batch_run`, `batch_inputs`: a batch becomes replies, on the batch threads; its inputs, stacked
+* `ragged_options`, `ragged_inputs`: requests of unlike lengths, padded
 * `run_options`: at which sizes batches are run, and in which parts
 * `run_sizes`: at which sizes models are run that have run out of memory
 * `attempts`: runs a batch again whose failure may pass

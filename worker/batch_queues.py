@@ -23,6 +23,7 @@ from worker import batch_sizes
 from worker.queue_control import QueueControls
 from worker.queue_depths import QueueName
 from worker.queue_key import QueueKey
+from worker.ragged_inputs import RaggedInputs
 from worker.request_block import RequestBlock
 from worker.run_options import RunOptions
 
@@ -57,6 +58,7 @@ class BatchQueues:
             of model and signature.
         wall: wall clock in seconds, for deadlines.
         controls: change the options where a model has a latency objective.
+        ragged_of: how requests of unlike lengths are padded to share batches; called for each block.
     """
 
     def __init__(  # noqa: PLR0913 - its seams and bounds, each by its name
@@ -70,6 +72,7 @@ class BatchQueues:
         max_queues: int = MAX_QUEUES,
         wall: Callable[[], float] = time.time,
         controls: QueueControls | None = None,
+        ragged_of: Callable[[RequestBlock, Signature], RaggedInputs | None] = lambda *_: None,
     ) -> None:
         self._scheduler = scheduler
         self._inference = inference
@@ -81,6 +84,7 @@ class BatchQueues:
         self._waiting: OrderedDict[QueueKey, deque[tuple[RequestBlock, Signature]]] = OrderedDict()
         self._wall = wall
         self._controls = controls
+        self._ragged_of = ragged_of
         self._next_deadline = math.inf  # of what waits here, or earlier
 
     def options(self, servable_id: ServableId, signature: Signature) -> QueueOptions:
@@ -101,23 +105,27 @@ class BatchQueues:
 
         No request of the block has more rows than a batch of these options; or each has, and is run *in_parts*.
         """
-        run = RunOptions(options.allowed_batch_rows)
+        ragged = self._ragged_of(block, signature)
+        row_bytes = block.kind.row_bytes if ragged is None else ragged.row_bytes(block.kind)
+        part: QueueOptions | None = None
         if in_parts:
-            largest = batch_sizes.within_bytes(options, block.kind, self._max_batch_bytes, 1)
-            run = RunOptions(largest.allowed_batch_rows, largest.max_batch_rows)
+            part = batch_sizes.within_bytes(options, row_bytes, self._max_batch_bytes, 1)
             most_rows = self.most_rows(block.handle.id, signature, options)
             options = replace(options, max_batch_rows=most_rows, allowed_batch_rows=())
-        if block.kind.row_bytes * options.max_batch_rows > self._max_batch_bytes:
+        if row_bytes * options.max_batch_rows > self._max_batch_bytes:
             options = batch_sizes.within_bytes(
-                options, block.kind, self._max_batch_bytes, block.largest_rows()
+                options, row_bytes, self._max_batch_bytes, block.largest_rows()
             )
-        if not in_parts:
+        if part is not None:
+            run = RunOptions(part.allowed_batch_rows, part.max_batch_rows, ragged)
+        else:
             if self._controls is not None:
                 options = self._controls.options(block, signature, options)
-            run = RunOptions(options.allowed_batch_rows)
+            run = RunOptions(options.allowed_batch_rows, ragged=ragged)
         if any(part.records.deadlines_ms is not None for part in block):
             block.keep_time((self._wall() - self._scheduler.now()) * 1000)
-        key = QueueKey(block.handle.id, signature.name, block.kind.outputs, block.kind.inputs, run, options)
+        inputs = block.kind.inputs if ragged is None else ragged.inputs
+        key = QueueKey(block.handle.id, signature.name, block.kind.outputs, inputs, run, options)
         left: RequestBlock | None = block
         if key not in self._waiting:
             left = self._put_whole(key, block, signature)

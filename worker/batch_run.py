@@ -98,7 +98,10 @@ class BatchRun:
         self._search = Bisection(sum(map(len, parts)))
         if self._signature.batchable:
             self._limit(self._means.sizes.most_rows(self._size_key(parts)))
+        ragged = self._options.ragged
         groups: list[Group] = [(parts, False)]
+        if ragged is not None:
+            groups = [(each, False) for each in reversed(ragged.within_bytes(parts))]
         try:
             while groups:
                 group, half = groups.pop()
@@ -182,17 +185,18 @@ class BatchRun:
         )
 
     def _size_key(self, parts: Sequence[Part]) -> SizeKey:
-        return self._id, self._signature.name, parts[0].columns.kind.inputs
+        ragged = self._options.ragged
+        inputs = parts[0].columns.kind.inputs if ragged is None else ragged.inputs
+        return self._id, self._signature.name, inputs
 
     def _call(self, parts: Sequence[Part]) -> Arrays:
         kind = parts[0].columns.kind
-        together = self._signature.batchable
+        together, ragged = self._signature.batchable, self._options.ragged
+        stack = batch_inputs.stack if ragged is None else ragged.stack
         padded_rows = self._padded_rows(parts)
         inputs = {}
         for n, layout in enumerate(kind.inputs):
-            inputs[layout.name] = (
-                batch_inputs.stack(parts, n, padded_rows) if together else parts[0].columns.stacked(n)
-            )
+            inputs[layout.name] = stack(parts, n, padded_rows) if together else parts[0].columns.stacked(n)
         self._means.giving_way.enter()
         start = self._means.clock()
         try:

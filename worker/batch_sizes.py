@@ -4,11 +4,10 @@ import dataclasses
 import functools
 
 from batching.options import QueueOptions
-from schemas.request_kind import RequestKind
 
 
 def within_bytes(
-    options: QueueOptions, kind: RequestKind, max_batch_bytes: int, largest_rows: int
+    options: QueueOptions, row_bytes: int, max_batch_bytes: int, largest_rows: int
 ) -> QueueOptions:
     """The options for requests of a kind: the same, or with fewer rows a batch. Used by the poll thread.
 
@@ -16,13 +15,13 @@ def within_bytes(
 
     Args:
         options: those of the version.
-        kind: of the requests; its rows have the same bytes each.
+        row_bytes: of the requests' kind.
         max_batch_bytes: bytes of all inputs of one batch, before padding.
         largest_rows: rows of the largest request. A batch takes it, whatever its bytes.
     """
-    if kind.row_bytes * options.max_batch_rows <= max_batch_bytes or options.max_batch_rows == 1:
+    if row_bytes * options.max_batch_rows <= max_batch_bytes or options.max_batch_rows == 1:
         return options
-    return _bounded(options, max_batch_bytes // kind.row_bytes, largest_rows)
+    return _bounded(options, max_batch_bytes // row_bytes, largest_rows)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -12,6 +12,7 @@ from typing import Any
 
 from batching.options import HIGHEST_PRIORITY, LOWEST_PRIORITY, Filling, PaddingPolicy
 from schemas import model_config
+from worker import ragged_options
 
 Parameters = Mapping[str, bytes]
 MOST_ROWS = 1_048_576
@@ -29,6 +30,7 @@ class BatchingParameter:
         expected: what its text has to be, in words.
         read: the value of a text, or ValueError.
         write: the text of a value.
+        repeated: the option of `headrace models set` that is given for each line of it; None: there is one for all.
     """
 
     name: str
@@ -36,11 +38,16 @@ class BatchingParameter:
     expected: str
     read: Callable[[str], Any]
     write: Callable[[Any], str] = str
+    repeated: str | None = None
 
-    @property
-    def flag(self) -> str:
-        """The option of `headrace models set`."""
-        return "--" + self.name.replace("_", "-")
+    def words(self, parameters: Parameters) -> list[str]:
+        """What to type after `headrace models set` to say the same as a record; nothing where it says nothing."""
+        text = self.text(parameters)
+        if text is None:
+            return []
+        if self.repeated is not None:
+            return [word for line in text.splitlines() for word in (self.repeated, line)]
+        return ["--" + self.name.replace("_", "-"), text]
 
     def text(self, parameters: Parameters) -> str | None:
         """What a record says, as it stands there; None where it says nothing."""
@@ -127,7 +134,30 @@ P99_MS = BatchingParameter(
     _decimal(_MOST_P99_MS),
     decimal_text,
 )
-ALL = (PRIORITY, FILLING, AGEING_SECONDS, PADDING_POLICY, MAX_REQUEST_ROWS, P99_MS)
+RAGGED = BatchingParameter(
+    model_config.RAGGED,
+    "ragged",
+    f"off, on, or at most {ragged_options.MOST_SIZES:,} sizes that increase, as in 32,64,128",
+    ragged_options.mode_of,
+)
+RAGGED_PAD_VALUES = BatchingParameter(
+    model_config.RAGGED_PAD_VALUES,
+    "pad values",
+    "INPUT=VALUE on each line",
+    ragged_options.pad_values_of,
+    "\n".join,
+    repeated="--pad-value",
+)
+ALL = (
+    PRIORITY,
+    FILLING,
+    AGEING_SECONDS,
+    PADDING_POLICY,
+    MAX_REQUEST_ROWS,
+    P99_MS,
+    RAGGED,
+    RAGGED_PAD_VALUES,
+)
 
 
 def problems(parameters: Parameters) -> Iterator[str]:

@@ -11,10 +11,14 @@ from typing import Self
 from batching.errors import InvalidOptions
 from batching.options import QueueOptions
 from lifecycle.servable_id import ServableId
+from lifecycle.signature import Signature
 from schemas.model_config import BatchingOptions, ModelConfig
-from worker import batching_parameters, signature_options
+from worker import batching_parameters, ragged_inputs, signature_options
 from worker.batching_parameters import Parameters
 from worker.model_table import ModelTable
+from worker.ragged_inputs import RaggedInputs
+from worker.ragged_options import RaggedOptions, sizes_of
+from worker.request_block import RequestBlock
 from worker.settings_serving import BatchingSettings
 
 log = logging.getLogger(__name__)
@@ -28,11 +32,16 @@ class ModelBatching:
         queue: the options of its queues, for requests that ask for no priority.
         max_request_rows: rows of requests that are run in parts, where they are more than a batch's; 0: none.
         p99_seconds: the latency objective; 0: none.
+        ragged_buckets: sizes that requests of unlike lengths are padded to, where there are any; None: they share no
+            batch.
+        ragged_pad_values: what they are padded with.
     """
 
     queue: QueueOptions
     max_request_rows: int
     p99_seconds: float
+    ragged_buckets: tuple[int, ...] | None
+    ragged_pad_values: tuple[str, ...]
 
     @classmethod
     def of_settings(cls, own: BatchingSettings) -> Self:
@@ -51,7 +60,14 @@ class ModelBatching:
             filling=own.filling,
             padding_policy=own.padding_policy,
         )
-        return cls(queue, own.max_request_rows, own.p99_seconds)
+        buckets = own.ragged_buckets if own.ragged else None
+        return cls(queue, own.max_request_rows, own.p99_seconds, buckets, own.ragged_pad_values)
+
+    @property
+    def ragged(self) -> RaggedOptions | None:
+        """How requests of unlike lengths are padded; None: not."""
+        buckets = self.ragged_buckets
+        return None if buckets is None else RaggedOptions(buckets, self.ragged_pad_values)
 
     def changed(self, batching: BatchingOptions | None, parameters: Parameters) -> Self:
         """The same but for what is said here; whoever says another size without sizes keeps those below it.
@@ -82,11 +98,15 @@ class ModelBatching:
         given = {name: value for name, value in new.items() if value is not None}
         request_rows = batching_parameters.MAX_REQUEST_ROWS.value(parameters)
         p99_ms = batching_parameters.P99_MS.value(parameters)
+        ragged = batching_parameters.RAGGED.value(parameters)
+        pad_values = batching_parameters.RAGGED_PAD_VALUES.value(parameters)
         return replace(
             self,
             queue=replace(queue, **{"max_batch_rows": max_rows, "allowed_batch_rows": sizes, **given}),
             max_request_rows=self.max_request_rows if request_rows is None else request_rows,
             p99_seconds=self.p99_seconds if p99_ms is None else p99_ms / 1000,
+            ragged_buckets=self.ragged_buckets if ragged is None else sizes_of(ragged),
+            ragged_pad_values=self.ragged_pad_values if pad_values is None else tuple(pad_values),
         )
 
 
@@ -132,6 +152,13 @@ class ModelQueueOptions:
     def p99_seconds(self, name: str, signature: str) -> float:
         """The latency objective of a model, as of now; 0: it has none."""
         return self._of_model(name).of(signature).p99_seconds
+
+    def ragged_of(self, block: RequestBlock, signature: Signature) -> RaggedInputs | None:
+        """How the requests of a block are padded, as of now; None: not, and those of unlike lengths share no batch."""
+        options = self._of_model(block.handle.id.name).of(signature.name).ragged
+        if options is None:
+            return None
+        return ragged_inputs.of_kind(options, signature, block.kind, self._own.max_batch_bytes)
 
     def sizes(self, name: str) -> tuple[int, ...]:
         """The numbers of rows that any signature of a model is run with, ascending; empty where any number may come."""

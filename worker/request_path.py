@@ -180,6 +180,7 @@ class RequestPath:
             max_batch_bytes=settings.batching.max_batch_bytes,
             max_request_rows_of=options.max_request_rows,
             wall=wall,
+            ragged_of=options.ragged_of,
             controls=QueueControls(options.p99_seconds, metrics.objectives, clock),
         )
         self._shadowing = Shadowing(

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from batching import merging, padding
 from lifecycle.servable import Servable
+from worker.ragged_inputs import RaggedInputs
 
 Array = npt.NDArray[np.generic]
 
@@ -18,10 +19,12 @@ class RunOptions(NamedTuple):
     Attributes:
         allowed_rows: the sizes that the model is run at, increasing; empty: any.
         most_rows: a batch with more is run in parts of so many, one after the other; None: whole.
+        ragged: how dimensions beside that of rows are padded; None: they are equal.
     """
 
     allowed_rows: tuple[int, ...] = ()
     most_rows: int | None = None
+    ragged: RaggedInputs | None = None
 
     def padded(self, rows: int) -> int:
         """The rows that the model sees for so many, in all parts together; none have nothing to pad with."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from worker.ragged_options import RaggedOptions
 from worker.settings_claims import ClaimsSettings
 from worker.settings_kafka import Binding, TopicsSettings
 from worker.settings_lifecycle import LifecycleSettings
@@ -79,7 +80,7 @@ def contradictions(settings: Configuration) -> tuple[Contradiction, ...]:
     """Everything that is wrong between fields; empty when the settings can be used."""
     return tuple(
         Contradiction(field, message)
-        for rule in (_names, _shares, _topics, _ways, _times, _sizes, _stores)
+        for rule in (_names, _shares, _topics, _ways, _times, _sizes, _ragged, _stores)
         for field, message in rule(settings)
     )
 
@@ -174,6 +175,14 @@ def _sizes(settings: Configuration) -> Iterator[tuple[str, str]]:
             "claims.request_bytes",
             f"{claims.request_bytes} is more than the smallest binding's part of delivery.budget_bytes ({part}): {why}",
         )
+
+
+def _ragged(settings: Configuration) -> Iterator[tuple[str, str]]:
+    own = settings.batching
+    for problem in RaggedOptions(buckets=own.ragged_buckets).problems():
+        yield "batching.ragged_buckets", problem
+    for problem in RaggedOptions(pad_values=own.ragged_pad_values).problems():
+        yield "batching.ragged_pad_values", problem
 
 
 def _stores(settings: Configuration) -> Iterator[tuple[str, str]]:

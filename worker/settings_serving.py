@@ -147,6 +147,22 @@ class BatchingSettings(SettingsGroup):
     whichever costs less a row, by how long runs of both sizes take (`minimize_cost`). `pad_up`, because no request
     waits for one more run then; the others are for devices whose time goes into padding."""
 
+    ragged: bool = False
+    """Whether requests whose inputs differ in a dimension beside that of rows share batches, where the signature leaves
+    that dimension open: shorter ones are padded at its end to the largest of the batch. Off, because the model has to
+    know what is padding (by a mask, or a value that occurs nowhere else), and because replies are not cut: an output
+    with a value for each token is as long as the batch was. Fixed dimensions are never padded."""
+
+    ragged_buckets: tuple[PositiveInt, ...] = ()
+    """Sizes that ragged dimensions are padded to (`ragged`), increasing: the largest of a batch goes up to the next,
+    and one that is larger than every bucket stays as it is. Empty: to the largest of the batch, the least padding;
+    useful where each new length costs a compilation."""
+
+    ragged_pad_values: tuple[str, ...] = ()
+    """What inputs are padded with (`ragged`), as `INPUT=VALUE`, such as `input_ids=1` for a tokenizer's padding token.
+    Empty: zero, false, or an empty string, by dtype. An input whose dtype does not take its value is not padded, and
+    the log says so."""
+
     max_enqueued_batches: PositiveInt = 8
     """Batches that may wait in one queue (at least 1); past that the worker waits and pauses, it never
     answers a backlog with errors. 8 keeps a thread busy through a poll of any length."""

@@ -134,6 +134,7 @@ class _Running:
             max_batch_bytes=own.max_batch_bytes,
             max_request_rows_of=around.options.max_request_rows,
             wall=wall,
+            ragged_of=around.options.ragged_of,
         )
         self.enqueuing = Enqueuing(self.queues, _Answers(self.room, around.metrics))
 

@@ -50,6 +50,8 @@ class SignatureOptions(BatchingFields):
     padding_policy: str | None = None
     max_request_rows: int | None = None
     p99_ms: float | None = None
+    ragged: str | None = None
+    ragged_pad_values: list[str] | None = None
 
     def parameters(self) -> Parameters:
         """Those that a record says in its parameters."""

@@ -32,7 +32,7 @@ def test_program_prints_what_the_page_says(
 
 def test_the_programs_are_there() -> None:
     """They are found at all, so that the others test something."""
-    assert list(PROGRAMS) == ["threads.py", "service.py", "deadlines.py", "shared.py"]
+    assert list(PROGRAMS) == ["threads.py", "service.py", "deadlines.py", "shared.py", "lengths.py"]
 
 
 def test_each_option_and_its_default_are_there() -> None:

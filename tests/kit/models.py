@@ -42,6 +42,14 @@ class SavedModels:
         """`wide`: x [?,?] to `sums`; `any_rank`: x of any rank to `doubled`, `count` and `name`."""
         return self._once("shapes", 1, lambda path: _export(path, _shapes()))
 
+    def texts(self) -> Path:
+        """`serving_default`: `ids` DT_INT64, `mask` DT_BOOL, `words` DT_STRING, all [?,?], and `pair` DT_FLOAT[?,2].
+
+        It gives `sums` of the ids under the mask, `text`, the words together, and ids and pair as they came:
+        `padded`, `same`.
+        """
+        return self._once("texts", 1, lambda path: _export(path, _texts()))
+
     def small_floats(self) -> Path:
         """`serving_default` doubles `b` DT_BFLOAT16[?,2] and `h` DT_HALF[?]."""
         return self._once("small_floats", 1, lambda path: _export(path, _small_floats()))
@@ -206,6 +214,20 @@ def _shapes() -> dict[str, Any]:
             input_signature=[anything],
         ),
     }
+
+
+def _texts() -> dict[str, Any]:
+    tf = import_tensorflow()
+    dtypes = {"ids": tf.int64, "mask": tf.bool, "words": tf.string}
+    specs = [tf.TensorSpec([None, None], dtype, name) for name, dtype in dtypes.items()]
+
+    def run(ids: Any, mask: Any, words: Any, pair: Any) -> dict[str, Any]:
+        sums = tf.reduce_sum(tf.where(mask, ids, 0), axis=1)
+        text = tf.strings.reduce_join(words, axis=1)
+        return {"sums": sums, "text": text, "padded": tf.identity(ids), "same": tf.identity(pair)}
+
+    signature = [*specs, tf.TensorSpec([None, 2], tf.float32, "pair")]
+    return {"serving_default": tf.function(run, input_signature=signature)}
 
 
 def _small_floats() -> dict[str, Any]:

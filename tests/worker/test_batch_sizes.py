@@ -13,15 +13,15 @@ TEXTS = RequestKind("m", None, None, "serving_default", (), (TensorLayout("x", D
 
 def rows(options: QueueOptions, max_batch_bytes: int, largest_rows: int = 1) -> int:
     """The rows that a batch of images may have."""
-    return within_bytes(options, IMAGES, max_batch_bytes, largest_rows).max_batch_rows
+    return within_bytes(options, IMAGES.row_bytes, max_batch_bytes, largest_rows).max_batch_rows
 
 
 def test_small_rows_are_batched_as_the_options_say() -> None:
     """The bound concerns nobody whose full batch is below it: the options are the very same."""
     options = QueueOptions(max_batch_rows=64)
 
-    assert within_bytes(options, IMAGES, 64_000, 1) is options
-    assert within_bytes(options, TEXTS, 1, 1) is options
+    assert within_bytes(options, IMAGES.row_bytes, 64_000, 1) is options
+    assert within_bytes(options, TEXTS.row_bytes, 1, 1) is options
 
 
 @pytest.mark.parametrize(("max_batch_bytes", "expected"), [(63_999, 63), (10_000, 10), (1500, 1), (1, 1)])
@@ -29,7 +29,7 @@ def test_large_rows_close_a_batch_at_its_bytes(max_batch_bytes: int, expected: i
     """As many rows as fit, at least one; everything else stays as it was set."""
     options = QueueOptions(max_batch_rows=64, batch_timeout_seconds=0.5, max_enqueued_batches=3)
 
-    assert within_bytes(options, IMAGES, max_batch_bytes, 1) == QueueOptions(expected, 0.5, 3)
+    assert within_bytes(options, IMAGES.row_bytes, max_batch_bytes, 1) == QueueOptions(expected, 0.5, 3)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_batches_close_at_sizes_that_need_no_padding(
     """Where only some sizes are allowed, a batch closes at one of them."""
     options = QueueOptions(max_batch_rows=64, allowed_batch_rows=(8, 32, 64))
 
-    bounded = within_bytes(options, IMAGES, max_batch_bytes, largest_rows)
+    bounded = within_bytes(options, IMAGES.row_bytes, max_batch_bytes, largest_rows)
 
     assert bounded.allowed_batch_rows == expected
     assert bounded.max_batch_rows == expected[-1]

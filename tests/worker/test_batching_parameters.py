@@ -12,6 +12,7 @@ from worker.batching_parameters import ALL, BatchingParameter
 from worker.commands.model_file import _Model
 from worker.commands.models import models
 from worker.model_queue_options import combine
+from worker.ragged_options import RaggedOptions
 from worker.settings_serving import BatchingSettings
 
 VALUES: dict[str, Any] = {
@@ -21,6 +22,8 @@ VALUES: dict[str, Any] = {
     "padding_policy": PaddingPolicy.BATCH_DOWN,
     "max_request_rows": 4096,
     "p99_ms": 0.125,
+    "ragged": "8,16",
+    "ragged_pad_values": ["ids=1", "words=a b"],
 }
 BAD: dict[str, tuple[bytes, ...]] = {
     "priority": (b"", b"10", b"-1", "²".encode(), b"\xff"),
@@ -29,6 +32,8 @@ BAD: dict[str, tuple[bytes, ...]] = {
     "padding_policy": (b"", b"down"),
     "max_request_rows": (b"", b"-1", b"1.0", b"1048577", b"9" * 5000),
     "p99_ms": (b"", b"fast", b"-1", b"3600001", b"inf"),
+    "ragged": (b"", b"yes", b"8,4", b"0,4", b"8,", b"1" + b",1" * 1000, "²".encode()),
+    "ragged_pad_values": (b"ids", b"=1", b"ids=1\n\nwords=2"),
 }
 each_parameter = pytest.mark.parametrize("parameter", ALL, ids=lambda each: each.name)
 
@@ -69,7 +74,10 @@ def test_a_text_that_means_nothing_is_named_with_what_was_expected(parameter: Ba
 def test_each_can_be_said_by_a_command_and_in_a_file(parameter: BatchingParameter) -> None:
     """By the same name."""
     options = {flag for each in models.commands["set"].params for flag in each.opts}
-    assert parameter.flag in options
+    words = parameter.words(batching_parameters.encoded(VALUES))
+    assert set(words[::2]) <= options
+    assert words[::2]
+    assert parameter.words({}) == []
     assert parameter.name in _Model.model_fields
 
 
@@ -92,6 +100,7 @@ def test_a_models_options_are_the_settings_but_for_what_it_says() -> None:
         padding_policy=PaddingPolicy.BATCH_DOWN,
     )
     assert (said.max_request_rows, said.p99_seconds) == (4096, 0.000125)
+    assert (base.ragged, said.ragged) == (None, RaggedOptions((8, 16), ("ids=1", "words=a b")))
 
     smaller = combine(own, ModelConfig("/m", batching=BatchingOptions(12)))
     assert smaller.queue == QueueOptions(12, allowed_batch_rows=(4, 8, 12))

@@ -11,6 +11,8 @@ from schemas.model_config import (
     P99_MS,
     PADDING_POLICY,
     PRIORITY,
+    RAGGED,
+    RAGGED_PAD_VALUES,
     SHADOW,
     SPLIT,
     WARMUP,
@@ -156,6 +158,21 @@ def test_a_config_comes_back_as_it_was_written() -> None:
         (replace(CONFIG, parameters={P99_MS: b"3600001"}), "p99_ms is '3600001'; expected"),
         (replace(CONFIG, parameters={P99_MS: b"nan"}), "p99_ms is 'nan'; expected"),
         (replace(CONFIG, parameters={P99_MS: "²".encode()}), "p99_ms is '²'; expected"),
+        (replace(CONFIG, parameters={RAGGED: b"yes"}), "ragged is 'yes'; expected off, on, or at most 1,000 sizes"),
+        (replace(CONFIG, parameters={RAGGED: b"8,-4"}), "ragged is '8,-4'; expected"),
+        (
+            replace(CONFIG, parameters={RAGGED: b"8,4"}),
+            "ragged is '8,4'; expected off, on, or at most 1,000 sizes that increase",
+        ),
+        (replace(CONFIG, parameters={RAGGED: b"0,4"}), "ragged is '0,4'; expected"),
+        (
+            replace(CONFIG, parameters={RAGGED: b"1" + b",1" * 1000}),
+            "expected off, on, or at most 1,000 sizes",
+        ),
+        (
+            replace(CONFIG, parameters={RAGGED_PAD_VALUES: b"ids"}),
+            "ragged_pad_values is 'ids'; expected INPUT=VALUE on each line",
+        ),
         (replace(CONFIG, parameters={GOLDEN: b"{}"}), "line 1 of golden: "),
         (
             replace(CONFIG, parameters={GOLDEN: b" " * 16_385}),

@@ -7,7 +7,7 @@ import click
 
 from batching.options import HIGHEST_PRIORITY, LOWEST_PRIORITY, Filling, PaddingPolicy
 from schemas.model_config import BatchingOptions
-from worker import batching_parameters
+from worker import batching_parameters, ragged_options
 from worker.batching_parameters import MOST_ROWS
 
 
@@ -32,6 +32,23 @@ def batching_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Choice([each.value for each in PaddingPolicy]),
             help="Batches between two of these sizes are padded up, cut down to the smaller one (the rest waits on), "
             "or whichever costs less a row. Default: what batching.padding_policy says on the workers.",
+        ),
+        click.option(
+            "--ragged",
+            metavar="off|on|32,64,…",
+            callback=ragged_mode,
+            help="Whether inputs of unlike lengths share batches, padded where the signature leaves a dimension open: "
+            "to the largest of the batch, or to the next of these sizes. Replies are not cut. Default: what "
+            "batching.ragged says on the workers.",
+        ),
+        click.option(
+            "--pad-value",
+            "ragged_pad_values",
+            multiple=True,
+            metavar="INPUT=VALUE",
+            callback=pad_values,
+            help="What an input is padded with. May be repeated. Default: what batching.ragged_pad_values says on the "
+            "workers; zero, false, or an empty string.",
         ),
         click.option(
             "--max-request-rows",
@@ -92,3 +109,21 @@ def row_sizes(_ctx: click.Context, _param: click.Parameter, value: str | None) -
         raise click.BadParameter(
             f"{value!r} is not understood; expected numbers, as in 8,32,128, or none"
         ) from None
+
+
+def ragged_mode(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    """Off, on, or sizes."""
+    try:
+        return None if value is None else ragged_options.mode_of(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def pad_values(_ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> list[str] | None:
+    """`INPUT=VALUE` of each; None where there is none."""
+    if any(len(text.splitlines()) > 1 for text in value):
+        raise click.BadParameter("a pad value is one line")
+    try:
+        return ragged_options.pad_values_of("\n".join(value)) or None
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None

@@ -75,6 +75,8 @@ class _Model(_Part):
     padding_policy: str | None = None
     max_request_rows: int | None = None
     p99_ms: float | None = None
+    ragged: str | None = None
+    ragged_pad_values: list[str] | None = None
     comment: str = ""
 
 

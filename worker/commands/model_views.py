@@ -167,7 +167,7 @@ def _batching_text(config: ModelConfig | PastConfig) -> str:
 
 
 def _parameter_text(parameter: BatchingParameter, config: ModelConfig | PastConfig) -> str:
-    return parameter.text(config.parameters) or ""
+    return " ".join((parameter.text(config.parameters) or "").splitlines())
 
 
 _SHOWN: Mapping[str, Callable[[ModelConfig | PastConfig], str]] = {

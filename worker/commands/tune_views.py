@@ -18,12 +18,7 @@ from worker.commands.version_texts import versions_text
 from worker.run_measuring import BatchSource, Measured
 
 COLUMNS = ("rows", "ms a batch (median)", "ms a batch (p99)", "rows/s", "speed-up")
-_FLAGS: Mapping[str, str] = {
-    POLICY: "--policy",
-    WARMUP: "--warmup",
-    LOADING: "--loading",
-    **{each.name: each.flag for each in batching_parameters.ALL},
-}
+_FLAGS: Mapping[str, str] = {POLICY: "--policy", WARMUP: "--warmup", LOADING: "--loading"}
 """The options of `headrace models set` that say a parameter as it stands in the record."""
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
@@ -181,6 +176,7 @@ def set_command(tuned: Tuned) -> str | None:
     for name, flag in _FLAGS.items():
         if name in config.parameters:
             words += [flag, config.parameters[name].decode(errors="replace")]
+    words += [word for each in batching_parameters.ALL for word in each.words(config.parameters)]
     sizes = ",".join(map(str, options.allowed_batch_rows or ())) or "none"
     words += ["--max-batch-rows", str(options.max_batch_rows)]
     words += ["--batch-timeout-seconds", f"{options.batch_timeout_seconds:g}"]
@@ -190,4 +186,5 @@ def set_command(tuned: Tuned) -> str | None:
 
 def _is_more_than_a_command_says(config: ModelConfig) -> bool:
     enqueued = None if config.batching is None else config.batching.max_enqueued_batches
-    return enqueued is not None or not config.parameters.keys() <= {SPLIT, *_FLAGS}
+    said = {SPLIT, *_FLAGS, *(each.name for each in batching_parameters.ALL)}
+    return enqueued is not None or not config.parameters.keys() <= said

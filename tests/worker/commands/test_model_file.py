@@ -15,6 +15,8 @@ from schemas.model_config import (
     P99_MS,
     PADDING_POLICY,
     PRIORITY,
+    RAGGED,
+    RAGGED_PAD_VALUES,
     SHADOW,
     SPLIT,
     WARMUP,
@@ -46,6 +48,8 @@ ageing_seconds = 1.5
 padding_policy = "batch_down"
 max_request_rows = 64
 p99_ms = 2.5
+ragged = "8,16"
+ragged_pad_values = ["ids=1", "words=[PAD]"]
 comment = "two of them"
 batching = { max_batch_rows = 8, batch_timeout_seconds = 1, allowed_batch_rows = [4, 8] }
 
@@ -71,6 +75,8 @@ PRICES = ModelConfig(
         PADDING_POLICY: b"batch_down",
         MAX_REQUEST_ROWS: b"64",
         P99_MS: b"2.5",
+        RAGGED: b"8,16",
+        RAGGED_PAD_VALUES: b"ids=1\nwords=[PAD]",
     },
 )
 

@@ -13,6 +13,8 @@ from schemas.model_config import (
     GOLDEN,
     PADDING_POLICY,
     PRIORITY,
+    RAGGED,
+    RAGGED_PAD_VALUES,
     SHADOW,
     SPLIT,
     BatchingOptions,
@@ -143,6 +145,29 @@ def test_a_padding_policy_and_a_priority_are_parameters_of_the_record(
     assert "minimize_cost" in bad.output
 
 
+def test_how_inputs_are_padded_is_in_the_record(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Sizes or none of them, and pad values; what is neither ends the command."""
+    written: list[ModelConfig] = []
+    monkeypatch.setattr(model_actions, "set_model", lambda _access, _name, config, *_: written.append(config))
+    monkeypatch.setattr(control_access, "access_of", lambda _settings: None)
+    command = ["models", "set", "m", "--base-path", str(tmp_path), "--ragged"]
+    for arguments in (["off"], ["8,16", "--pad-value", "ids=1", "--pad-value", "words=a b"]):
+        assert CliRunner().invoke(cli, [*command, *arguments]).exit_code == 0
+    bad = [CliRunner().invoke(cli, [*command, *each]) for each in (["8,4"], ["on", "--pad-value", "1"])]
+
+    assert [each.parameters for each in written] == [
+        {RAGGED: b"off"},
+        {RAGGED: b"8,16", RAGGED_PAD_VALUES: b"ids=1\nwords=a b"},
+    ]
+    assert [
+        (each.exit_code, said in each.output)
+        for each, said in zip(bad, ("increase", "INPUT=VALUE"), strict=True)
+    ] == [
+        (2, True),
+        (2, True),
+    ]
+
+
 def test_golden_requests_are_read_from_a_file(tmp_path: Path) -> None:
     """Each line is looked at, and one that is wrong ends the command."""
     file = tmp_path / "golden.jsonl"
@@ -244,6 +269,8 @@ def test_set_writes_the_record_and_says_what_has_changed(capsys: pytest.CaptureF
             "max_request_rows": None,
             "p99_ms": None,
             "signatures": None,
+            "ragged": None,
+            "ragged_pad_values": None,
             "revision": 2,
             "author": "ann@host",
             "time": "1970-01-01T00:00:01Z",
