@@ -78,8 +78,8 @@ For commands and clients:
 The process:
 
 * `app`: the composition root; `managing`: the manager of models, put together
-* `request_path`, `path_clients`, `request_clients`, `worker_process`: the request path put together; the life of a
-  worker
+* `request_path`, `batch_scheduler`, `path_clients`, `request_clients`, `worker_process`: the request path put together;
+  the life of a worker
 * `process_tuning`, `freed_memory`, `huge_pages`, `thread_slices`: collector, memory, its pages, and turns;
   `control_groups`, `usable_memory`, `usable_cores`: what there is of memory and cores
 * `settings`, `settings_group`, `settings_kafka`, `settings_serving`, `settings_lifecycle`, `settings_model_cache`,
@@ -87,7 +87,7 @@ The process:
   `settings_secrets`, `settings_display`, `settings_docs`: what can be set
 * `log`, `metrics`, `metrics_kinds`, `metrics_list`, `metrics_making`, `metrics_counter`, `metrics_histogram`,
   `metrics_observers`, `metrics_models`, `metrics_memory`, `metrics_control`, `metrics_runs`, `metrics_requests`,
-  `metrics_lazy`, `metrics_shadow`, `metrics_objectives_list`, `metrics_objectives`, `metrics_queues`,
+  `metrics_lazy`, `metrics_shadow`, `metrics_chosen_list`, `metrics_objectives`, `metrics_queues`,
   `metrics_docs`, `health`: what can be seen
 * `stop_flag`, `exit_codes`, `process_end`, `release`: how it ends; which one it is
 * `kafka`: the seam to the client library

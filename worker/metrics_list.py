@@ -5,6 +5,7 @@ dashboard are checked against it. A label takes few values by itself: models, ve
 those that the control topic and the models have, never what a requester writes.
 """
 
+from worker.metrics_chosen_list import METRICS as CHOSEN
 from worker.metrics_kinds import (
     BATCH_SECONDS,
     LOAD_SECONDS,
@@ -17,7 +18,6 @@ from worker.metrics_kinds import (
     gauge,
     histogram,
 )
-from worker.metrics_objectives_list import METRICS as OF_OBJECTIVES
 
 INFO = Metric(
     Kind.INFO,
@@ -295,5 +295,5 @@ LAZY_UNLOADS = counter(
 CONTROL_OFFSET = gauge("control_offset", "", "Offset of the last control record read; -1 before any.")
 CONTROL_RECORDS = counter("control_records", "records", "Control records, applied or refused.", "result")
 
-METRICS = (*[each for each in list(globals().values()) if isinstance(each, Metric)], *OF_OBJECTIVES)
+METRICS = (*[each for each in list(globals().values()) if isinstance(each, Metric)], *CHOSEN)
 """All of them, in the order above."""

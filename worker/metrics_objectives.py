@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from batching.latency_control import LatencyControl, Verdict
-from worker import metrics_objectives_list as names
+from worker import metrics_chosen_list as names
 from worker.metrics_making import MadeMetrics
 from worker.queue_depths import QueueName
 

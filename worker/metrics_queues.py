@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from schemas.queue_report import QueueReport
 from worker import metrics_list as names
+from worker.metrics_chosen_list import BATCHES_AT_A_TIME
 from worker.metrics_kinds import Metric
 from worker.metrics_making import MadeMetrics
 from worker.metrics_runs import RunMetrics
@@ -33,6 +34,7 @@ class QueueMetrics:
         self._run = runs.seconds
         self._closed = make.block_counter(names.BATCHES_CLOSED)
         self._failures = make.counter(names.BATCH_FAILURES)
+        self._limit = make.gauge(BATCHES_AT_A_TIME)
         self._of_batches: dict[QueueName, tuple[HistogramChild, HistogramChild, CounterChild]] = {}
         self._depths: Callable[[], Mapping[QueueName, Depth]] = dict
         self._outside: Mapping[QueueName, int] = {}  # rows that wait for room in a queue; replaced whole
@@ -65,6 +67,10 @@ class QueueMetrics:
     def watch(self, depths: Callable[[], Mapping[QueueName, Depth]]) -> None:
         """Ask this for what waits in queues whenever metrics are read; any thread may call it."""
         self._depths = depths
+
+    def watch_limit(self, limit: Callable[[], int]) -> None:
+        """Ask this for how many batches may run at a time whenever metrics are read; any thread may call it."""
+        self._limit.set_function(limit)
 
     def waiting_for_room(self, rows: Mapping[QueueName, int]) -> None:
         """Say how many rows wait because their queue is full; the mapping must not be changed afterwards."""

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from batching.shared_scheduler import SharedScheduler
 from schemas.catalog import Catalog
 from schemas.request_decoder import RequestDecoder
 from schemas.wire_limits import WireLimits
@@ -19,6 +18,7 @@ from worker.admission_settings import admission_of
 from worker.answering import Answering, Enqueuing
 from worker.attempts import Attempts
 from worker.batch_queues import BatchQueues
+from worker.batch_scheduler import batch_scheduler
 from worker.budget import Budget, Limits
 from worker.claims import Claims
 from worker.consumer_reports import ConsumerReports
@@ -31,7 +31,6 @@ from worker.intake import Intake
 from worker.kafka.errors import KafkaProblem
 from worker.lazy_demand import LazyDemand
 from worker.metrics import Metrics
-from worker.metrics_observers import BatchMetrics
 from worker.model_queue_options import ModelQueueOptions
 from worker.model_table import ModelTable
 from worker.offset_tracker import OffsetTracker
@@ -41,7 +40,6 @@ from worker.polled_records import PolledRecords
 from worker.producer_pool import ProducerPool
 from worker.publisher import Publisher
 from worker.queue_control import QueueControls
-from worker.queue_depths import depths
 from worker.queue_reading import QueueReading
 from worker.read_ahead import ReadAhead
 from worker.refusals import Refusals
@@ -156,15 +154,7 @@ class RequestPath:
         self._demand = demand or LazyDemand(clock)
         router = Router(table, manager, {b.name: b.models for b in bindings}, self._demand)
         options = ModelQueueOptions(settings.batching, table)
-        self.scheduler = SharedScheduler(
-            settings.batching.threads,
-            clock=clock,
-            observer=BatchMetrics(metrics.queues),
-            name="batch",
-            overlap_seconds=settings.batching.overlap_seconds,
-            stuck_seconds=settings.batching.stuck_seconds,
-        )
-        metrics.queues.watch(lambda: depths(self.scheduler.statistics()))
+        self.scheduler = batch_scheduler(settings.batching, metrics.queues, clock)
         sizes = RunSizes(settings.batching.out_of_memory_seconds, clock)
         self._queues = BatchQueues(
             self.scheduler,

@@ -80,7 +80,7 @@ def contradictions(settings: Configuration) -> tuple[Contradiction, ...]:
     """Everything that is wrong between fields; empty when the settings can be used."""
     return tuple(
         Contradiction(field, message)
-        for rule in (_names, _shares, _topics, _ways, _times, _sizes, _ragged, _stores)
+        for rule in (_names, _shares, _topics, _ways, _times, _sizes, _threads, _ragged, _stores)
         for field, message in rule(settings)
     )
 
@@ -175,6 +175,13 @@ def _sizes(settings: Configuration) -> Iterator[tuple[str, str]]:
             "claims.request_bytes",
             f"{claims.request_bytes} is more than the smallest binding's part of delivery.budget_bytes ({part}): {why}",
         )
+
+
+def _threads(settings: Configuration) -> Iterator[tuple[str, str]]:
+    scheduler, threads = settings.batching.scheduler, settings.batching.threads
+    if scheduler != "shared" and threads < 2:
+        what = f"{scheduler} chooses how many of batching.threads ({threads}) are with a batch at a time"
+        yield "batching.scheduler", f"{what}: set batching.threads to 8, say (at least 2), or use shared"
 
 
 def _ragged(settings: Configuration) -> Iterator[tuple[str, str]]:

@@ -193,6 +193,13 @@ class BatchingSettings(SettingsGroup):
     cores by itself; measured, a second costs 0.2 to 0.4 µs a record on small models. Models that wait for a
     device get one more by themselves (`batching.overlap_seconds`)."""
 
+    scheduler: Literal["shared", "adaptive", "serial_device"] = "shared"
+    """How many of the threads may be with a batch at a time: all (`shared`); as many as make requests wait least,
+    found by trying (`adaptive`: for a device that is slower the more batches are at it); or as few as keep a device
+    that does one at a time in work (`serial_device`). The order of batches is the same with each. Those that choose
+    need at least two threads, 8 or more to have something to choose from, and nobody works ahead then
+    (`overlap_seconds`)."""
+
     stuck_seconds: PositiveSeconds = 0.05
     """Seconds that a batch may be with its model before another thread stands in for the one that waits for it,
     where batches of other models wait: one model that is slow, or never returns, then holds up no other. It gets

@@ -158,7 +158,10 @@ def test_a_config_comes_back_as_it_was_written() -> None:
         (replace(CONFIG, parameters={P99_MS: b"3600001"}), "p99_ms is '3600001'; expected"),
         (replace(CONFIG, parameters={P99_MS: b"nan"}), "p99_ms is 'nan'; expected"),
         (replace(CONFIG, parameters={P99_MS: "²".encode()}), "p99_ms is '²'; expected"),
-        (replace(CONFIG, parameters={RAGGED: b"yes"}), "ragged is 'yes'; expected off, on, or at most 1,000 sizes"),
+        (
+            replace(CONFIG, parameters={RAGGED: b"yes"}),
+            "ragged is 'yes'; expected off, on, or at most 1,000 sizes",
+        ),
         (replace(CONFIG, parameters={RAGGED: b"8,-4"}), "ragged is '8,-4'; expected"),
         (
             replace(CONFIG, parameters={RAGGED: b"8,4"}),

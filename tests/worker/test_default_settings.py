@@ -62,6 +62,7 @@ DEFAULTS = {
         "filling": "max",
         "p99_seconds": 0.0,
         "threads": 1,
+        "scheduler": "shared",
         "stuck_seconds": 0.05,
         "attempts": 3,
         "attempts_seconds": 2.0,

@@ -101,6 +101,7 @@ def test_each_request_topic_has_its_dead_letter_topic() -> None:
         ({"limits": {"record_bytes": 300_000_000}}, "one record alone would not fit"),
         ({"batching": {"allowed_batch_rows": [8, 4, 1024]}}, "does not increase up to"),
         ({"batching": {"allowed_batch_rows": [8, 16]}}, "does not increase up to"),
+        ({"batching": {"scheduler": "adaptive"}}, "chooses how many of batching.threads (1)"),
         ({"batching": {"ragged_buckets": [8, 8]}}, "the sizes must increase"),
         ({"batching": {"ragged_pad_values": ["=1"]}}, "'=1' is no pad value; expected INPUT=VALUE"),
     ],

@@ -1,4 +1,4 @@
-"""The metrics of latency objectives: name, type, unit, labels and meaning. A part of `worker.metrics_list`."""
+"""The metrics of what a worker chooses by itself: name, unit, labels, meaning. A part of `worker.metrics_list`."""
 
 from worker.metrics_kinds import gauge
 
@@ -29,7 +29,14 @@ BATCHING_TIMEOUT_SECONDS = gauge(
     *OF_QUEUES,
 )
 
+BATCHES_AT_A_TIME = gauge(
+    "batches_at_a_time",
+    "batches",
+    "How many batches may be with their models at a time: `batching.threads`, or what `batching.scheduler` chooses.",
+)
+
 METRICS = (
+    BATCHES_AT_A_TIME,
     OBJECTIVE_SECONDS,
     OBJECTIVE_P99_SECONDS,
     OBJECTIVE_KEPT,
