@@ -51,7 +51,7 @@ class Readiness:
 
 
 class _NamingLoader(LoaderAround):
-    """A loader that says so where the config has batching options for a signature that its version does not have."""
+    """A loader that says so where the config has batching options for a signature or an input that is not there."""
 
     def __init__(self, loader: Loader, life: Life) -> None:
         super().__init__(loader)
@@ -61,13 +61,18 @@ class _NamingLoader(LoaderAround):
         """Load, and look; on a load thread."""
         self._loader.load()
         config, there = self._life.config(), self._loader.servable.signatures
-        for name in sorted(
-            signature_options.names({} if config is None else config.parameters) - there.keys()
-        ):
+        parameters = {} if config is None else config.parameters
+        for name in sorted(signature_options.names(parameters) - there.keys()):
             log.warning(
                 "a model's config has batching options for a signature that this version does not have; they have no "
                 "effect on it",
                 extra={"version": self._life.path, "signature": name, "signatures": ", ".join(sorted(there))},
+            )
+        inputs = {name for signature in there.values() for name in signature.inputs}
+        for name in sorted(signature_options.padded_inputs(parameters) - inputs):
+            log.warning(
+                "a model's config has a pad value for an input that no signature of this version has; it has no effect",
+                extra={"version": self._life.path, "input": name, "inputs": ", ".join(sorted(inputs))},
             )
 
 

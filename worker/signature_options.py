@@ -92,6 +92,16 @@ def names(parameters: Parameters) -> set[str]:
         return set()
 
 
+def padded_inputs(parameters: Parameters) -> set[str]:
+    """The inputs that a record has pad values for, whatever the signature; none where it is not valid."""
+    try:
+        each = (parameters, *(options.parameters() for options in of(parameters).values()))
+        values = [batching_parameters.RAGGED_PAD_VALUES.value(said) for said in each]
+    except ValueError:
+        return set()
+    return {text.split("=", 1)[0] for said in values for text in said or ()}
+
+
 def problems(parameters: Parameters) -> Iterator[str]:
     """What is wrong with it, in words."""
     try:

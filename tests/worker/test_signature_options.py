@@ -201,3 +201,19 @@ def test_a_signature_that_a_version_lacks_is_told_of(
     (line,) = [each for each in caplog.records if "does not have" in each.getMessage()]
     assert vars(line)["signature"] == "serving_defualt"
     assert "serving_default" in vars(line)["signatures"]
+
+
+def test_a_pad_value_for_an_input_that_a_version_lacks_is_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of the model and of its signatures, with the inputs that there are."""
+    world = World(tmp_path)
+    world.write(1)
+    world.set(
+        signatures='{"serving_default": {"ragged_pad_values": ["words=[PAD]", "x=1"]}}',
+        ragged_pad_values="idz=1\nx=2",
+    )
+
+    lines = [each for each in caplog.records if "pad value for an input" in each.getMessage()]
+    assert [vars(line)["input"] for line in lines] == ["idz", "words"]
+    assert "x" in vars(lines[0])["inputs"].split(", ")
