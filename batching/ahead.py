@@ -3,7 +3,8 @@
 from typing import Any
 
 from batching.batch import Batch
-from batching.ready_order import Lane, ReadyOrder
+from batching.lane import Lane
+from batching.ready_order import ReadyOrder
 from batching.waiting import Condition
 
 

@@ -5,9 +5,9 @@ from typing import Generic
 
 from batching import errors, queue_statistics
 from batching.dispatcher import Dispatcher
+from batching.lane import Lane
 from batching.options import QueueOptions
 from batching.queue_statistics import QueueStatistics
-from batching.ready_order import Lane
 from batching.task import T
 
 

@@ -6,7 +6,7 @@ import threading
 from typing import Any, cast
 
 from batching.expiry import Expiry
-from batching.ready_order import Lane
+from batching.lane import Lane
 
 logger = logging.getLogger(__name__)
 

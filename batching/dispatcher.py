@@ -14,7 +14,8 @@ from batching.ahead import Ahead
 from batching.batch import NEVER, Batch
 from batching.expiry import Expiry
 from batching.in_flight import InFlightLimit, Ran
-from batching.ready_order import Lane, ReadyOrder
+from batching.lane import Lane
+from batching.ready_order import ReadyOrder
 from batching.running import Running, Stuck
 from batching.sleepers import Sleepers
 from batching.spacing import Spacing

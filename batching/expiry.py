@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from batching.batch import NEVER
-from batching.ready_order import Lane, ReadyOrder
+from batching.lane import Lane
+from batching.ready_order import ReadyOrder
 from batching.waiting import ConditionFactory
 
 

@@ -20,6 +20,9 @@ class Filling(enum.StrEnum):
     """As many rows as it would be padded by, so that they cost it nothing."""
     MAX = "max"
     """As many as there is room for up to `max_batch_rows`: more a batch, and a longer run for those that are urgent."""
+    MERGE = "merge"
+    """Likewise, and it does not wait for more than that: queues of a family that all say this are due as soon as they
+    have a full batch together, or any of them is due, and what leaves takes the highest priority first."""
 
 
 class PaddingPolicy(enum.StrEnum):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from batching.ready_order import Lane
+from batching.lane import Lane
 
 
 @dataclass(frozen=True, slots=True)

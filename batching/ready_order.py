@@ -10,87 +10,19 @@ import bisect
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Generic
+from collections.abc import Hashable, Iterator
+from typing import Any
 
-from batching.batch import NEVER, Batch
+from batching import merged
+from batching.batch import Batch
+from batching.lane import Lane
 from batching.options import Filling, PaddingPolicy
-from batching.run_line import RunLine
-from batching.task import T
-from batching.task_queue import TaskQueue
 from batching.turns import Turns
 
-IDLE_WEIGHT = 0.25
 URGENT_SECONDS = 1.0
 """For so long after a batch of a higher priority nothing lower is taken out of turn: the next one may come any moment,
 and would find a device with two batches before it instead of one."""
-Entry = tuple[float, int, "Lane[Any]"]
-
-
-@dataclass(slots=True, eq=False)
-class Lane(Generic[T]):
-    """One queue's place in the order. Owned by the dispatcher, guarded by its lock."""
-
-    queue: TaskQueue[T]
-    process: Callable[[Batch[T]], None]
-    family: Hashable = None
-    """Queues of one family share a callback, and may fill each other's batches; None: the lane has none."""
-    relatives: list["Lane[T]"] = field(default_factory=list, repr=False)
-    """The lanes of its family, itself among them, from the highest priority to the lowest; empty without one."""
-    owner: Hashable = None
-    """Whose threads are counted together when batches are stuck, and whose time; None: the lane stands for itself."""
-    held: bool = False
-    """Whether its batches wait, because its owner's are stuck."""
-    in_round: bool = False
-    available_batches: int = 0
-    """What the order has counted for it."""
-    timed_at: float | None = None
-    """Time of its entry in the heap that counts; an entry with another time is out of date."""
-    ages_at: float | None = None
-    """Time of its entry among those that age; as above."""
-    running_batches: int = 0
-    dispatched_batches: int = 0
-    expired: Callable[[T], None] | None = None
-    """Whom to hand tasks that are out of time; None: its tasks have no deadline."""
-    expires_at: float = NEVER
-    """Time of its entry that counts among those of deadlines."""
-    expiring_tasks: int = 0
-    """Tasks out of time that have not been handed over yet, or are just being."""
-    expired_tasks: int = 0
-    idle_seconds: float = 0.0
-    """How long one of its batches keeps its thread waiting, of late: for a device, a lock, or a turn on a core."""
-    runs: RunLine = field(default_factory=RunLine, repr=False)
-    """How long its batches run, of late."""
-
-    def __post_init__(self) -> None:
-        if self.owner is None:
-            self.owner = self
-
-    @property
-    def priority(self) -> int:
-        """That of its queue."""
-        return self.queue.options.priority
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more will come of it."""
-        at_work = self.queue.enqueued_batches or self.running_batches or self.expiring_tasks
-        return self.queue.closed and not at_work
-
-    def note_run(self, idle_seconds: float, rows: int, seconds: float) -> None:
-        """Take in how long a batch has kept its thread waiting, where one among many counts little, and has run.
-
-        The latter only where tasks may have deadlines or batches are cut down by their costs, and not of one that
-        failed, which has no *rows*.
-        """
-        self.idle_seconds += (idle_seconds - self.idle_seconds) * IDLE_WEIGHT
-        if not rows:
-            return
-        self.runs.note(rows, seconds)
-        by_cost = self.queue.options.padding_policy is PaddingPolicy.MINIMIZE_COST
-        if by_cost or self.expired is not None:
-            self.queue.costs.note(rows, seconds)
+Entry = tuple[float, int, Lane[Any]]
 
 
 class Round:
@@ -127,6 +59,7 @@ class ReadyOrder:
         """Take a lane in; only one with a family need be."""
         if lane.family is not None:
             lane.relatives = self._families.setdefault(lane.family, [])
+            merged.share_costs(lane)
             bisect.insort(lane.relatives, lane, key=lambda each: -each.priority)
 
     def forget(self, lane: Lane[Any]) -> None:
@@ -139,8 +72,21 @@ class ReadyOrder:
                 del self._families[lane.family]
 
     def update(self, lane: Lane[Any], now: float) -> None:
-        """Put a lane where it belongs. Called whenever its queue has changed, and when its time has come."""
-        available = 0 if lane.held else lane.queue.available_batches(now)
+        """Put a lane where it belongs. Called whenever its queue has changed, and when its time has come.
+
+        What changes one of those that leave together concerns them all.
+        """
+        if not lane.merges:
+            self._place(lane, now)
+            return
+        for each in lane.relatives:
+            if each.merges:
+                self._place(each, now)
+                if each.ages_at is None and merged.merges(each):
+                    self._let_age(each)  # whether it leads or not: those before it might fill every batch
+
+    def _place(self, lane: Lane[Any], now: float) -> None:
+        available = _available_batches(lane, now)
         self.available_batches += available - lane.available_batches
         lane.available_batches = available
         if lane.in_round and lane.ages_at is None and len(self._rounds) > 1:
@@ -151,7 +97,7 @@ class ReadyOrder:
             lane.in_round = True
             self._join_round(lane)
             return
-        due_at = lane.queue.due_at
+        due_at = _due_at(lane)
         if due_at is not None and (lane.timed_at is None or due_at < lane.timed_at):
             lane.timed_at = due_at
             heapq.heappush(self._heap, (due_at, next(self._entries), lane))
@@ -178,17 +124,28 @@ class ReadyOrder:
 
     def take(self, now: float) -> tuple[Lane[Any], Batch[Any]] | None:
         """Remove and return the next batch of the round; None when no lane is due. Promote first."""
-        while (lane := self._pop_aged(now) or self._pop()) is not None:
+        while (lane := (aged := self._pop_aged(now)) or self._pop()) is not None:
             lane.in_round = False
-            batch = None if lane.held else lane.queue.take(now, self._lower_rows(lane))
+            batch = self._batch_of(lane, now, leads=aged is not None)
+            if batch is not None and len(lane.relatives) > 1:
+                self._fill(lane, batch, now)
             self.update(lane, now)
             if batch is not None:
-                if len(self._rounds) > 1:
+                if len(self._rounds) > 1 and lane.priority in self._round_of:
                     self._round_of[lane.priority].served_at = now
-                if len(lane.relatives) > 1:
-                    self._fill(lane, batch, now)
                 return lane, batch
         return None
+
+    def _batch_of(self, lane: Lane[Any], now: float, *, leads: bool) -> Batch[Any] | None:
+        """The next batch of a lane, without what fills it; of those that leave together only where it *leads*."""
+        if lane.held:
+            return None
+        if not merged.merges(lane):
+            return lane.queue.take(now, self._lower_rows(lane))
+        members = merged.members(lane)
+        if not leads and (lane not in members[:1] or now < merged.due_at(lane, members)):
+            return None
+        return lane.queue.take_due(now, self._lower_rows(lane), merged.why_now(lane, members, now))
 
     def _fill(self, lane: Lane[Any], batch: Batch[Any], now: float) -> None:
         """Let a batch that has just been taken from a lane have tasks of lower priorities, as its options say."""
@@ -205,7 +162,9 @@ class ReadyOrder:
     @staticmethod
     def _givers(lane: Lane[Any]) -> Iterator[Lane[Any]]:
         """The lanes that a batch of this one may be filled from, from the highest priority to the lowest."""
-        if lane.queue.options.filling is not Filling.NONE:
+        if merged.merges(lane):
+            yield from (each for each in merged.members(lane) if each is not lane)
+        elif lane.queue.options.filling is not Filling.NONE:
             for lower in lane.relatives:
                 # A closed queue empties itself: somebody may be waiting for the end of its last batch.
                 if lower.priority < lane.priority and lower.queue.enqueued_rows and not lower.queue.closed:
@@ -213,6 +172,8 @@ class ReadyOrder:
 
     def may_go_ahead(self, lane: Lane[Any], now: float) -> bool:
         """Whether a batch may be taken out of turn: nothing of a higher priority is due, or was of late."""
+        if merged.merges(lane) and lane not in merged.members(lane)[:1]:
+            return False
         for each in self._rounds:
             if each.priority <= lane.priority:
                 return True
@@ -224,7 +185,7 @@ class ReadyOrder:
         """When the first lane outside the round becomes due; None when none will."""
         while self._heap:
             entry_at, _, lane = self._heap[0]
-            due_at = None if lane.in_round or lane.held else lane.queue.due_at
+            due_at = None if lane.in_round else _due_at(lane)
             if entry_at != lane.timed_at:
                 heapq.heappop(self._heap)
             elif due_at is None:
@@ -275,10 +236,11 @@ class ReadyOrder:
             if entry_at != lane.ages_at:
                 continue
             lane.ages_at = None
-            if not lane.in_round:  # it joins again, and ages anew, when it is due
+            if not (lane.in_round or merged.merges(lane)):  # it joins again, and ages anew, when it is due
                 continue
             if lane.queue.ages_at == entry_at:  # else that batch has left: what follows is younger
-                self._round_of[lane.priority].lanes.remove(lane, lane.owner)
+                if lane.in_round:
+                    self._round_of[lane.priority].lanes.remove(lane, lane.owner)
                 return lane
             self._let_age(lane)
         return None
@@ -289,3 +251,23 @@ class ReadyOrder:
             if each.lanes:
                 return each.lanes.pop()
         return None
+
+
+def _available_batches(lane: Lane[Any], now: float) -> int:
+    """How many threads could each take a batch of a lane now; for those that leave together, of the one that leads."""
+    if lane.held:
+        return 0
+    if not merged.merges(lane):
+        return lane.queue.available_batches(now)
+    members = merged.members(lane)
+    return merged.available_batches(lane, members, now) if lane in members[:1] else 0
+
+
+def _due_at(lane: Lane[Any]) -> float | None:
+    """When a batch of a lane may be taken; likewise. None: there is none."""
+    if lane.held:
+        return None
+    if not merged.merges(lane):
+        return lane.queue.due_at
+    members = merged.members(lane)
+    return merged.due_at(lane, members) if lane in members[:1] else None

@@ -10,7 +10,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
-from batching.ready_order import Lane
+from batching.lane import Lane
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from batching.batch_queue import BatchQueue
 from batching.deadline_keeper import DeadlineKeeper
 from batching.dispatcher import Dispatcher
 from batching.in_flight import InFlightLimit
+from batching.lane import Lane
 from batching.observer import BatchObserver, SilentObserver
 from batching.options import QueueOptions
 from batching.queue_statistics import SchedulerStatistics
-from batching.ready_order import Lane
 from batching.running import Stuck
 from batching.task import T
 from batching.task_queue import TaskQueue

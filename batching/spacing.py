@@ -5,9 +5,10 @@ batches then alternate, and who comes just after a small one has gone waits for 
 alike, and the longest wait is shorter than with any time-out.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-from batching.ready_order import Lane
+from batching.lane import Lane
 from batching.task_queue import AT_ONCE
 
 
@@ -26,12 +27,21 @@ class Spacing:
         if threads < 2:
             return False
         waits = busy_threads >= threads
-        lane.queue.not_before = now + lane.runs.seconds(rows) / threads if waits else AT_ONCE
+        not_before = now + lane.runs.seconds(rows) / threads if waits else AT_ONCE
+        for each in _together(lane):
+            each.queue.not_before = not_before
         return waits
 
     def finished(self, lane: Lane[Any]) -> bool:
         """A batch of this lane is done; whether one that waited need not any more."""
-        if lane.running_batches or lane.queue.not_before == AT_ONCE:
+        together = _together(lane)
+        if lane.queue.not_before == AT_ONCE or any(each.running_batches for each in together):
             return False
-        lane.queue.not_before = AT_ONCE
+        for each in together:
+            each.queue.not_before = AT_ONCE
         return True
+
+
+def _together(lane: Lane[Any]) -> Sequence[Lane[Any]]:
+    """Those whose tasks leave in the same batches."""
+    return [each for each in lane.relatives if each.merges] if lane.merges else (lane,)

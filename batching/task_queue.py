@@ -1,7 +1,6 @@
 """One queue of tasks, formed into batches as they come.
 
-TensorFlow's `internal::Queue` (`shared_batch_scheduler.h`) without its lock and its clock. Another kind of
-queue, with priorities say, would have to offer what is public here.
+TensorFlow's `internal::Queue` (`shared_batch_scheduler.h`) without its lock and its clock.
 """
 
 import itertools
@@ -83,6 +82,13 @@ class TaskQueue(Generic[T]):
         waiting = last.close_reason is None and now < self._open_until(last)
         return len(self._batches) - waiting
 
+    def why_now(self, now: float) -> CloseReason:
+        """Why the first batch leaves, which is due. Requires: there is a batch."""
+        if not self.options.batch_timeout_seconds:
+            return CloseReason.IDLE
+        timed_out = now >= self._batches[0].enqueued_at[0] + self.options.batch_timeout_seconds
+        return CloseReason.TIMEOUT if timed_out else CloseReason.DEADLINE
+
     @property
     def holds_closed_batch(self) -> bool:
         """Whether a batch waits that takes no more tasks: waiting longer adds nothing to it."""
@@ -153,13 +159,14 @@ class TaskQueue(Generic[T]):
         Requires: tasks whose deadline has passed have been removed.
         """
         due_at = self.due_at
-        if due_at is None or now < due_at:
-            return None
+        return None if due_at is None or now < due_at else self.take_due(now, lower_rows, self.why_now(now))
+
+    def take_due(self, now: float, lower_rows: int, reason: CloseReason) -> Batch[T]:
+        """As `take`, where it is known to be due, and why. Requires: there is a batch."""
         batch = self._batches.popleft()
         was_closed = batch.close_reason is not None
         if not was_closed:
-            reason = self._why_now(batch, now)
-            if reason is not CloseReason.DEADLINE:
+            if reason in (CloseReason.TIMEOUT, CloseReason.IDLE):
                 self._cut_down(batch, now, lower_rows)
             self._close(batch, reason)
         batch.waited_seconds = now - batch.enqueued_at[0]
@@ -177,10 +184,10 @@ class TaskQueue(Generic[T]):
     def give(self, rows: int) -> tuple[list[T], list[float]]:
         """Remove and return the first tasks that have so many rows at most, and their times, in order.
 
-        A batch that was closed leaves with what it has left. A task that cannot be cut stays with those behind it.
+        A batch that was closed leaves with what it has left, unless its tasks leave together with other queues': then
+        those make it full. A task that cannot be cut stays with those behind it.
         """
-        tasks: list[T] = []
-        enqueued_at: list[float] = []
+        tasks, enqueued_at = list[T](), list[float]()
         while rows > 0 and self._batches:
             first = self._batches[0]
             at, waiting = first.enqueued_at[0], len(first.tasks)
@@ -195,6 +202,8 @@ class TaskQueue(Generic[T]):
                 self._batches.popleft()
             elif first.close_reason is not None:
                 first.padded_rows = padding.next_allowed(first.rows, self.options.allowed_batch_rows)
+        if self.options.filling is Filling.MERGE:
+            self._close_up()
         return tasks, enqueued_at
 
     def close(self) -> None:
@@ -235,12 +244,6 @@ class TaskQueue(Generic[T]):
             return timed_out_at
         padded_rows = padding.next_allowed(batch.rows, self.options.allowed_batch_rows)
         return min(timed_out_at, batch.deadline - self.costs.needed(padded_rows))
-
-    def _why_now(self, batch: Batch[T], now: float) -> CloseReason:
-        if not self.options.batch_timeout_seconds:
-            return CloseReason.IDLE
-        timed_out = now >= batch.enqueued_at[0] + self.options.batch_timeout_seconds
-        return CloseReason.TIMEOUT if timed_out else CloseReason.DEADLINE
 
     def _add_limited(self, task: T, now: float, deadline: float) -> None:
         """Take a task with a deadline: the parts of it are what has come to the end of the queue."""

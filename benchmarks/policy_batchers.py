@@ -15,8 +15,8 @@ import numpy as np
 
 from batching.batch_queue import BatchQueue
 from batching.dispatcher import Dispatcher
+from batching.lane import Lane
 from batching.options import QueueOptions
-from batching.ready_order import Lane
 from batching.task_queue import TaskQueue
 from benchmarks.policy_arrivals import Arrivals, Integers
 

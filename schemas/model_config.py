@@ -38,7 +38,7 @@ PRIORITY = "priority"
 """Likewise: that of its requests that say nothing themselves, a digit."""
 
 FILLING = "filling"
-"""Likewise: what its batches take of requests of lower priorities: `none`, `allowed` or `max`."""
+"""Likewise: what its batches take of requests of lower priorities: `none`, `allowed`, `max` or `merge`."""
 
 AGEING_SECONDS = "ageing_seconds"
 """Likewise: how long its requests let more urgent ones go first, a decimal number."""

@@ -179,9 +179,11 @@ class BatchingSettings(SettingsGroup):
 
     filling: Filling = Filling.MAX
     """What a batch that is not full takes of requests of lower priorities of the same kind: `none`; as many rows as it
-    would be padded by (`allowed`, where there are `allowed_batch_rows`); or up to `max_batch_rows` (`max`). `max`, for
-    small batches of urgent requests, one after the other, would leave a device no time for bulk work that it could do
-    beside them; an urgent request then waits for two full batches at most. `allowed` costs it nothing."""
+    would be padded by (`allowed`, where there are `allowed_batch_rows`); or up to `max_batch_rows` (`max`). With
+    `merge` they are batched together: requests of all priorities make a batch full, its time-out is that of the first
+    of them, and the most urgent go first. `max`, for small batches of urgent requests, one after the other, would
+    leave a device no time for bulk work that it could do beside them; an urgent request then waits for two full batches
+    at most. `allowed` costs it nothing, and `merge` differs from `max` only where there is a time-out."""
 
     p99_seconds: Annotated[float, Field(ge=0, le=3600)] = 0.0
     """Seconds that 99 of 100 rows may take from when they are queued to the end of their run (0 to 3,600): time-out and

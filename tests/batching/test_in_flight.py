@@ -13,8 +13,8 @@ from batching import errors
 from batching.batch import Batch
 from batching.dispatcher import Dispatcher
 from batching.in_flight import AdaptiveLimit, InFlightLimit, Ran, SerialDeviceLimit
+from batching.lane import Lane
 from batching.options import QueueOptions
-from batching.ready_order import Lane
 from batching.shared_scheduler import SharedScheduler
 from batching.task_queue import TaskQueue
 from tests.batching.bench import Rows

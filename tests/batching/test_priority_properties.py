@@ -92,13 +92,14 @@ def check_limits(each: Taken, played: Timeline) -> None:
     assert numbers[:own] == [each.queue.number] * own, "its own come first"
     assert own
     for number in numbers[own:]:
-        assert played.queues[number].way.priority < way.priority
+        other = played.queues[number].way
+        assert other.priority < way.priority or other.filling is way.filling is Filling.MERGE
     own_rows = sum(task.rows for task in batch.tasks[:own])
     if way.filling is Filling.NONE:
         assert batch.rows == own_rows
     elif way.filling is Filling.ALLOWED:
         assert batch.padded_rows == padding.next_allowed(own_rows, allowed)
-    if batch.close_reason is CloseReason.TIMEOUT:
+    if batch.close_reason is CloseReason.TIMEOUT and way.filling is not Filling.MERGE:
         assert batch.waited_seconds >= way.timeout_ticks * TICK_SECONDS > 0
 
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batching.lane import Lane
 from batching.options import QueueOptions
-from batching.ready_order import URGENT_SECONDS, Lane, ReadyOrder
+from batching.ready_order import URGENT_SECONDS, ReadyOrder
 from batching.task_queue import TaskQueue
 from tests.batching.bench import Rows
 

@@ -7,8 +7,8 @@ import pytest
 from batching.batch import Batch, CloseReason
 from batching.batch_queue import BatchQueue
 from batching.dispatcher import Dispatcher
+from batching.lane import Lane
 from batching.options import QueueOptions
-from batching.ready_order import Lane
 from batching.run_line import RunLine
 from batching.task_queue import TaskQueue
 from tests.batching.bench import Rows
