@@ -43,12 +43,13 @@ In reading order:
 * `saved_model_parts`, `concurrent_servable`: which parts of a graph gather batches by themselves; calls it row by row
 * `saved_model_tensorflow`, `saved_model_graph`: TensorFlow, and a graph brought in by steps that stop nobody for long
 * `saved_model_session`, `saved_model_servable`: its session and its prepared calls
-* `saved_model_devices`, `saved_model_memory`: the GPUs that TensorFlow sees; what a model takes, by its files
+* `saved_model_devices`, `saved_model_memory`: the devices that TensorFlow sees; what a model takes, by its files
 * `saved_model_errors`: TensorFlow's errors in the words of `errors`
 * `saved_model_loader`: loads and unloads a SavedModel
 * `keras_file`, `keras_loader`: `.keras` files, what they may hold; loads one as the SavedModel that Keras makes of it
 * `recorded_requests`: requests from before a version was there, and what its signatures make of them
 * `crc32c`, `tfrecord`, `tensor_proto`, `prediction_log`: TensorFlow Serving's recorded requests, without TensorFlow
+* `instances`: several of one version, each on its device
 * `loader_around`: adds something to any loader
 * `warmup`: recorded requests, or a synthetic batch per signature, before a version is available
 * `validation`: golden requests, which a version must answer as expected before it is available

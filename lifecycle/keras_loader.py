@@ -67,7 +67,8 @@ class KerasLoader:
             return self._needs
         size = resources.file_bytes(self._directory, keras_file.PATTERN)
         needs = BASE_BYTES + round(LOADING_FACTOR * size)
-        devices = {HOST, min(saved_model_devices.gpu_memory(), default=HOST)}
+        name = "" if self._options is None else self._options.device
+        devices = {HOST, saved_model_devices.memory_device(name, saved_model_devices.gpu_memory())}
         return ResourceAllocation(dict.fromkeys(devices, needs))
 
     def load(self) -> None:

@@ -1,12 +1,12 @@
-"""The GPUs that TensorFlow sees in this process, and how much of their memory it may take."""
+"""The devices that TensorFlow sees in this process, and how much of the GPUs' memory it may take."""
 
 import functools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lifecycle import saved_model_tensorflow
-from lifecycle.resources import Device
+from lifecycle import errors, saved_model_tensorflow
+from lifecycle.resources import HOST, Device
 
 
 @functools.cache
@@ -35,3 +35,25 @@ def memory_of(found: Iterable[Any]) -> Mapping[Device, int]:
         for each in found
         if each.device_type == "GPU"
     }
+
+
+def memory_device(name: str, gpus: Iterable[Device]) -> Device:
+    """Whose memory the variables of a model take that is on the device of that name; empty: TensorFlow chooses."""
+    if not name:
+        return min(gpus, default=HOST)
+    kind, _, instance = name.partition(":")
+    return Device("gpu", int(instance)) if kind == "GPU" else HOST
+
+
+def check(name: str, found: Iterable[Any]) -> None:
+    """See that there is a device of that name (`GPU:1`) among those of a session.
+
+    Raises:
+        PermanentLoadFailure: there is none; with those that there are.
+    """
+    names = sorted(each.name.rpartition("/device:")[2] for each in found)
+    if name not in names:
+        raise errors.PermanentLoadFailure(
+            f"there is no device {name} on this worker, where TensorFlow sees {', '.join(names)}; take one of these, "
+            "or start the worker where there is such a device"
+        )

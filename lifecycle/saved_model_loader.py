@@ -13,7 +13,7 @@ from lifecycle import (
     saved_model_signatures,
 )
 from lifecycle.concurrent_servable import ConcurrentServable
-from lifecycle.resources import HOST, Device, ResourceAllocation
+from lifecycle.resources import Device, ResourceAllocation
 from lifecycle.saved_model_judgement import GraphRules
 from lifecycle.saved_model_parts import Part
 from lifecycle.saved_model_servable import SavedModelServable
@@ -32,8 +32,8 @@ SERVE = ("serve",)
 class SavedModelLoader:
     """A loader of SavedModels, from TensorFlow 1 and 2 and Keras, with their tables, assets and strings.
 
-    Cheap to construct; the first `load` of a process imports TensorFlow. It uses a GPU when there is one, and
-    takes its memory as it needs it.
+    Cheap to construct; the first `load` of a process imports TensorFlow. It uses a GPU when there is one, or the device
+    that its options name, and takes memory as it needs it.
     """
 
     def __init__(
@@ -62,8 +62,8 @@ class SavedModelLoader:
         return self._concurrent or self._servable
 
     def estimate_resources(self) -> ResourceAllocation:
-        """By the sizes of its files. Variables are on the first GPU that TensorFlow sees, else in the host's memory."""
-        device = min(self._gpus(), default=HOST)
+        """By the sizes of its files. Variables are on its device, else the first GPU or the host."""
+        device = saved_model_devices.memory_device(self.options.device, self._gpus())
         estimate = saved_model_memory.before_load if self._session is None else saved_model_memory.after_load
         return estimate(self._directory, device)
 

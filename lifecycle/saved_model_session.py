@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lifecycle import saved_model_graph, saved_model_tensorflow
+from lifecycle import saved_model_devices, saved_model_graph, saved_model_tensorflow
 from lifecycle.saved_model_judgement import GraphRules
 from lifecycle.saved_model_parts import Part
 
@@ -33,6 +33,8 @@ class SessionOptions:
             the same, and a large operation still uses the intra-op threads. 0 shares TensorFlow's pool, which
             is better for a graph of many parallel branches; a number above it makes a pool of this session's
             own.
+        device: where variables and operations are, as TensorFlow calls it: `GPU:1`, `CPU:0`. An operation that cannot
+            be there, or says another device itself, runs where it can. Empty: TensorFlow chooses, a GPU before the CPU.
         granular_calls: the most calls that a version whose graph gathers batches by itself has under way for one
             batch of ours, and so its threads; 0 calls such a version with whole batches, like any other.
     """
@@ -40,6 +42,7 @@ class SessionOptions:
     intra_op_threads: int = 0
     inter_op_threads: int = -1
     granular_calls: int = 64
+    device: str = ""
 
     def __post_init__(self) -> None:
         if self.intra_op_threads < 0:
@@ -60,6 +63,7 @@ class GraphSession:
         self._tf = saved_model_tensorflow.import_tensorflow().compat.v1
         self._graph = self._tf.Graph()
         self._session = self._tf.Session(graph=self._graph, config=self._config(options))
+        self._device = options.device
 
     def _config(self, options: SessionOptions) -> Any:
         return self._tf.ConfigProto(
@@ -81,10 +85,14 @@ class GraphSession:
         gather batches, by those of the tensors that need any.
 
         Raises:
+            PermanentLoadFailure: there is no such device as the options say.
             ForbiddenOperation: the graph could do what the rules do not allow.
             Exception: whatever TensorFlow raises; `saved_model_errors.load_error` translates it.
         """
-        with self._graph.as_default():
+        if self._device:
+            saved_model_devices.check(self._device, self._session.list_devices())
+        # Of a function's body TensorFlow places what says nothing itself where the call of the function is.
+        with self._graph.as_default(), self._tf.device(f"/device:{self._device}" if self._device else None):
             return saved_model_graph.load(self._session, directory, tags, tensors, rules)
 
     def prepare(self, feeds: Sequence[str], fetches: Sequence[str]) -> Call:

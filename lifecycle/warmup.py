@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lifecycle import dtype_names, errors, recorded_requests
+from lifecycle import dtype_names, errors, instances, recorded_requests
 from lifecycle.loader import Loader
 from lifecycle.loader_around import LoaderAround
 from lifecycle.recorded_requests import BoundRequest, RecordedRequest
@@ -69,6 +69,8 @@ class WarmedLoader(LoaderAround):
     def load(self) -> None:
         """Load, then run recorded requests and each other signature; a run that fails unloads again. On a load thread.
 
+        Of several instances each is run.
+
         Raises:
             PermanentLoadFailure: a run failed in a way that repeats, or a recorded request cannot be used.
             LoadFailed: a run failed in a way that may pass; also whatever the inner loader raises.
@@ -85,7 +87,8 @@ class WarmedLoader(LoaderAround):
         if mode is WarmupMode.OFF:
             return
         try:
-            warm_up(self._loader.servable, self._batch_rows, self._most_bytes, self._recorded())
+            for each in instances.instances_of(self._loader.servable):
+                warm_up(each, self._batch_rows, self._most_bytes, self._recorded())
         except Exception as error:
             if mode is WarmupMode.FAIL:
                 raise

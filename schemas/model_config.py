@@ -58,6 +58,9 @@ RAGGED = "ragged"
 RAGGED_PAD_VALUES = "ragged_pad_values"
 """Likewise: what inputs are padded with, `INPUT=VALUE` on each line."""
 
+DEVICES = "devices"
+"""Likewise: the devices that its versions are loaded on, one for each instance: `GPU:0,GPU:1`."""
+
 SIGNATURES = "signatures"
 """Likewise: batching options of single signatures, as JSON: an object of options by name."""
 

@@ -46,8 +46,8 @@ The way of a request:
 Models:
 
 * `base_path_roots`, `operator_rules`: what the operator allows control records to ask for
-* `control_topic`, `batching_rules`, `batching_parameters`, `signature_options`, `control_record`, `traffic_rules`,
-  `model_table` (c): the desired models
+* `control_topic`, `batching_rules`, `model_devices`, `batching_parameters`, `signature_options`, `control_record`,
+  `traffic_rules`, `model_table` (c): the desired models
 * `aspirations`, `model_streams`, `version_paths`, `version_sources`, `arrivals`, `failed_versions` (c): from desired
   models to aspired versions
 * `lazy_demand`, `lazy_models`, `lazy_states`, `lazy_room` (c): models that are loaded when they are first asked for,

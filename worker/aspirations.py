@@ -289,8 +289,8 @@ class Aspirations:
 
     def _new_loader(self, name: str, source: Source, version: int) -> Loader:
         config = functools.partial(self._table.config_of, name)
-        wanted, rows = functools.partial(self._wants, name, source, version), self._batch_rows(name)
-        return self._loaders.loader(source.loader, source.path, version, rows, config, wanted=wanted)
+        wanted = functools.partial(self._wants, name, source, version)
+        return self._loaders.loader(source, version, self._batch_rows(name), config, wanted=wanted)
 
     def _wants(self, name: str, source: Source, version: int) -> bool:
         """Whether a version is still to come from there; asked by load threads."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from batching.options import HIGHEST_PRIORITY, LOWEST_PRIORITY, Filling, PaddingPolicy
 from schemas import model_config
-from worker import ragged_options
+from worker import model_devices, ragged_options
 
 Parameters = Mapping[str, bytes]
 MOST_ROWS = 1_048_576
@@ -148,6 +148,9 @@ RAGGED_PAD_VALUES = BatchingParameter(
     "\n".join,
     repeated="--pad-value",
 )
+DEVICES = BatchingParameter(
+    model_config.DEVICES, "devices", model_devices.EXPECTED, model_devices.read, ",".join
+)
 ALL = (
     PRIORITY,
     FILLING,
@@ -157,6 +160,7 @@ ALL = (
     P99_MS,
     RAGGED,
     RAGGED_PAD_VALUES,
+    DEVICES,
 )
 
 

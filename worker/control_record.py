@@ -23,6 +23,7 @@ from schemas.version_selection import (
 from worker import (
     batching_parameters,
     batching_rules,
+    model_devices,
     request_files,
     request_lines,
     signature_options,
@@ -144,6 +145,7 @@ def check_config(config: ModelConfig, known: Known | None = None) -> None:
         *batching_rules.problems(config.batching),
         *batching_parameters.problems(config.parameters),
         *signature_options.problems(config.parameters),
+        *model_devices.problems(config),
     ]
     if known is not None:
         problems += _not_allowed(config, known)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from lifecycle import errors
 from lifecycle.servable import Servable
 from schemas.model_config import ModelConfig
-from worker import managing, stored_versions
+from worker import managing, model_devices, stored_versions
 from worker.settings import Settings
 from worker.version_paths import find_versions, first_reasons
+from worker.version_sources import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ def loaded_version(settings: Settings, config: ModelConfig) -> Iterator[LoadedVe
         raise errors.PermanentLoadFailure(f"no version can be loaded from {config.base_path}: {why}")
     version = max(found.paths)
     path = found.paths[version]
-    loader = loaders.loader(config.loader, path, version, config=lambda: config)
+    source = Source(config.loader, path, model_devices.named(config))
+    loader = loaders.loader(source, version, config=lambda: config)
     loader.load()
     try:
         yield LoadedVersion(version, path, loader.servable)

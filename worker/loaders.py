@@ -5,9 +5,10 @@ only on a worker that has a SavedModel to load.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lifecycle.instances import InstancesLoader
 from lifecycle.keras_loader import KerasLoader
 from lifecycle.loader import Loader
 from lifecycle.lookup_table_loader import LookupTableLoader
@@ -19,7 +20,9 @@ from lifecycle.saved_model_session import SessionOptions
 from lifecycle.vocabulary_loader import VocabularyLoader
 from schemas.model_config import ModelConfig
 from worker.fetched_loader import FetchedLoader, Fetching
+from worker.model_devices import PLACEABLE
 from worker.store_uris import is_remote
+from worker.version_sources import Source
 
 LoaderFactory = Callable[[str, int], Loader]
 """Makes the loader of one version; gets its directory and its number."""
@@ -69,6 +72,18 @@ def shipped(
     }
 
 
+def placed(
+    session: SessionOptions, rules: GraphRules | None = None
+) -> Callable[[str], Mapping[str, LoaderFactory]]:
+    """Those of models that can be put on a device, by the name of that device; as `shipped` has them otherwise."""
+
+    def on(device: str) -> Mapping[str, LoaderFactory]:
+        there = shipped(replace(session, device=device), rules)
+        return {name: there[name] for name in PLACEABLE}
+
+    return on
+
+
 SHIPPED = shipped()
 """Those, with TensorFlow's own thread pools, and nothing allowed that has to be."""
 
@@ -96,14 +111,17 @@ class Loaders:
         factories: Mapping[str, LoaderFactory] = SHIPPED,
         wrap: Callable[[Loader, Life], Loader] | None = None,
         fetching: Fetching | None = None,
+        on_device: Callable[[str], Mapping[str, LoaderFactory]] | None = None,
     ) -> None:
         """Offer *factories*; *wrap* puts something around each loader, such as a warm-up.
 
-        Around that, *fetching* copies what lies in a store to this machine.
+        Around that, *fetching* copies what lies in a store to this machine. *on_device* has the factories of models
+        that can be put on a device, by its name.
         """
         self._factories = dict(factories)
         self._wrap = wrap
         self._fetching = fetching
+        self._on_device = on_device or placed(SessionOptions())
 
     def __contains__(self, name: object) -> bool:
         return name in self._factories
@@ -116,8 +134,7 @@ class Loaders:
 
     def loader(
         self,
-        name: str,
-        path: str,
+        source: Source,
         version: int,
         batch_rows: Sequence[int] = (1,),
         config: Callable[[], ModelConfig | None] = lambda: None,
@@ -127,22 +144,25 @@ class Loaders:
         """A new loader for one life of one version.
 
         Args:
-            name: of the loader.
-            path: the version's directory, or its URI.
+            source: the name of the loader, the version's directory or URI, and the devices, with an instance on each;
+                without any there is one, where the loader puts it.
             version: its number.
             batch_rows: as `Life` has them.
             config: likewise.
             wanted: whether anybody wants the version; what takes long gives up, as far as it can, once nobody does.
 
         Raises:
-            KeyError: there is no such loader; whoever applies a control record checks that before.
+            KeyError: there is no such loader, or it puts nothing on a device; whoever applies a control record checks
+                that before.
         """
-        factory = self._factories[name]
+        name = source.loader
+        factories = [self._on_device(device)[name] for device in source.devices] or [self._factories[name]]
 
         def make(directory: str) -> Loader:
-            loader = factory(directory, version)
+            each = [factory(directory, version) for factory in factories]
+            loader = each[0] if len(each) == 1 else InstancesLoader(each)
             return loader if self._wrap is None else self._wrap(loader, Life(directory, batch_rows, config))
 
-        if self._fetching is not None and is_remote(path):
-            return FetchedLoader(make, self._fetching, path, wanted)
-        return make(path)
+        if self._fetching is not None and is_remote(source.path):
+            return FetchedLoader(make, self._fetching, source.path, wanted)
+        return make(source.path)

@@ -20,7 +20,7 @@ from lifecycle.warmup import WarmupMode
 from worker import custom_loaders, model_stores, operator_rules, policies, thread_slices, usable_memory
 from worker.base_path_roots import BasePathRoots
 from worker.freed_memory import FreedMemory, GivingLoader
-from worker.loaders import Life, Loaders, shipped
+from worker.loaders import Life, LoaderFactory, Loaders, placed, shipped
 from worker.metrics import Metrics
 from worker.metrics_observers import ModelMetrics
 from worker.model_log import log_event
@@ -45,11 +45,9 @@ JITTER = (
 def new_loaders(settings: Settings) -> tuple[Loaders, OperatorRules]:
     """Our own and those that are installed beside them, as far as they are enabled; and what records may ask for."""
     own = settings.tensorflow
-    ours = shipped(
-        SessionOptions(own.intra_op_threads or usable_cores(), own.inter_op_threads, own.granular_calls),
-        GraphRules(frozenset(settings.lifecycle.allowed_operations), settings.lifecycle.most_graph_bytes),
-        settings.lifecycle.python_modules,
-    )
+    session = SessionOptions(own.intra_op_threads or usable_cores(), own.inter_op_threads, own.granular_calls)
+    graphs = GraphRules(frozenset(settings.lifecycle.allowed_operations), settings.lifecycle.most_graph_bytes)
+    ours = shipped(session, graphs, settings.lifecycle.python_modules)
     custom = custom_loaders.find(ours)
     everything = {**ours, **custom.factories}
     named = frozenset(settings.lifecycle.loaders) or frozenset(everything)
@@ -69,13 +67,18 @@ def new_loaders(settings: Settings) -> tuple[Loaders, OperatorRules]:
     )
     memory, undisturbed = freed_memory(settings), Undisturbed()
     warmup = WarmupMode.FAIL if settings.lifecycle.warmup else WarmupMode.OFF
-    readiness = Readiness(warmup, settings.batching.max_batch_bytes)
+    readiness = Readiness(warmup, settings.batching.max_batch_bytes, settings.batching.threads)
 
     def wrap(loader: Loader, life: Life) -> Loader:
         return MeasuredLoader(readiness.around(GivingLoader(loader, memory), life), undisturbed)
 
-    enabled = {name: rooted(factory, rules.roots) for name, factory in everything.items() if name in named}
-    return Loaders(enabled, wrap, model_stores.new_fetching(settings)), rules
+    def kept(factories: Mapping[str, LoaderFactory]) -> Mapping[str, LoaderFactory]:
+        return {name: rooted(factory, rules.roots) for name, factory in factories.items() if name in named}
+
+    def on_device(device: str) -> Mapping[str, LoaderFactory]:
+        return kept(placed(session, graphs)(device))
+
+    return Loaders(kept(everything), wrap, model_stores.new_fetching(settings), on_device), rules
 
 
 def warmed_rows(options: ModelQueueOptions) -> Callable[[str], Sequence[int]]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from schemas.model_config import ModelConfig
+from worker import model_devices
 from worker.arrivals import Arrivals
 from worker.version_sources import Source
 
@@ -47,5 +48,5 @@ class Stream:
         """What the manager should be told; None: nothing for now."""
         if self.config is None:
             return {}
-        loader = self.config.loader
-        return {version: Source(loader, path) for version, path in self.paths.items()} or None
+        loader, devices = self.config.loader, model_devices.named(self.config)
+        return {version: Source(loader, path, devices) for version, path in self.paths.items()} or None

@@ -9,7 +9,7 @@ from lifecycle.loader import Loader
 from lifecycle.loader_around import LoaderAround
 from lifecycle.validation import GoldenRequest, ValidatedLoader
 from lifecycle.warmup import WarmedLoader, WarmupMode
-from worker import request_files, request_lines, signature_options
+from worker import model_devices, request_files, request_lines, signature_options
 from worker.loaders import Life
 from worker.request_lines import InvalidLine
 
@@ -25,11 +25,13 @@ class Readiness:
     Args:
         default: what becomes of a version whose warm-up fails, where the model's config does not say it.
         most_bytes: of the inputs of a batch that is run to warm up.
+        threads: batches that run at a time.
     """
 
-    def __init__(self, default: WarmupMode, most_bytes: int) -> None:
+    def __init__(self, default: WarmupMode, most_bytes: int, threads: int = 1) -> None:
         self._default = default
         self._most_bytes = most_bytes
+        self._threads = max(1, threads)
 
     def around(self, loader: Loader, life: Life) -> Loader:
         """The same loader, loaded once the version is warmed up and has answered as expected."""
@@ -43,7 +45,7 @@ class Readiness:
             name=name,
         )
         validated = ValidatedLoader(warmed, lambda: _golden(directory, life), life.batch_rows, name)
-        return _NamingLoader(validated, life)
+        return _NamingLoader(validated, life, self._threads)
 
     def _mode(self, life: Life) -> WarmupMode:
         config = life.config()
@@ -51,11 +53,12 @@ class Readiness:
 
 
 class _NamingLoader(LoaderAround):
-    """A loader that says so where the config has batching options for a signature or an input that is not there."""
+    """A loader that says so where the config asks for what has no effect on its version."""
 
-    def __init__(self, loader: Loader, life: Life) -> None:
+    def __init__(self, loader: Loader, life: Life, threads: int) -> None:
         super().__init__(loader)
         self._life = life
+        self._threads = threads
 
     def load(self) -> None:
         """Load, and look; on a load thread."""
@@ -67,6 +70,13 @@ class _NamingLoader(LoaderAround):
                 "a model's config has batching options for a signature that this version does not have; they have no "
                 "effect on it",
                 extra={"version": self._life.path, "signature": name, "signatures": ", ".join(sorted(there))},
+            )
+        instances = 0 if config is None else len(model_devices.named(config))
+        if instances > self._threads:
+            log.warning(
+                "a version has more instances than batches run at a time, and some of them nothing to do; raise "
+                "batching.threads",
+                extra={"version": self._life.path, "instances": instances, "threads": self._threads},
             )
         inputs = {name for signature in there.values() for name in signature.inputs}
         for name in sorted(signature_options.padded_inputs(parameters) - inputs):

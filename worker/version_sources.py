@@ -9,10 +9,11 @@ from lifecycle.servable_state import ServableState
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a version comes from; a version that comes from elsewhere needs another loader."""
+    """Where a version comes from, and goes to; one that comes from elsewhere, or goes there, needs another loader."""
 
     loader: str
     path: str
+    devices: tuple[str, ...] = ()
 
 
 def sayable(

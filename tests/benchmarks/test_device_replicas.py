@@ -10,6 +10,7 @@ from benchmarks.device_journal import Journal, Run
 from lifecycle.warmup import WarmedLoader
 from worker import custom_loaders
 from worker.loaders import SHIPPED, Loaders
+from worker.version_sources import Source
 
 
 def runs(*starts: float, seconds: float = 1.0, rows: int = 32) -> list[Run]:
@@ -82,7 +83,7 @@ def test_a_worker_finds_the_device_as_an_installed_loader(
     device_loader.write(version, batch_seconds=0.001, journal=tmp_path)
     monkeypatch.syspath_prepend(site)
     loaders = Loaders(custom_loaders.find(SHIPPED).factories, lambda loader, _life: WarmedLoader(loader))
-    loader = loaders.loader(device_loader.NAME, str(version), 1)
+    loader = loaders.loader(Source(device_loader.NAME, str(version)), 1)
 
     loader.load()
     (signature,) = loader.servable.signatures.values()

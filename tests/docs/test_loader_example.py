@@ -17,6 +17,7 @@ from tests.kit import distributions
 from worker import custom_loaders
 from worker.loaders import SHIPPED, Loaders, shipped
 from worker.settings import Settings
+from worker.version_sources import Source
 
 PAGE = ROOT / "docs" / "loaders.md"
 
@@ -46,7 +47,7 @@ def test_the_example_loads_runs_and_unloads(loaders: Loaders, tmp_path: Path) ->
     (tmp_path / "1").mkdir()
     weights = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
     np.save(tmp_path / "1" / "weights.npy", weights)
-    loader = loaders.loader("linear", str(tmp_path / "1"), 1)
+    loader = loaders.loader(Source("linear", str(tmp_path / "1")), 1)
 
     loader.load()
 
@@ -64,7 +65,7 @@ def test_the_example_says_what_is_wrong_with_a_model(loaders: Loaders, tmp_path:
     np.save(tmp_path / "1" / "weights.npy", np.arange(3))
 
     with pytest.raises(InvalidModel, match=r"int64\(3,\); expected a float32 matrix"):
-        loaders.loader("linear", str(tmp_path / "1"), 1).load()
+        loaders.loader(Source("linear", str(tmp_path / "1")), 1).load()
 
 
 @pytest.fixture
@@ -89,9 +90,9 @@ def test_the_class_serves_the_version_that_names_it(version: Path) -> None:
     said = tomllib.loads(text_with("python_modules ="))
     modules = Settings(worker_id="w", **said).lifecycle.python_modules
     with pytest.raises(PermanentLoadFailure, match=r"lifecycle\.python_modules"):
-        Loaders().loader("python", str(version), 1).load()
+        Loaders().loader(Source("python", str(version)), 1).load()
     allowing = Loaders(shipped(python_modules=modules), lambda loader, _life: WarmedLoader(loader))
-    loader = allowing.loader("python", str(version), 1)
+    loader = allowing.loader(Source("python", str(version)), 1)
 
     loader.load()
 
@@ -106,4 +107,4 @@ def test_the_class_says_what_is_wrong_with_a_version(version: Path) -> None:
     (version / "threshold.json").write_text('"high"')
 
     with pytest.raises(InvalidModel, match=r"threshold\.json holds 'high'"):
-        Loaders(shipped(python_modules=["our_models"])).loader("python", str(version), 1).load()
+        Loaders(shipped(python_modules=["our_models"])).loader(Source("python", str(version)), 1).load()

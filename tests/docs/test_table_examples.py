@@ -12,6 +12,7 @@ from tests.docs.pages import ROOT, Block, blocks, headrace_commands
 from tests.kit import command_line
 from worker import rest_json
 from worker.loaders import Loaders
+from worker.version_sources import Source
 
 PAGE = ROOT / "docs" / "loaders.md"
 
@@ -42,7 +43,7 @@ def made(name: str) -> None:
 
 def asked(model: str, loader: str) -> list[Any]:
     """The replies to each of the page's requests to a model, which lies in the current folder."""
-    version = Loaders().loader(loader, f"models/{model}/1", 1)
+    version = Loaders().loader(Source(loader, f"models/{model}/1"), 1)
     version.load()
     answers = []
     for arguments in headrace_commands(PAGE):
@@ -86,7 +87,7 @@ def test_a_table_is_made_from_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     exec(compile(block(with_text="write_blocks").text, str(PAGE), "exec"), {})
 
-    version = Loaders().loader("lookup_table", "models/items/1", 1)
+    version = Loaders().loader(Source("lookup_table", "models/items/1"), 1)
     version.load()
     answer = version.servable.run("serving_default", {"keys": np.array([29, 3])}, ["vector"])
     assert answer["vector"].tolist() == [[29, 58], [3, 6]]

@@ -17,6 +17,7 @@ from schemas.tensor import Tensor
 from tests.kit import numpy_models
 from tests.kit.verifier import Reply, difference
 from worker.loaders import Loaders
+from worker.version_sources import Source
 
 MOST_ROWS = 64
 TABLE_ROWS = 2048
@@ -65,7 +66,7 @@ class RowAnswers:
     @classmethod
     def of(cls, loader: str, path: str, version: int) -> "RowAnswers":
         """Those of a model as its directory has it, loaded here and asked directly."""
-        loaded = Loaders().loader(loader, path, version)
+        loaded = Loaders().loader(Source(loader, path), version)
         loaded.load()
         try:
             return cls(loaded.servable)

@@ -288,7 +288,7 @@ def test_session_options_change_no_value(saved_models: SavedModels, inter_op_thr
 def test_impossible_session_options_are_refused(field: str) -> None:
     """A number of threads below what has a meaning is named."""
     with pytest.raises(ValueError, match=f"{field} is -2"):
-        SessionOptions(**{field: -2})
+        SessionOptions(**{field: -2})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

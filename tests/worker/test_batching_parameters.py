@@ -24,6 +24,7 @@ VALUES: dict[str, Any] = {
     "p99_ms": 0.125,
     "ragged": "8,16",
     "ragged_pad_values": ["ids=1", "words=a b"],
+    "devices": ["GPU:0", "GPU:1"],
 }
 BAD: dict[str, tuple[bytes, ...]] = {
     "priority": (b"", b"10", b"-1", "²".encode(), b"\xff"),
@@ -34,6 +35,7 @@ BAD: dict[str, tuple[bytes, ...]] = {
     "p99_ms": (b"", b"fast", b"-1", b"3600001", b"inf"),
     "ragged": (b"", b"yes", b"8,4", b"0,4", b"8,", b"1" + b",1" * 1000, "²".encode()),
     "ragged_pad_values": (b"ids", b"=1", b"ids=1\n\nwords=2"),
+    "devices": (b"", b"GPU", b"gpu:0", b"GPU:0,", b"GPU:1000", b"GPU:0," * 65 + b"GPU:0"),
 }
 each_parameter = pytest.mark.parametrize("parameter", ALL, ids=lambda each: each.name)
 

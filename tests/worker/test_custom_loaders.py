@@ -11,6 +11,7 @@ from lifecycle.numpy_loader import NumpyLoader
 from tests.kit import distributions, numpy_models
 from worker import custom_loaders
 from worker.loaders import SHIPPED, LoaderFactory, Loaders
+from worker.version_sources import Source
 
 MODULE = """
 from pathlib import Path
@@ -64,7 +65,7 @@ def test_a_custom_loader_is_imported_by_its_first_load_and_loads_and_unloads(
 ) -> None:
     """A worker that serves no such model pays for no import; one that does gets the distribution's own loader."""
     directory = numpy_models.write_dense(tmp_path, 3)
-    loader = Loaders({"own": offered("our_models:mine")}).loader("own", str(directory), 3)
+    loader = Loaders({"own": offered("our_models:mine")}).loader(Source("own", str(directory)), 3)
     assert "our_models" not in sys.modules
 
     loader.load()
@@ -141,7 +142,7 @@ def test_a_name_of_our_own_is_not_taken_over(tmp_path: Path) -> None:
         "loader 'numpy' is headrace's own; our_models:mine of our-models 1.0 must offer its loader by another name, "
         "and is not used"
     )
-    assert isinstance(Loaders({**SHIPPED, **found.factories}).loader("numpy", "/m/1", 1), NumpyLoader)
+    assert isinstance(Loaders({**SHIPPED, **found.factories}).loader(Source("numpy", "/m/1"), 1), NumpyLoader)
 
 
 def test_a_name_that_two_offer_is_nobodys(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from schemas.model_config import ModelConfig
 from tests.fakes.servables import FakeLoader
 from tests.kit import numpy_models
 from worker.loaders import Life, Loaders, shipped
+from worker.version_sources import Source
 
 
 def test_the_shipped_loaders_go_by_their_names() -> None:
@@ -27,12 +28,12 @@ def test_the_shipped_loaders_go_by_their_names() -> None:
 
     assert list(loaders) == ["keras", "lookup_table", "numpy", "python", "saved_model", "vocabulary"]
     assert len(loaders) == 6
-    assert isinstance(loaders.loader("keras", "/m/1", 1), KerasLoader)
-    assert isinstance(loaders.loader("numpy", "/m/1", 1), NumpyLoader)
-    assert isinstance(loaders.loader("python", "/m/1", 1), PythonLoader)
-    assert isinstance(loaders.loader("saved_model", "/m/1", 1), SavedModelLoader)
-    assert isinstance(loaders.loader("lookup_table", "/m/1", 1), LookupTableLoader)
-    assert isinstance(loaders.loader("vocabulary", "/m/1", 1), VocabularyLoader)
+    assert isinstance(loaders.loader(Source("keras", "/m/1"), 1), KerasLoader)
+    assert isinstance(loaders.loader(Source("numpy", "/m/1"), 1), NumpyLoader)
+    assert isinstance(loaders.loader(Source("python", "/m/1"), 1), PythonLoader)
+    assert isinstance(loaders.loader(Source("saved_model", "/m/1"), 1), SavedModelLoader)
+    assert isinstance(loaders.loader(Source("lookup_table", "/m/1"), 1), LookupTableLoader)
+    assert isinstance(loaders.loader(Source("vocabulary", "/m/1"), 1), VocabularyLoader)
 
 
 def test_an_unknown_loader_is_not_in_the_registry() -> None:
@@ -42,14 +43,14 @@ def test_an_unknown_loader_is_not_in_the_registry() -> None:
     assert "numpy" in loaders
     assert "cobol" not in loaders
     with pytest.raises(KeyError):
-        loaders.loader("cobol", "/m/1", 1)
+        loaders.loader(Source("cobol", "/m/1"), 1)
 
 
 def test_each_life_gets_a_loader_of_its_own_wrapped_as_asked(tmp_path: Path) -> None:
     """A warm-up goes around any of them."""
     directory = numpy_models.write_dense(tmp_path)
     loaders = Loaders(wrap=lambda loader, _life: WarmedLoader(loader))
-    first, second = (loaders.loader("numpy", str(directory), 1) for _ in range(2))
+    first, second = (loaders.loader(Source("numpy", str(directory)), 1) for _ in range(2))
 
     assert first is not second
     assert isinstance(first, WarmedLoader)
@@ -66,7 +67,7 @@ def test_a_loader_is_told_directory_and_version() -> None:
         told.append((path, version))
         return FakeLoader(version)
 
-    Loaders({"mine": make}).loader("mine", "/m/3", 3)
+    Loaders({"mine": make}).loader(Source("mine", "/m/3"), 3)
 
     assert told == [("/m/3", 3)]
 
@@ -81,8 +82,8 @@ def test_what_goes_around_a_loader_is_told_of_the_rows_of_its_batches() -> None:
         return loader
 
     loaders = Loaders({"mine": lambda _path, version: FakeLoader(version)}, wrap)
-    loaders.loader("mine", "/m/3", 3)
-    loaders.loader("mine", "/m/4", 4, (8, 32), lambda: config)
+    loaders.loader(Source("mine", "/m/3"), 3)
+    loaders.loader(Source("mine", "/m/4"), 4, (8, 32), lambda: config)
 
     assert [(each.path, each.batch_rows, each.config()) for each in told] == [
         ("/m/3", (1,), None),

@@ -24,6 +24,7 @@ from worker.loaders import SHIPPED
 from worker.metrics import Metrics, new_registry
 from worker.rooted_loader import RootedLoader
 from worker.settings import Settings
+from worker.version_sources import Source
 
 GPU = Device("gpu", 0)
 GPUS = {GPU: 15_000_000_000}
@@ -78,7 +79,7 @@ class Stage:
     def __init__(self, folder: Path, limit: int) -> None:
         own = settings(host_memory_bytes=limit, load_retries=0, step_seconds=60)
         loaders, _ = managing.new_loaders(own)
-        self.loader = functools.partial(loaders.loader, "numpy")
+        self.loader = loaders.loader
         self.folder = folder
         self.tracker = managing.new_resources(own)
         self.metrics = Metrics(new_registry())
@@ -97,7 +98,9 @@ class Stage:
             [
                 AspiredVersion(
                     ServableId(name, version),
-                    functools.partial(self.loader, str(self.folder / name / str(version)), version),
+                    functools.partial(
+                        self.loader, Source("numpy", str(self.folder / name / str(version))), version
+                    ),
                 )
                 for version in versions
             ],

@@ -23,6 +23,7 @@ from worker.rooted_loader import RootedLoader
 from worker.settings import Settings
 from worker.settings_lifecycle import LifecycleSettings
 from worker.version_paths import find_versions
+from worker.version_sources import Source
 
 CONFIG = ModelConfig("/srv/models/m", loader="numpy")
 RULES = OperatorRules(BasePathRoots(["/srv/models"]), disabled_loaders={"saved_model"})
@@ -157,7 +158,7 @@ def test_the_settings_reach_the_loaders(tmp_path: Path) -> None:
     )
 
     assert rules.roots.problem_of_text(str(tmp_path / "m")) is None
-    measured = loaders.loader("saved_model", str(tmp_path / "1"), 1)
+    measured = loaders.loader(Source("saved_model", str(tmp_path / "1")), 1)
     assert isinstance(measured, MeasuredLoader)
     validated = vars(vars(measured)["_loader"])["_loader"]
     warmed = vars(validated)["_loader"]

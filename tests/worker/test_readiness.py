@@ -33,6 +33,7 @@ from worker.model_table import ModelTable
 from worker.request_files import GOLDEN_LINES, WARMUP_LINES
 from worker.settings import Settings
 from worker.settings_lifecycle import LifecycleSettings
+from worker.version_sources import Source
 
 MODEL = "m"
 X = numpy_models.pixels(2)
@@ -203,7 +204,7 @@ def test_another_release_of_the_golden_lines_fails_versions_not_the_worker(world
     assert model.config is not None
     strange = replace(model.config, parameters={GOLDEN: b'{"inputs": [1], "outputs": [1], "later": 1}'})
     loaders, _ = managing.new_loaders(Settings(worker_id="w"))
-    loader = loaders.loader("numpy", str(world.base / "1"), 1, config=lambda: strange)
+    loader = loaders.loader(Source("numpy", str(world.base / "1")), 1, config=lambda: strange)
 
     with pytest.raises(
         PermanentLoadFailure, match="line 1 of the golden requests in the model's config: unknown 'later'"

@@ -19,6 +19,7 @@ from schemas.tensor import Tensor
 from schemas.version_selection import SpecificVersions
 from tests.fakes.request_path import Lab
 from worker.loaders import Loaders
+from worker.version_sources import Source
 
 
 def serve(lab: Lab, name: str, loader: str, base_path: Path, *versions: int) -> None:
@@ -28,7 +29,7 @@ def serve(lab: Lab, name: str, loader: str, base_path: Path, *versions: int) -> 
     loaders = Loaders(wrap=lambda loader, life: WarmedLoader(loader, life.batch_rows))
 
     def make(version: int) -> Loader:
-        return loaders.loader(loader, str(base_path / str(version)), version, batch_rows=(1, 8))
+        return loaders.loader(Source(loader, str(base_path / str(version))), version, batch_rows=(1, 8))
 
     aspired = [AspiredVersion(ServableId(name, each), functools.partial(make, each)) for each in versions]
     lab.manager.set_aspired_versions(name, aspired)

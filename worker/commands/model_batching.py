@@ -1,13 +1,13 @@
 """The options of `headrace models set` that say how a model's requests become batches."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
 
 from batching.options import HIGHEST_PRIORITY, LOWEST_PRIORITY, Filling, PaddingPolicy
 from schemas.model_config import BatchingOptions
-from worker import batching_parameters, ragged_options
+from worker import batching_parameters, model_devices, ragged_options
 from worker.batching_parameters import MOST_ROWS
 
 
@@ -49,6 +49,13 @@ def batching_options(command: Callable[..., Any]) -> Callable[..., Any]:
             callback=pad_values,
             help="What an input is padded with. May be repeated. Default: what batching.ragged_pad_values says on the "
             "workers; zero, false, or an empty string.",
+        ),
+        click.option(
+            "--devices",
+            metavar="GPU:0,GPU:1",
+            callback=devices,
+            help="Where versions are loaded: an instance on each of these devices; batches go to the one with least "
+            "to do. Set batching.threads to as many on the workers. Default: one instance, where TensorFlow puts it.",
         ),
         click.option(
             "--max-request-rows",
@@ -125,5 +132,13 @@ def pad_values(_ctx: click.Context, _param: click.Parameter, value: tuple[str, .
         raise click.BadParameter("a pad value is one line")
     try:
         return ragged_options.pad_values_of("\n".join(value)) or None
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def devices(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Sequence[str] | None:
+    """`GPU:0,GPU:1`."""
+    try:
+        return None if value is None else model_devices.read(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None

@@ -77,6 +77,7 @@ class _Model(_Part):
     p99_ms: float | None = None
     ragged: str | None = None
     ragged_pad_values: list[str] | None = None
+    devices: list[str] | None = None
     comment: str = ""
 
 

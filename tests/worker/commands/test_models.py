@@ -271,6 +271,7 @@ def test_set_writes_the_record_and_says_what_has_changed(capsys: pytest.CaptureF
             "signatures": None,
             "ragged": None,
             "ragged_pad_values": None,
+            "devices": None,
             "revision": 2,
             "author": "ann@host",
             "time": "1970-01-01T00:00:01Z",

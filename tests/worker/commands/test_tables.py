@@ -12,6 +12,7 @@ from tests.kit import command_line
 from tests.kit.command_line import Ran
 from worker.exit_codes import ExitCode
 from worker.loaders import Loaders
+from worker.version_sources import Source
 
 
 def tables(*arguments: object) -> Ran:
@@ -21,7 +22,7 @@ def tables(*arguments: object) -> Ran:
 
 def answer(loader: str, directory: Path, signature: str = "serving_default", **inputs: object) -> object:
     """What the model in a directory answers, loaded as a worker does."""
-    loaded = Loaders().loader(loader, str(directory), 1)
+    loaded = Loaders().loader(Source(loader, str(directory)), 1)
     loaded.load()
     arrays = {
         name: np.array(value, object if isinstance(value, list) and isinstance(value[0], bytes) else None)
