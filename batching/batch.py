@@ -146,6 +146,15 @@ class Batch(Generic[T]):
         self.rows -= task.rows
         return task
 
+    def drop_last(self) -> T:
+        """Let go of the last task, which is given up. Requires: the batch is not handed over yet."""
+        task = self.tasks.pop()
+        self.enqueued_at.pop()
+        self.rows -= task.rows
+        if self._deadlines and self._deadlines.pop(len(self.tasks), None) is not None:
+            self.deadline = min(self._deadlines.values(), default=NEVER)
+        return task
+
     def part_at(self, rows: int) -> int:
         """Return the place where the first `rows` rows end; where a task there has no such cut, one before that.
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Generic
 
-from batching import errors, queue_statistics
+from batching import errors, queue_statistics, shared_room
 from batching.dispatcher import Dispatcher
 from batching.lane import Lane
 from batching.options import QueueOptions
@@ -53,7 +53,7 @@ class BatchQueue(Generic[T]):
     @property
     def capacity_rows(self) -> int:
         """Rows of a freely divisible task that would be accepted now, an upper bound for others."""
-        return self._lane.queue.capacity_rows
+        return shared_room.capacity_rows(self._lane)
 
     @property
     def closed(self) -> bool:
@@ -68,8 +68,8 @@ class BatchQueue(Generic[T]):
         run on. A `batching.task.LimitedTask` leaves piece by piece, each at its own deadline.
 
         Raises:
-            QueueFull: not now (retriable). There is room again when the observer hears of a batch of this
-                queue, or `expired` of a task.
+            QueueFull: not now (retriable), whoever might go for it. There is room again when the observer hears of a
+                batch of this queue, or `expired` of a task.
             DeadlineExceeded: the deadline has passed already.
             TaskTooLarge: never: it does not split into pieces that this queue can hold.
             QueueClosed: the queue, or the scheduler, has been closed.
@@ -81,7 +81,9 @@ class BatchQueue(Generic[T]):
                     f"queue {self.name!r} takes no deadlines: it has no `expired` to tell"
                 )
             self._keep_deadlines()
-        self._dispatcher.schedule(self._lane, task, deadline)
+        evicted = self._dispatcher.schedule(self._lane, task, deadline)
+        if evicted:
+            shared_room.tell(evicted)
 
     def close(self, *, drain: bool = True, wait: bool = True) -> tuple[T, ...]:
         """Take no more tasks, process what waits (`drain`), and wait for the end of it (`wait`).

@@ -81,6 +81,8 @@ class Batcher(Generic[A, R]):
             raise errors.InvalidOptions(f"most_layouts must be at least 1, not {most_layouts}")
         self.name = name if name is not None else getattr(function, "__name__", type(function).__name__)
         self.options = options if options is not None else QueueOptions()
+        if self.options.shared_room:
+            raise errors.InvalidOptions("the queues of a batcher have no family to share room with")
         self._function = function
         self._bisect = bisect
         self._ragged = ragged

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from batching import errors
+from batching import errors, shared_room
 from batching.ahead import Ahead
 from batching.batch import NEVER, Batch
 from batching.expiry import Expiry
@@ -17,6 +17,7 @@ from batching.in_flight import InFlightLimit, Ran
 from batching.lane import Lane
 from batching.ready_order import ReadyOrder
 from batching.running import Running, Stuck
+from batching.shared_room import Evicted
 from batching.sleepers import Sleepers
 from batching.spacing import Spacing
 from batching.task import T
@@ -73,10 +74,14 @@ class Dispatcher:
             self._order.add(lane)
             lane.held = lane.owner in self._running.held
 
-    def schedule(self, lane: Lane[T], task: T, deadline: float | None = None) -> None:
-        """Put a task into its queue and wake a thread for each batch to take; raises as the queue does."""
+    def schedule(self, lane: Lane[T], task: T, deadline: float | None = None) -> list[Evicted]:
+        """Put a task into its queue and wake a thread for each batch to take; raises as the queue does.
+
+        Returns the tasks that have gone for it, which are to be told.
+        """
         with self._lock:
             now = self._clock()
+            missing = self._missing_rows(lane, task, now) if lane.shares_room else 0
             try:
                 lane.queue.add(task, now, deadline)
             except errors.QueueFull:
@@ -85,9 +90,13 @@ class Dispatcher:
                 lane.queue.add(task, now, deadline)
             if deadline is not None:
                 self.expiry.note(lane, deadline)
+            evicted = shared_room.evict(lane, missing) if missing else []
+            for other in {each: None for each, _ in evicted}:
+                self._order.update(other, now)
             self._order.update(lane, now)
             self._sleepers.wake_enough()
             self._ahead.wake(lane)
+            return evicted
 
     def next_batch(self, *, stands_in: bool = False) -> tuple[Lane[Any], Batch[Any]] | None:
         """Wait for a batch and return it with its lane; None when closed and nothing is left.
@@ -253,6 +262,15 @@ class Dispatcher:
     def _room(self) -> float:
         """How many batches more may be taken, were there any; whoever finishes one comes by `next_batch` itself."""
         return math.inf if self._limit is None else max(0, self._limit.now - self._running.at_work)
+
+    def _missing_rows(self, lane: Lane[T], task: T, now: float) -> int:
+        """How many rows have to go for a task, once what is out of time has gone. Raises QueueFull: too few may."""
+        missing = 0 if lane.queue.closed else shared_room.missing_rows(lane, task.rows)
+        if missing and self.expiry.look(now):
+            missing = shared_room.missing_rows(lane, task.rows)
+        if missing:
+            shared_room.refuse_if_too_little_may_go(lane, missing)
+        return missing
 
     def _hold(self, now: float) -> None:
         """Let the batches of stuck owners wait, and those of others go on."""

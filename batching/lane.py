@@ -43,6 +43,9 @@ class Lane(Generic[T]):
     expiring_tasks: int = 0
     """Tasks out of time that have not been handed over yet, or are just being."""
     expired_tasks: int = 0
+    evicted: Callable[[T], None] | None = None
+    """Whom to hand tasks that have gone for those of a higher priority; None: it shares no room."""
+    evicted_tasks: int = 0
     idle_seconds: float = 0.0
     """How long one of its batches keeps its thread waiting, of late: for a device, a lock, or a turn on a core."""
     runs: RunLine = field(default_factory=RunLine, repr=False)
@@ -61,6 +64,11 @@ class Lane(Generic[T]):
     def merges(self) -> bool:
         """Whether its tasks leave together with those of its relatives that say so, too."""
         return self.queue.options.filling is Filling.MERGE and bool(self.relatives)
+
+    @property
+    def shares_room(self) -> bool:
+        """Whether what waits in it is counted with what waits in those of its relatives that say so, too."""
+        return self.queue.options.shared_room
 
     @property
     def finished(self) -> bool:

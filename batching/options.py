@@ -79,6 +79,11 @@ class QueueOptions:
     """Whether a batch between two of `allowed_batch_rows` is padded up or cut down; without such sizes it is neither.
     By default it is padded: all that waits leaves at once."""
 
+    shared_room: bool = False
+    """Whether the queues of a family that say so have one room: `max_enqueued_batches` of a queue, in rows, then bounds
+    what waits in all of them, and for a task that finds too little, tasks of strictly lower priorities are evicted: the
+    newest of the lowest first, and none where that would not be enough. By default each has a room of its own."""
+
     def __post_init__(self) -> None:
         if self.max_batch_rows < 1:
             raise errors.InvalidOptions(f"max_batch_rows must be at least 1, not {self.max_batch_rows}")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from batching import shared_room
 from batching.lane import Lane
 
 
@@ -26,6 +27,8 @@ class QueueStatistics:
     """Batches handed to the process callback since the queue was added."""
     expired_tasks: int
     """Tasks that left the queue at their deadline since it was added; parts of a split task count one by one."""
+    evicted_tasks: int
+    """Tasks that have left it for those of a higher priority; likewise."""
     closed: bool
 
 
@@ -46,10 +49,11 @@ def read(lane: Lane[Any], now: float) -> QueueStatistics:
         enqueued_tasks=queue.enqueued_tasks,
         enqueued_rows=queue.enqueued_rows,
         enqueued_batches=queue.enqueued_batches,
-        capacity_rows=queue.capacity_rows,
+        capacity_rows=shared_room.capacity_rows(lane),
         oldest_seconds=queue.oldest_seconds(now),
         running_batches=lane.running_batches,
         dispatched_batches=lane.dispatched_batches,
         expired_tasks=lane.expired_tasks,
+        evicted_tasks=lane.evicted_tasks,
         closed=queue.closed,
     )

@@ -31,22 +31,21 @@ LOOK_SHARE = 0.25
 
 
 class SharedScheduler:
-    """Batches from many queues, in turns, on `threads` threads that it starts at once.
+    """Batches from many queues, in turns, on `threads` threads that it starts at once; thread-safe.
 
-    Thread-safe. It guarantees that
+    It guarantees that
 
-    1. each task accepted is handed to its queue's callback once, in the order of its queue, or returned by
-       `close`, or, where its deadline passes while it waits, handed at that moment to its queue's `expired`;
+    1. each task accepted is handed to its queue's callback once, in the order of its queue, or returned by `close`, or
+       handed to `expired` at its deadline, where it waits then, or to `evicted`, when it goes for another;
     2. no batch has more than its queue's `max_batch_rows`, and none is empty;
     3. a batch is handed over as soon as it is full, or timed out, or a task of it would be late otherwise, and a
        thread is free, wherever other queues stand;
     4. neither a callback nor an observer that raises stops a thread.
 
     Turns are fair by time: of owners whose queues have the same priority, the one whose batches have taken least is
-    next. Owners that take the same, or as good as no time, have one batch each in turn.
-
-    Where several threads take batches and all are busy, the batches of a queue that are not full start evenly: the next
-    one waits, besides, until its share of a run is over (`batching.spacing`), or until nothing of its queue runs.
+    next; owners that take the same, or as good as no time, have one batch each in turn. Where several threads take
+    batches and all are busy, those of a queue that are not full start evenly: the next one waits, besides, until its
+    share of a run is over (`batching.spacing`), or until nothing of its queue runs.
 
     With `overlap_seconds` one more thread works ahead. Where a queue's batches keep their thread waiting for so long,
     of late and on average (time in which it uses no processor: the callback waits for a device), the queue's next
@@ -105,7 +104,7 @@ class SharedScheduler:
         for own, work in works.items():
             self._start(own, work)
 
-    def add_queue(
+    def add_queue(  # noqa: PLR0913 - what a queue is, each by its name
         self,
         name: str,
         options: QueueOptions,
@@ -113,24 +112,31 @@ class SharedScheduler:
         owner: Hashable = None,
         family: Hashable = None,
         expired: Callable[[T], None] | None = None,
+        *,
+        evicted: Callable[[T], None] | None = None,
     ) -> BatchQueue[T]:
         """Add a queue, at any time, from any thread; `BatchQueue.close` removes it again.
 
         Queues of one *owner* are stuck together: give those the same that lead to the same model or device. Queues of
-        one *family* have callbacks that take each other's tasks: a batch of one may be filled from those with a lower
-        priority (`QueueOptions.filling`).
+        one *family* have callbacks that take each other's tasks: a batch may have some of others (its `filling`).
 
         `process` is called with each batch, on a batch thread, by several threads at a time where there are
         several. It owns the batch: it has to finish each task in it, whatever happens. If it raises, the
         observer hears of it and the scheduler goes on; nobody else finishes those tasks.
 
         `expired` is called with each task whose deadline passed while it waited, outside every lock, and has to finish
-        it, quickly: one thread, which starts with the first deadline, calls it for all queues.
+        it, quickly: one thread, which starts with the first deadline, calls it for all queues. `evicted` likewise with
+        each that went for one of a higher priority (`QueueOptions.shared_room`), by the thread that scheduled that.
 
         Raises:
             QueueClosed: the scheduler has been closed.
+            InvalidOptions: the queue shares its room, and there is no `evicted` to tell.
         """
-        lane = Lane(TaskQueue[T](name, options), process, family, owner=owner, expired=expired)
+        if options.shared_room and evicted is None:
+            raise errors.InvalidOptions(f"queue {name!r} shares its room, and has no `evicted` to tell")
+        lane = Lane(
+            TaskQueue[T](name, options), process, family, owner=owner, expired=expired, evicted=evicted
+        )
         self._dispatcher.add(lane)
         return BatchQueue(lane, self._dispatcher, self._join, self._keep_deadlines)
 
@@ -162,10 +168,7 @@ class SharedScheduler:
         return found if len(found) >= takers > 0 else []
 
     def step(self) -> bool:
-        """Process one batch that is due on the calling thread; return whether there was one. Never waits.
-
-        Tasks that are out of time are handed over before.
-        """
+        """Process one batch that is due, and hand over what is out of time; whether there was one. Never waits."""
         taken = self._dispatcher.poll_batch()
         self._keeper.hand_over()
         if taken is None:

@@ -7,7 +7,7 @@ import itertools
 from collections import deque
 from typing import Generic
 
-from batching import errors, padding, padding_policy, splitting
+from batching import errors, padding, padding_policy, room_rules, splitting
 from batching.batch import NEVER, Batch, CloseReason
 from batching.options import Filling, QueueOptions
 from batching.run_costs import RunCosts
@@ -124,9 +124,11 @@ class TaskQueue(Generic[T]):
             self._batches[-1].add(task, now)
             self._count(1, rows)
             return
-        self._refuse_if_too_large(task)
+        room_rules.refuse_if_too_large(self.name, rows, self.options)
         filler, parts = splitting.plan(task, room_rows, self.options.max_batch_rows)
-        self._refuse_if_full(rows, len(parts))
+        batches = len(self._batches)
+        if batches + len(parts) > self.options.max_enqueued_batches:
+            room_rules.refuse(self.name, rows, len(parts), self.options, batches, self.capacity_rows)
         if filler is not None:
             self._batches[-1].add(filler, now)
         if room_rows and (parts or rows == room_rows):
@@ -206,6 +208,16 @@ class TaskQueue(Generic[T]):
             self._close_up()
         return tasks, enqueued_at
 
+    def give_up_last(self) -> T:
+        """Remove and return the newest task, or the last part of one that was split. Requires: there is one."""
+        last = self._batches[-1]
+        task = last.drop_last()
+        self._count(-1, -task.rows)
+        if not last.tasks:
+            self._batches.pop()
+        self._close_up()
+        return task
+
     def close(self) -> None:
         """Refuse further tasks and make what is there due at once. Closing again does nothing."""
         self.closed = True
@@ -277,24 +289,3 @@ class TaskQueue(Generic[T]):
     def _count(self, tasks: int, rows: int) -> None:
         self.enqueued_tasks += tasks
         self.enqueued_rows += rows
-
-    def _refuse_if_too_large(self, task: T) -> None:
-        most_rows = self.options.max_enqueued_batches * self.options.max_batch_rows
-        if task.rows > most_rows:
-            raise errors.TaskTooLarge(
-                f"a task of {task.rows} rows is more than queue {self.name!r} holds ({most_rows}); "
-                "split it and schedule its parts"
-            )
-
-    def _refuse_if_full(self, rows: int, new_batches: int) -> None:
-        limit = self.options.max_enqueued_batches
-        if len(self._batches) + new_batches <= limit:
-            return
-        if not self._batches:
-            raise errors.TaskTooLarge(
-                f"a task of {rows} rows needs {new_batches} batches; queue {self.name!r} may hold {limit}"
-            )
-        raise errors.QueueFull(
-            f"queue {self.name!r} has room for {limit - len(self._batches)} batches, "
-            f"{self.capacity_rows} rows in all; a task of {rows} rows needs {new_batches}"
-        )

@@ -144,6 +144,8 @@ class Timeline:
             started_at = max((taken.at for taken in self.taken if taken.queue is each), default=-1.0)
             share_seconds = each.way.run_ticks * TICK_SECONDS / threads
             spaced = threads > 1 and self.bench.clock() < started_at + share_seconds
+            if each.way.filling is Filling.MERGE:  # by the runs of those that it leaves together with
+                spaced = self.bench.clock() < each.queue._lane.queue.not_before
             if idle and seen.enqueued_tasks and not spaced:
                 assert seen.oldest_seconds < each.way.timeout_ticks * TICK_SECONDS
                 assert not seen.closed
