@@ -28,13 +28,13 @@ not belong here; the package imports none of the others and can be used alone:
 [[5]]
 
 In reading order: `errors`, `task` (what a caller puts in), `padding` (allowed sizes), `options` (of a queue),
-`splitting` (where a task is cut), `batch`, `run_costs` and `run_line` (how long batches run), `padding_policy`
-(whether a batch is padded or cut), `room_rules` (what is refused), `task_queue` (one queue's decisions), `lane` (its
-place), `merged` (several that leave together), `shared_room` (who goes for whom), `turns` and `ready_order` (whose turn
-it is), `running` (who is stuck), `spacing` (of starts), `in_flight` (how many), `waiting` (what threads sleep on),
-`sleepers` (who wakes whom), `ahead` (of a busy device), `expiry` (who is out of time), `dispatcher` (the lock),
-`queue_statistics`, `observer` (what is reported), `batch_queue` (the caller's side), `deadline_keeper` (a thread),
-`shared_scheduler` (the others);
+`splitting` (where a task is cut), `batch`, `run_costs` and `run_line` (how long batches run), `padding_policy` (whether
+a batch is padded or cut), `room_rules` (what is refused), `late_tasks` (what has waited too long), `queued_batches`
+(what waits, and when it is due), `task_queue` (one queue's decisions), `lane` (its place), `merged` (several that leave
+together), `shared_room` (who goes for whom), `turns` and `ready_order` (whose turn it is), `running` (who is stuck),
+`spacing` (of starts), `in_flight` (how many), `waiting` (what threads sleep on), `sleepers` (who wakes whom), `ahead`
+(of a busy device), `expiry` (who is out of time), `dispatcher` (the lock), `queue_statistics`, `observer` (what is
+reported), `batch_queue` (the caller's side), `deadline_keeper` (a thread), `shared_scheduler` (the others);
 by themselves `merging` (rows of arrays), `tuning` (options by measured costs), `latency_window` and `latency_control`
 (options by latencies). Then the front door for functions of arrays: `ragged` (rows of unlike lengths), `arrays` (what
 they take and give), `doorbell` (waking coroutines), `pending` (the future), `array_task`, `bisection` (who made a batch

@@ -63,7 +63,8 @@ class BatchQueue(Generic[T]):
     def schedule(self, task: T, *, deadline: float | None = None) -> None:
         """Take the task as a whole, or raise and leave it, unchanged, with the caller. Never waits.
 
-        A task that still waits at its *deadline*, in seconds of the scheduler's clock, leaves the queue then: it is
+        A task that still waits at its *deadline*, in seconds of the scheduler's clock, leaves the queue then, or before
+        where the queue's options say so (`queue_timeout_seconds`): it is
         handed to the queue's `expired` and never runs. Of a task that was split each part that waits does; the others
         run on. A `batching.task.LimitedTask` leaves piece by piece, each at its own deadline.
 
@@ -80,6 +81,8 @@ class BatchQueue(Generic[T]):
                 raise errors.InvalidTask(
                     f"queue {self.name!r} takes no deadlines: it has no `expired` to tell"
                 )
+            self._keep_deadlines()
+        elif self._lane.queue.options.rejects:
             self._keep_deadlines()
         evicted = self._dispatcher.schedule(self._lane, task, deadline)
         if evicted:

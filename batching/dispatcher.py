@@ -88,8 +88,8 @@ class Dispatcher:
                 if not self.expiry.look(now):
                     raise
                 lane.queue.add(task, now, deadline)
-            if deadline is not None:
-                self.expiry.note(lane, deadline)
+            if deadline is not None or lane.queue.rejects:
+                self.expiry.note(lane, lane.queue.times_out_at(now, deadline))
             evicted = shared_room.evict(lane, missing) if missing else []
             for other in {each: None for each, _ in evicted}:
                 self._order.update(other, now)

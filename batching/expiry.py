@@ -85,7 +85,7 @@ class Expiry:
             if deadline != lane.expires_at:
                 continue  # an earlier entry was in its place
             tasks = lane.queue.expire(now)
-            lane.expires_at = lane.queue.deadline
+            lane.expires_at = lane.queue.expires_at
             if lane.expires_at < NEVER:
                 heapq.heappush(self._heap, (lane.expires_at, next(self._entries), lane))
             if tasks:

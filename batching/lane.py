@@ -4,6 +4,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Generic
 
+from batching import errors
 from batching.batch import NEVER, Batch
 from batching.options import Filling, PaddingPolicy
 from batching.run_line import RunLine
@@ -54,6 +55,13 @@ class Lane(Generic[T]):
     def __post_init__(self) -> None:
         if self.owner is None:
             self.owner = self
+        queue, options = self.queue, self.queue.options
+        if options.shared_room and self.evicted is None:
+            raise errors.InvalidOptions(f"queue {queue.name!r} shares its room, and has no `evicted` to tell")
+        if options.rejects and self.expired is None:
+            raise errors.InvalidOptions(
+                f"queue {queue.name!r} rejects what is late, and has no `expired` to tell"
+            )
 
     @property
     def priority(self) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from batching import padding
 from batching.batch import NEVER, CloseReason
 from batching.lane import Lane
-from batching.task_queue import AT_ONCE
+from batching.queued_batches import AT_ONCE
 
 
 def share_costs(lane: Lane[Any]) -> None:

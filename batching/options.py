@@ -39,6 +39,18 @@ class PaddingPolicy(enum.StrEnum):
     """Whichever of the two costs less a row, by how long batches of both sizes have run; padded until both have."""
 
 
+class TimeoutAction(enum.StrEnum):
+    """What becomes of a task that has waited for `queue_timeout_seconds`; the values are for settings.
+
+    Triton's queue policy (`timeout_action`).
+    """
+
+    REJECT = "reject"
+    """It leaves the queue, as at a deadline of its own, and never runs."""
+    DELAY = "delay"
+    """It goes behind all of its queue that have not waited for so long, and still before lower priorities."""
+
+
 @dataclass(frozen=True, slots=True)
 class QueueOptions:
     """Options of one queue; checked at construction, immutable, safe to share.
@@ -84,6 +96,24 @@ class QueueOptions:
     what waits in all of them, and for a task that finds too little, tasks of strictly lower priorities are evicted: the
     newest of the lowest first, and none where that would not be enough. By default each has a room of its own."""
 
+    queue_timeout_seconds: float = math.inf
+    """How long a task may wait until `timeout_action`, at least `batch_timeout_seconds`; by default for ever. A task's
+    own deadline counts besides: when it passes the task leaves, whatever the action."""
+
+    timeout_action: TimeoutAction = TimeoutAction.REJECT
+    """What becomes of a task then: it is handed to the queue's `expired`, or goes behind those that came later, for
+    `ageing_seconds` at most. Where all are late they are in their order again."""
+
+    @property
+    def rejects(self) -> bool:
+        """Whether tasks leave the queue when they have waited for too long."""
+        return self.queue_timeout_seconds < math.inf and self.timeout_action is TimeoutAction.REJECT
+
+    @property
+    def delays(self) -> bool:
+        """Whether tasks let later ones go first when they have waited for too long."""
+        return self.queue_timeout_seconds < math.inf and self.timeout_action is TimeoutAction.DELAY
+
     def __post_init__(self) -> None:
         if self.max_batch_rows < 1:
             raise errors.InvalidOptions(f"max_batch_rows must be at least 1, not {self.max_batch_rows}")
@@ -98,6 +128,11 @@ class QueueOptions:
         if not (math.isfinite(self.ageing_seconds) and self.ageing_seconds >= 0):
             raise errors.InvalidOptions(
                 f"ageing_seconds must be finite and at least 0, not {self.ageing_seconds}"
+            )
+        if not self.queue_timeout_seconds >= self.batch_timeout_seconds:
+            raise errors.InvalidOptions(
+                f"queue_timeout_seconds must be at least batch_timeout_seconds, {self.batch_timeout_seconds}, "
+                f"not {self.queue_timeout_seconds}: no batch would wait for so long"
             )
         if self.max_enqueued_batches < 0:
             raise errors.InvalidOptions(

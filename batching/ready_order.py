@@ -150,7 +150,7 @@ class ReadyOrder:
     def _fill(self, lane: Lane[Any], batch: Batch[Any], now: float) -> None:
         """Let a batch that has just been taken from a lane have tasks of lower priorities, as its options say."""
         for lower in self._givers(lane):
-            lane.queue.fill(batch, lower.queue)
+            lane.queue.fill(batch, lower.queue, now)
             self.update(lower, now)
 
     def _lower_rows(self, lane: Lane[Any]) -> int:

@@ -35,7 +35,8 @@ class SharedScheduler:
 
     It guarantees that
 
-    1. each task accepted is handed to its queue's callback once, in the order of its queue, or returned by `close`, or
+    1. each task accepted is handed to its queue's callback once, in the order of its queue (but for late ones where its
+       options delay those), or returned by `close`, or
        handed to `expired` at its deadline, where it waits then, or to `evicted`, when it goes for another;
     2. no batch has more than its queue's `max_batch_rows`, and none is empty;
     3. a batch is handed over as soon as it is full, or timed out, or a task of it would be late otherwise, and a
@@ -124,16 +125,16 @@ class SharedScheduler:
         several. It owns the batch: it has to finish each task in it, whatever happens. If it raises, the
         observer hears of it and the scheduler goes on; nobody else finishes those tasks.
 
-        `expired` is called with each task whose deadline passed while it waited, outside every lock, and has to finish
-        it, quickly: one thread, which starts with the first deadline, calls it for all queues. `evicted` likewise with
-        each that went for one of a higher priority (`QueueOptions.shared_room`), by the thread that scheduled that.
+        `expired` is called with each task whose time was up while it waited (its deadline, or the queue's options),
+        outside every lock, and has to finish it, quickly: one thread, which starts with the first deadline, calls it
+        for all queues. `evicted` likewise with each that went for one of a higher priority
+        (`QueueOptions.shared_room`), by the thread that scheduled that.
 
         Raises:
             QueueClosed: the scheduler has been closed.
-            InvalidOptions: the queue shares its room, and there is no `evicted` to tell.
+            InvalidOptions: the queue shares its room, and there is no `evicted` to tell; or it rejects what is late,
+                and there is no `expired`.
         """
-        if options.shared_room and evicted is None:
-            raise errors.InvalidOptions(f"queue {name!r} shares its room, and has no `evicted` to tell")
         lane = Lane(
             TaskQueue[T](name, options), process, family, owner=owner, expired=expired, evicted=evicted
         )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from batching.lane import Lane
-from batching.task_queue import AT_ONCE
+from batching.queued_batches import AT_ONCE
 
 
 class Spacing:

@@ -5,103 +5,21 @@ TensorFlow's `internal::Queue` (`shared_batch_scheduler.h`) without its lock and
 
 import itertools
 from collections import deque
-from typing import Generic
 
-from batching import errors, padding, padding_policy, room_rules, splitting
-from batching.batch import NEVER, Batch, CloseReason
-from batching.options import Filling, QueueOptions
-from batching.run_costs import RunCosts
+from batching import errors, late_tasks, padding, padding_policy, room_rules, splitting
+from batching.batch import Batch, CloseReason
+from batching.options import Filling
+from batching.queued_batches import QueuedBatches
 from batching.task import T
 
-AT_ONCE = float("-inf")
 
-
-class TaskQueue(Generic[T]):
+class TaskQueue(QueuedBatches[T]):
     """Batches in order; at most the last one is open. Pure: every decision takes `now`, and nothing waits.
 
     Called by the dispatcher only, under its lock. Tasks leave in the order in which they came. An open batch that is
-    due goes on filling until a thread takes it, so that waiting for a busy device is never lost time.
+    due goes on filling until a thread takes it, so that waiting for a busy device is never lost time. Where late tasks
+    are delayed they stand behind all others, in open batches of their own, from when a thread next takes a batch.
     """
-
-    def __init__(self, name: str, options: QueueOptions) -> None:
-        self.name = name
-        self.options = options
-        self.enqueued_tasks = 0
-        """Tasks waiting; a split task counts once for each of its parts."""
-        self.enqueued_rows = 0
-        self.closed = False
-        self.costs = RunCosts(exact=bool(options.allowed_batch_rows))
-        """How long its batches run; noted where tasks may have deadlines or its padding policy asks."""
-        self.not_before = AT_ONCE
-        """No batch that is open is due before, but for the deadline of a task."""
-        self._batches: deque[Batch[T]] = deque()
-
-    @property
-    def enqueued_batches(self) -> int:
-        """Batches waiting, the open one included."""
-        return len(self._batches)
-
-    @property
-    def room_rows(self) -> int:
-        """Rows that the open batch can still take; 0 when there is none."""
-        if not self._batches or self._batches[-1].close_reason is not None:
-            return 0
-        return self.options.max_batch_rows - self._batches[-1].rows
-
-    @property
-    def capacity_rows(self) -> int:
-        """Rows of a freely divisible task that would be accepted now."""
-        if self.closed:
-            return 0
-        free_batches = self.options.max_enqueued_batches - len(self._batches)
-        return free_batches * self.options.max_batch_rows + self.room_rows
-
-    @property
-    def due_at(self) -> float | None:
-        """When the first batch may be taken: `AT_ONCE` when it is closed, None when the queue is empty."""
-        if not self._batches:
-            return None
-        first = self._batches[0]
-        if first.close_reason is not None:
-            return AT_ONCE
-        return self._open_until(first)
-
-    @property
-    def ages_at(self) -> float | None:
-        """When the first batch has let others go first for long enough; None when the queue is empty."""
-        if not self._batches:
-            return None
-        waits_seconds = self.options.batch_timeout_seconds + self.options.ageing_seconds
-        return self._batches[0].enqueued_at[0] + waits_seconds
-
-    def available_batches(self, now: float) -> int:
-        """How many threads could each take a batch now."""
-        if not self._batches:
-            return 0
-        last = self._batches[-1]
-        waiting = last.close_reason is None and now < self._open_until(last)
-        return len(self._batches) - waiting
-
-    def why_now(self, now: float) -> CloseReason:
-        """Why the first batch leaves, which is due. Requires: there is a batch."""
-        if not self.options.batch_timeout_seconds:
-            return CloseReason.IDLE
-        timed_out = now >= self._batches[0].enqueued_at[0] + self.options.batch_timeout_seconds
-        return CloseReason.TIMEOUT if timed_out else CloseReason.DEADLINE
-
-    @property
-    def holds_closed_batch(self) -> bool:
-        """Whether a batch waits that takes no more tasks: waiting longer adds nothing to it."""
-        return bool(self._batches) and self._batches[0].close_reason is not None
-
-    def oldest_seconds(self, now: float) -> float:
-        """How long the oldest task has waited; 0 when the queue is empty."""
-        return now - self._batches[0].enqueued_at[0] if self._batches else 0.0
-
-    @property
-    def deadline(self) -> float:
-        """The earliest deadline of a task that waits; `NEVER` where none has one."""
-        return min((batch.deadline for batch in self._batches), default=NEVER)
 
     def add(self, task: T, now: float, deadline: float | None = None) -> None:
         """Take the whole task, or raise and take nothing of it. A split task's parts have its deadline, or their own.
@@ -126,7 +44,7 @@ class TaskQueue(Generic[T]):
             return
         room_rules.refuse_if_too_large(self.name, rows, self.options)
         filler, parts = splitting.plan(task, room_rows, self.options.max_batch_rows)
-        batches = len(self._batches)
+        batches = self.enqueued_batches
         if batches + len(parts) > self.options.max_enqueued_batches:
             room_rules.refuse(self.name, rows, len(parts), self.options, batches, self.capacity_rows)
         if filler is not None:
@@ -144,13 +62,18 @@ class TaskQueue(Generic[T]):
     def expire(self, now: float) -> list[T]:
         """Remove and return the tasks, and parts of tasks, that are out of time, in order; their room is free again."""
         expired: list[T] = []
-        for batch in self._batches:
+        if self.rejects:
+            for batch in late_tasks.take_out(self._batches, self.options.queue_timeout_seconds, now):
+                expired += batch.tasks
+                self._count(-len(batch.tasks), -batch.rows)
+        for batch in itertools.chain(self._late, self._batches):
             if batch.deadline <= now:
                 before = len(batch.tasks)
                 late = batch.expire(now)
                 expired += late
                 self._count(len(batch.tasks) - before, -sum(task.rows for task in late))
         if expired:
+            self._late = late_tasks.without_empty(self._late)
             self._close_up()
         return expired
 
@@ -165,21 +88,38 @@ class TaskQueue(Generic[T]):
 
     def take_due(self, now: float, lower_rows: int, reason: CloseReason) -> Batch[T]:
         """As `take`, where it is known to be due, and why. Requires: there is a batch."""
-        batch = self._batches.popleft()
-        was_closed = batch.close_reason is not None
+        self.delay(now)
+        batches = self._late if self._late_go_first(now) else self._batches
+        batch = batches.popleft()
+        was_closed, all_leave = batch.close_reason is not None, True
         if not was_closed:
+            if batch.rows == self.options.max_batch_rows:
+                reason = CloseReason.FULL
+            elif self.closed:
+                reason = CloseReason.DRAIN
             if reason in (CloseReason.TIMEOUT, CloseReason.IDLE):
-                self._cut_down(batch, now, lower_rows)
+                all_leave = self._cut_down(batch, batches, now, lower_rows)
             self._close(batch, reason)
         batch.waited_seconds = now - batch.enqueued_at[0]
         self._count(-len(batch.tasks), -batch.rows)
-        if was_closed and self._batches and batch.rows < self.options.max_batch_rows:
+        if (was_closed or self._delays) and all_leave and batch.rows < self.options.max_batch_rows:
             # It has given tasks away. Left so, one that fills itself from here would leave ever smaller pieces behind.
+            # Or others are late: they do not wait for company.
             self._fill(batch, self, self.options.max_batch_rows)
         return batch
 
-    def fill(self, batch: Batch[T], lower: "TaskQueue[T]") -> None:
+    def delay(self, now: float) -> None:
+        """Let tasks that are late stand behind those that are not, where the options say so."""
+        if not self._delays:
+            return
+        late = late_tasks.take_out(self._batches, self.options.queue_timeout_seconds, now)
+        if late:
+            late_tasks.put_behind(self._late, late, self.options.max_batch_rows)
+            self._close_up()
+
+    def fill(self, batch: Batch[T], lower: "TaskQueue[T]", now: float) -> None:
         """Let a batch that has just been taken from here have of a lower priority what its options say."""
+        lower.delay(now)
         up_to_padded = self.options.filling is Filling.ALLOWED
         self._fill(batch, lower, batch.padded_rows if up_to_padded else self.options.max_batch_rows)
 
@@ -190,8 +130,8 @@ class TaskQueue(Generic[T]):
         those make it full. A task that cannot be cut stays with those behind it.
         """
         tasks, enqueued_at = list[T](), list[float]()
-        while rows > 0 and self._batches:
-            first = self._batches[0]
+        while rows > 0 and (batches := self._batches or self._late):
+            first = batches[0]
             at, waiting = first.enqueued_at[0], len(first.tasks)
             task = first.take_first(rows)
             if task is None:
@@ -201,7 +141,7 @@ class TaskQueue(Generic[T]):
             rows -= task.rows
             self._count(len(first.tasks) - waiting, -task.rows)
             if not first.tasks:
-                self._batches.popleft()
+                batches.popleft()
             elif first.close_reason is not None:
                 first.padded_rows = padding.next_allowed(first.rows, self.options.allowed_batch_rows)
         if self.options.filling is Filling.MERGE:
@@ -209,12 +149,16 @@ class TaskQueue(Generic[T]):
         return tasks, enqueued_at
 
     def give_up_last(self) -> T:
-        """Remove and return the newest task, or the last part of one that was split. Requires: there is one."""
-        last = self._batches[-1]
+        """Remove and return the last task, which is the newest where none is late, or the last part of one.
+
+        Requires: there is one.
+        """
+        batches = self._late or self._batches
+        last = batches[-1]
         task = last.drop_last()
         self._count(-1, -task.rows)
         if not last.tasks:
-            self._batches.pop()
+            batches.pop()
         self._close_up()
         return task
 
@@ -226,7 +170,8 @@ class TaskQueue(Generic[T]):
 
     def abandon(self) -> list[T]:
         """Remove and return every task that waits, in order. Requires: closed."""
-        tasks = [task for batch in self._batches for task in batch.tasks]
+        tasks = [task for batch in itertools.chain(self._late, self._batches) for task in batch.tasks]
+        self._late.clear()
         self._batches.clear()
         self.enqueued_tasks = self.enqueued_rows = 0
         return tasks
@@ -238,24 +183,23 @@ class TaskQueue(Generic[T]):
             rows = batch.rows + sum(task.rows for task in tasks)
             batch.fill_up(tasks, enqueued_at, padding.next_allowed(rows, self.options.allowed_batch_rows))
 
-    def _cut_down(self, batch: Batch[T], now: float, lower_rows: int) -> None:
-        """Let some of a batch that is about to leave stay, where the padding policy says so."""
+    def _late_go_first(self, now: float) -> bool:
+        """Whether there are none but late tasks, or the first of them has let others go first for long enough."""
+        if not self._late:
+            return False
+        return not self._batches or now >= self._late[0].enqueued_at[0] + self._ages_seconds
+
+    def _cut_down(self, batch: Batch[T], batches: deque[Batch[T]], now: float, lower_rows: int) -> bool:
+        """Let some of a batch that is about to leave stay, where the padding policy says so; whether all leave."""
         tasks = len(batch.tasks)
+        if batches is not self._late:
+            lower_rows += sum(each.rows for each in self._late)
         rest = padding_policy.cut_down(batch, self.options, self.costs, now, lower_rows)
         if rest is not None:
-            self._batches.appendleft(rest)
+            batches.appendleft(rest)
             tasks -= len(rest.tasks)
         self._count(len(batch.tasks) - tasks, 0)  # a task may have been cut
-
-    def _open_until(self, batch: Batch[T]) -> float:
-        """When an open batch may be taken: at its time-out, or earlier where a task of it would be late otherwise."""
-        timed_out_at = batch.enqueued_at[0] + self.options.batch_timeout_seconds
-        if self.not_before > timed_out_at:  # it waits for an even start, but not when it has aged
-            timed_out_at = min(self.not_before, timed_out_at + self.options.ageing_seconds)
-        if batch.deadline == NEVER:
-            return timed_out_at
-        padded_rows = padding.next_allowed(batch.rows, self.options.allowed_batch_rows)
-        return min(timed_out_at, batch.deadline - self.costs.needed(padded_rows))
+        return rest is None
 
     def _add_limited(self, task: T, now: float, deadline: float) -> None:
         """Take a task with a deadline: the parts of it are what has come to the end of the queue."""

@@ -92,7 +92,7 @@ class Bench:
 
     def schedule(self, queue: BatchQueue[Rows], task: Rows, seconds: float | None = None) -> None:
         """Schedule a task with so many seconds of time."""
-        if seconds is not None:
+        if seconds is not None or queue.options.rejects:
             self.keeper = 1 if self.threads else 0
         queue.schedule(task, deadline=None if seconds is None else self.clock() + seconds)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from batching import padding
 from batching.batch import CloseReason
-from batching.options import Filling
+from batching.options import Filling, TimeoutAction
 from tests.batching.bench import THREAD_COUNTS
 from tests.batching.timeline import TICK_SECONDS, Arrival, Change, Event, Taken, Timeline, Way, rows_of
 
@@ -29,6 +29,8 @@ WAYS = st.builds(
     ageing_ticks=st.sampled_from([0, 2, 6]),
     filling=st.sampled_from(Filling),
     run_ticks=st.sampled_from([0, 1, 2, 4]),
+    late_ticks=st.sampled_from([None, None, 0, 3]),
+    late=st.sampled_from(TimeoutAction),
 )
 ARRIVALS = st.builds(
     Arrival,
@@ -73,11 +75,21 @@ def check_each_row(played: Timeline) -> None:
         )
         for (start, rows, at, place), (next_start, _, next_at, next_place) in pairwise(pieces):
             assert start + rows <= next_start
+            if queue.way.delays:
+                late_seconds = queue.way.late_seconds
+                overtaken = (
+                    queue.came[start] + late_seconds <= next_at < queue.came[next_start] + late_seconds
+                )
+                assert at <= next_at or overtaken, (
+                    "what was late has let what was not go first, and nothing else"
+                )
+                continue
             assert at <= next_at, "the rows before it were taken no later"
             assert played.bench.threads > 1 or place <= next_place
     for each in played.taken:
         for one, other in pairwise(each.batch.tasks):
-            assert one.name != other.name or one.start < other.start, "in one batch in their order, too"
+            in_order = one.name != other.name or one.start < other.start
+            assert in_order or played.queues[int(one.name)].way.delays, "in one batch in their order, too"
 
 
 def check_limits(each: Taken, played: Timeline) -> None:
@@ -99,7 +111,8 @@ def check_limits(each: Taken, played: Timeline) -> None:
         assert batch.rows == own_rows
     elif way.filling is Filling.ALLOWED:
         assert batch.padded_rows == padding.next_allowed(own_rows, allowed)
-    if batch.close_reason is CloseReason.TIMEOUT and way.filling is not Filling.MERGE:
+    if batch.close_reason is CloseReason.TIMEOUT and way.filling is not Filling.MERGE and not way.delays:
+        # Where others are late, what is not leaves at once and before them, whether they fit beside it or not.
         assert batch.waited_seconds >= way.timeout_ticks * TICK_SECONDS > 0
 
 
@@ -129,6 +142,30 @@ def check_waiting(played: Timeline) -> None:
             "nobody younger goes before what has aged"
         )
         assert each.at <= each.aged_at + run_seconds * (1 + len(before) / threads)
+
+
+def check_delays(played: Timeline) -> None:
+    """A batch begins with what is late only where no other task of the queue waits, or when it has aged."""
+    taken_at = {(name, row): each.at for each in played.taken for name, row in rows_in(each)}
+    expired_at = {(task.name, row): at for at, task in played.bench.expired for row in rows_of(task)}
+    for each in played.taken:
+        queue, first = each.queue, each.batch.enqueued_at[0]
+        if (
+            not queue.way.delays
+            or queue.given_back
+            or not first + queue.way.late_seconds <= each.at < each.aged_at
+        ):
+            continue
+        for row, came in enumerate(queue.came):
+            if came < each.at < came + queue.way.late_seconds:
+                place = str(queue.number), row
+                left_at = taken_at.get(place, expired_at.get(place, 0.0))
+                assert left_at <= each.at, f"row {row} of queue {queue.number} was not late, and stood behind"
+
+
+def rows_in(each: Taken) -> list[tuple[str, int]]:
+    """The rows of a batch, each with the name of its queue."""
+    return [(task.name, row) for task in each.batch.tasks for row in rows_of(task)]
 
 
 def check_failures(played: Timeline) -> None:
@@ -161,6 +198,7 @@ def test_any_sequence_with_priorities_failures_and_changed_options(
         check_limits(each, played)
     check_times(played)
     check_waiting(played)
+    check_delays(played)
     check_failures(played)
 
 

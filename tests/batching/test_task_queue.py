@@ -5,7 +5,8 @@ import pytest
 from batching import errors
 from batching.batch import CloseReason
 from batching.options import QueueOptions
-from batching.task_queue import AT_ONCE, TaskQueue
+from batching.queued_batches import AT_ONCE
+from batching.task_queue import TaskQueue
 from tests.batching.bench import Rows
 
 TIMEOUT_SECONDS = 0.25

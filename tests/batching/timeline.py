@@ -4,12 +4,13 @@ A callback sleeps by the bench's clock, so that a run takes as long as its queue
 the clock itself, and what comes meanwhile comes while it runs.
 """
 
+import math
 from dataclasses import dataclass, field
 
 from batching import errors
 from batching.batch import Batch
 from batching.batch_queue import BatchQueue
-from batching.options import Filling, QueueOptions
+from batching.options import Filling, QueueOptions, TimeoutAction
 from tests.batching.bench import Bench, Rows
 
 TICK_SECONDS = 0.125
@@ -29,6 +30,21 @@ class Way:
     ageing_ticks: int = 4
     filling: Filling = Filling.ALLOWED
     run_ticks: int = 1
+    late_ticks: int | None = None
+    """After so many more than its time-out a task has waited for too long; None: it never does."""
+    late: TimeoutAction = TimeoutAction.REJECT
+
+    @property
+    def late_seconds(self) -> float:
+        """How long a task may wait; infinite for ever."""
+        if self.late_ticks is None:
+            return math.inf
+        return (self.timeout_ticks + self.late_ticks) * TICK_SECONDS
+
+    @property
+    def delays(self) -> bool:
+        """Whether tasks that have waited for too long let later ones go first."""
+        return self.options.delays
 
     @property
     def options(self) -> QueueOptions:
@@ -41,6 +57,8 @@ class Way:
             priority=self.priority,
             ageing_seconds=self.ageing_ticks * TICK_SECONDS,
             filling=self.filling,
+            queue_timeout_seconds=self.late_seconds,
+            timeout_action=self.late,
         )
 
 
@@ -98,7 +116,8 @@ class Taken:
     def aged_at(self) -> float:
         """When it had let others go first for long enough."""
         way = self.queue.way
-        return self.batch.enqueued_at[0] + (way.timeout_ticks + way.ageing_ticks) * TICK_SECONDS
+        waits_seconds = way.late_seconds if way.delays else way.timeout_ticks * TICK_SECONDS
+        return self.batch.enqueued_at[0] + waits_seconds + way.ageing_ticks * TICK_SECONDS
 
 
 class Timeline:
@@ -140,7 +159,8 @@ class Timeline:
         idle = threads > len(self.taken) - len(self.ended)
         for each in self.queues:
             seen = each.queue.statistics()
-            assert seen.enqueued_batches <= each.way.max_enqueued_batches
+            most_batches = each.way.max_enqueued_batches
+            assert seen.enqueued_batches <= (2 * most_batches if each.way.delays else most_batches)
             started_at = max((taken.at for taken in self.taken if taken.queue is each), default=-1.0)
             share_seconds = each.way.run_ticks * TICK_SECONDS / threads
             spaced = threads > 1 and self.bench.clock() < started_at + share_seconds
@@ -180,7 +200,10 @@ class Timeline:
             return
         own.rows += event.rows
         own.came += [now] * event.rows
-        own.deadlines += [None if seconds is None else now + seconds] * event.rows
+        deadline = math.inf if seconds is None else now + seconds
+        if own.way.options.rejects:
+            deadline = min(deadline, now + own.way.late_seconds)
+        own.deadlines += [None if deadline == math.inf else deadline] * event.rows
 
     def _change(self, event: Change) -> None:
         place = event.place % len(self.places)
