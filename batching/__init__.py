@@ -38,8 +38,8 @@ reported), `batch_queue` (the caller's side), `deadline_keeper` (a thread), `sha
 by themselves `merging` (rows of arrays), `tuning` (options by measured costs), `latency_window` and `latency_control`
 (options by latencies). Then the front door for functions of arrays: `ragged` (rows of unlike lengths), `arrays` (what
 they take and give), `doorbell` (waking coroutines), `pending` (the future), `array_task`, `bisection` (who made a batch
-fail), `array_batches` (a function on a batch), `room` (waiting for it), `layout_queues` (a queue for each shape),
-`batcher`.
+fail), `array_batches` (a function on a batch), `room` (waiting for it), `byte_room` (of bytes), `layout_queues` (a
+queue for each shape), `batcher`.
 
 One lock guards all queues of a scheduler (`dispatcher`); it is held for decisions, never while a callback
 runs. Threads start in `shared_scheduler` and `deadline_keeper` only. Of the front door's own locks only that of

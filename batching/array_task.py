@@ -43,6 +43,11 @@ class ArrayTask:
         return arrays.layout_of(self.form, self.arrays, self.ragged)
 
     @property
+    def size_bytes(self) -> int:
+        """Bytes of its arrays; of objects those of the references to them."""
+        return sum(array.nbytes for array in self.arrays)
+
+    @property
     def is_piece(self) -> bool:
         """Whether other pieces are joined with it."""
         return self._joining is not None

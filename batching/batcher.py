@@ -12,6 +12,7 @@ from typing import Any, Generic, Self, TypeVar, cast
 from batching import array_batches, errors
 from batching.array_task import ArrayTask
 from batching.batch import Batch
+from batching.byte_room import ByteRoom
 from batching.layout_queues import LayoutQueues
 from batching.options import QueueOptions
 from batching.pending import Pending
@@ -54,6 +55,8 @@ class Batcher(Generic[A, R]):
         name: what queues and errors call it; the function's own name unless given.
         ragged: which dimensions may differ among the tasks of a batch, and how they are padded; None: none. Results
             are a task's own rows and not cut in other dimensions: how long those are may depend on the batch.
+        max_enqueued_bytes: of the arrays that wait, in all layouts' queues; None: only their rows are bounded. What
+            runs does not count, nor does padding, nor what objects lead to.
         bisect: whether a batch that fails is searched for the tasks at fault; without it each task of the batch fails,
             and the function is called once for each batch.
 
@@ -73,6 +76,7 @@ class Batcher(Generic[A, R]):
         name: str | None = None,
         most_layouts: int = MOST_LAYOUTS,
         ragged: Ragged | None = None,
+        max_enqueued_bytes: int | None = None,
         bisect: bool = True,
     ) -> None:
         if scheduler is not None and threads is not None:
@@ -83,13 +87,22 @@ class Batcher(Generic[A, R]):
         self.options = options if options is not None else QueueOptions()
         if self.options.shared_room:
             raise errors.InvalidOptions("the queues of a batcher have no family to share room with")
+        byte_room = None if max_enqueued_bytes is None else ByteRoom(self.name, max_enqueued_bytes)
         self._function = function
         self._bisect = bisect
         self._ragged = ragged
         self._owns_scheduler = scheduler is None
         self.scheduler = scheduler or SharedScheduler(1 if threads is None else threads, name=self.name)
         self._has_threads = self.scheduler.statistics().threads > 0
-        self._queues = LayoutQueues(self.name, self.options, most_layouts, self.scheduler, self._run, ragged)
+        self._queues = LayoutQueues(
+            self.name,
+            self.options,
+            most_layouts,
+            self.scheduler,
+            self._run,
+            ragged=ragged,
+            byte_room=byte_room,
+        )
         self._forked = False
         _all.add(self)
 
@@ -146,7 +159,7 @@ class Batcher(Generic[A, R]):
             DeadlineExceeded: it has no time at all.
             InvalidTask: it is no arrays with equal rows, at least one; the message says which array is at fault.
             QueueFull: there is no room now (retriable); `put` and a call wait for it.
-            TaskTooLarge: it has more rows than the queue can ever hold.
+            TaskTooLarge: it has more rows than the queue can ever hold, or more bytes.
             QueueClosed: the batcher, or its scheduler, has been closed.
         """
         deadline = None if timeout_seconds is None else self.scheduler.now() + timeout_seconds

@@ -62,7 +62,7 @@ EVENTS = st.lists(
 class Run:
     """Plays events against a batcher whose function checks each call and answers by row number."""
 
-    def __init__(self, threads: int, allowed: tuple[int, ...]) -> None:
+    def __init__(self, threads: int, allowed: tuple[int, ...], most_bytes: int | None) -> None:
         self.bench = Bench(threads)
         self.allowed = allowed
         self.tasks: list[tuple[Array, futures.Future[Any]]] = []
@@ -74,8 +74,13 @@ class Run:
         self.next_row = 0
         options = QueueOptions(MAX_BATCH_ROWS, TIMEOUT_SECONDS, 3, allowed)
         self.batcher: Batcher[Array, dict[str, Array]] = Batcher(
-            self.function, options, scheduler=self.bench.scheduler, most_layouts=MOST_LAYOUTS
+            self.function,
+            options,
+            scheduler=self.bench.scheduler,
+            most_layouts=MOST_LAYOUTS,
+            max_enqueued_bytes=most_bytes,
         )
+        self.most_bytes = most_bytes
 
     def function(self, x: Array) -> dict[str, Array]:
         """Answer each row by its number; raise for those that fail."""
@@ -98,6 +103,7 @@ class Run:
             match event:
                 case Given():
                     self.give(event)
+                    self.check_bytes()
                 case Cancel():
                     self.cancel(event)
                 case Pause():
@@ -117,6 +123,10 @@ class Run:
             pending = self.batcher.submit(x)
         except errors.QueueFull:
             return
+        except errors.TaskTooLarge:
+            assert self.most_bytes is not None
+            assert x.nbytes > self.most_bytes
+            return
         index = len(self.tasks)
         self.tasks.append((x, pending))
         pending.add_done_callback(lambda _: self.ended.update([index]))
@@ -127,6 +137,18 @@ class Run:
             index = event.which % len(self.tasks)
             if self.tasks[index][1].cancel():
                 self.cancelled.add(index)
+
+    def check_bytes(self) -> None:
+        """What waits, cancelled or not, has no more bytes than it may."""
+        queues = self.bench.scheduler.statistics().queues
+        rows_of = {"int64[]": 8, "int64[1]": 8, "int64[2]": 16}
+        waiting = sum(
+            size * queue.enqueued_rows
+            for queue in queues
+            for name, size in rows_of.items()
+            if queue.name.endswith(name)
+        )
+        assert self.most_bytes is None or waiting <= self.most_bytes
 
     def check(self) -> None:
         """Each task ended once: cancelled without having run, by its own row's error, or with its own rows.
@@ -151,15 +173,25 @@ class Run:
 
 
 @pytest.mark.parametrize("threads", THREAD_COUNTS)
-@given(events=EVENTS.map(tuple), allowed=st.sampled_from([(), (2, 4, 8)]))
+@given(
+    events=EVENTS.map(tuple),
+    allowed=st.sampled_from([(), (2, 4, 8)]),
+    most_bytes=st.sampled_from([None, 40, 200]),
+)
 def test_any_sequence_of_calls_ends_each_task_once(
-    threads: int, events: "tuple[Given | Cancel | Pause | Burst, ...]", allowed: tuple[int, ...]
+    threads: int,
+    events: "tuple[Given | Cancel | Pause | Burst, ...]",
+    allowed: tuple[int, ...],
+    most_bytes: int | None,
 ) -> None:
     """Whatever comes, is cancelled or fails: once, with its own rows in its order, and no call is too large."""
-    run = Run(threads, allowed)
+    run = Run(threads, allowed, most_bytes)
     run.play(events)
     run.batcher.close()
     futures.wait([pending for _, pending in run.tasks], PATIENCE_SECONDS)
+    if most_bytes is not None:  # all that was taken has been given back
+        assert run.batcher._queues._byte_room is not None
+        run.batcher._queues._byte_room.take(most_bytes)
     run.bench.scheduler.close()
 
     run.check()
