@@ -97,8 +97,8 @@ class QueueOptions:
     newest of the lowest first, and none where that would not be enough. By default each has a room of its own."""
 
     queue_timeout_seconds: float = math.inf
-    """How long a task may wait until `timeout_action`, at least `batch_timeout_seconds`; by default for ever. A task's
-    own deadline counts besides: when it passes the task leaves, whatever the action."""
+    """How long a task may wait until `timeout_action`, more than 0 and at least `batch_timeout_seconds`; by default for
+    ever. A task's own deadline counts besides: when it passes the task leaves, whatever the action."""
 
     timeout_action: TimeoutAction = TimeoutAction.REJECT
     """What becomes of a task then: it is handed to the queue's `expired`, or goes behind those that came later, for
@@ -129,10 +129,10 @@ class QueueOptions:
             raise errors.InvalidOptions(
                 f"ageing_seconds must be finite and at least 0, not {self.ageing_seconds}"
             )
-        if not self.queue_timeout_seconds >= self.batch_timeout_seconds:
+        if not (self.queue_timeout_seconds > 0 and self.queue_timeout_seconds >= self.batch_timeout_seconds):
             raise errors.InvalidOptions(
-                f"queue_timeout_seconds must be at least batch_timeout_seconds, {self.batch_timeout_seconds}, "
-                f"not {self.queue_timeout_seconds}: no batch would wait for so long"
+                f"queue_timeout_seconds must be more than 0 and at least batch_timeout_seconds, "
+                f"{self.batch_timeout_seconds}, not {self.queue_timeout_seconds}; leave it out for no limit"
             )
         if self.max_enqueued_batches < 0:
             raise errors.InvalidOptions(

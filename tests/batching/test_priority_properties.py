@@ -29,7 +29,7 @@ WAYS = st.builds(
     ageing_ticks=st.sampled_from([0, 2, 6]),
     filling=st.sampled_from(Filling),
     run_ticks=st.sampled_from([0, 1, 2, 4]),
-    late_ticks=st.sampled_from([None, None, 0, 3]),
+    late_ticks=st.sampled_from([None, None, 1, 3]),
     late=st.sampled_from(TimeoutAction),
 )
 ARRIVALS = st.builds(
