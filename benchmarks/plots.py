@@ -174,9 +174,9 @@ def stuck(content: Content) -> Figure:
 
 
 def priorities(content: Content) -> Figure:
-    """The 99th percentile of urgent requests alone, and beside bulk work of a lower and of the same priority."""
+    """The 99th percentile of urgent requests alone, and beside bulk work of lower and of the same priority."""
     p99 = column(content, "p99_ms")
-    alone, first, _ = p99.values()
+    alone, first = list(p99.values())[:2]
     busy = list(column(content, "busy").values())[1]
     title = (
         f"While bulk work has the device for {busy:.0f} % of the time, the p99 of urgent requests is "

@@ -89,6 +89,7 @@ RESULTS: dict[str, dict[str, Any]] = {
         {
             "alone": {"p99_ms": 5.0, "busy": 0.0},
             "lower": {"p99_ms": 6.0, "busy": 70.0},
+            "lower, in short batches": {"p99_ms": 5.5, "busy": 70.0},
             "same": {"p99_ms": 9.0, "busy": 70.0},
         }
     ),
