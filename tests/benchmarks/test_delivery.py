@@ -29,14 +29,22 @@ def test_a_stuck_model_may_cost_half_as_much_again(beside: float, *, met: bool) 
     assert [target.met for target in found] == [met, True]
 
 
-@pytest.mark.parametrize(("p99", "busy", "met"), [(7.4, 80.0, [True, True]), (7.6, 20.0, [False, False])])
+@pytest.mark.parametrize(
+    ("p99", "short_p99", "busy", "met"),
+    [(7.4, 7.6, 80.0, [True, False, True]), (7.6, 7.4, 20.0, [False, True, False])],
+)
 def test_bulk_work_may_cost_urgent_requests_half_as_much_again(
-    p99: float, busy: float, met: list[bool]
+    p99: float, short_p99: float, busy: float, met: list[bool]
 ) -> None:
-    """Of their p99 alone, while both together keep the device busy; and no reply may be missing."""
+    """Of their p99 alone, in either length, while both together keep the device busy; and no reply may be missing."""
     alone = {"p99_ms": 5.0, "missing": 0.0, "busy": 0.0}
     first = {"p99_ms": p99, "missing": 0.0, "busy": busy}
-    lines = {priorities.ALONE: alone, priorities.FIRST: first, priorities.EQUAL: {**first, "missing": 1.0}}
+    lines = {
+        priorities.ALONE: alone,
+        priorities.FIRST: first,
+        priorities.SHORT: {**first, "p99_ms": short_p99},
+        priorities.EQUAL: {**first, "missing": 1.0},
+    }
     assert [target.met for target in priorities.targets(lines)] == [*met, False]
 
 
